@@ -1,0 +1,43 @@
+# Naiad: `make demo` and `make test` start from nothing but Python 3.11 and make.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test lock clean
+
+help:  ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+# uv, because pip 24 and newer refuse merlin-dataloader's metadata; UV_FIND_LINKS lets it see a local build of torch.
+$(READY): requirements/lock.txt
+	@command -v $(PYTHON) >/dev/null || { echo "naiad needs $(PYTHON) (NVTabular's pandas has no build for newer ones): install it or set PYTHON=" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv pip install -q --python $(BIN)/python -r requirements/lock.txt
+	touch $@
+
+setup: $(READY)  ## make the environment in .venv from the lock
+
+demo: $(READY)  ## the whole chain: log -> preprocess -> train -> export -> verify -> serve -> recommend -> measure
+	$(BIN)/python -m benchmarks.demo
+
+check: $(READY)  ## ruff, mypy, import-linter, hadolint, shellcheck
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --cache-dir .cache/import_linter
+	$(BIN)/hadolint docker/*.Dockerfile
+	$(BIN)/shellcheck .ci/run
+
+test: $(READY)  ## every test, those on the real Triton server included
+	$(BIN)/python -m pytest
+
+lock: $(READY)  ## resolve requirements/lock.txt again (no index or file URL in it)
+	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 \
+	  --no-emit-index-url --no-emit-find-links --no-header --output-file requirements/lock.txt -q
+	sed -i 's/^torch==\([0-9.]*\)+[a-z0-9]*/torch==\1/' requirements/lock.txt
+
+clean:  ## remove everything that was made here
+	rm -rf $(VENV) runs .cache .mypy_cache .ruff_cache .pytest_cache
