@@ -41,9 +41,9 @@ class Categorical(FeatureBase):
 
 
 class Numeric(FeatureBase):
-    """One number per row: filled, then clipped, then log(1 + x), then normalised; or cut into buckets, which are embedded.
+    """One number per row: filled, clipped, log(1 + x), normalised, in this order; or cut into buckets and embedded.
 
-    `session_value` and `session_size` count what the session holds so far, `days_since_last` the days since the last one.
+    `session_value` and `session_size` tell what the session holds so far, `days_since_last` the days since the last.
     """
 
     kind: Literal["numeric"]

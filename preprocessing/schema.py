@@ -26,6 +26,7 @@ from preprocessing.features import (
     Sequence,
     Text,
 )
+from stage.errors import BadInput
 
 __all__ = [
     "FIRST_KNOWN_ID",
@@ -54,7 +55,7 @@ CLOCK_SOURCES = ("hour", "weekday", "days_since_last")
 SCHEMA_FOLDER = Path(__file__).parent / "schemas"
 
 
-class SchemaError(ValueError):
+class SchemaError(BadInput):
     """The schema, or data held against it, is not as declared; the message names the thing and the remedy."""
 
 
@@ -132,16 +133,14 @@ class Schema(Frozen):
             raise ValueError("the log's time is only an order: use split kind 'leave_one_out'")
         return self
 
+    def _is_item_id(self, feature: Feature) -> bool:
+        named = feature.side == "item" and feature.raw_column == self.log.columns.item
+        return named and isinstance(feature, Categorical)
+
     @property
-    def item_id(self) -> Categorical | None:
-        for feature in self.features:
-            if (
-                isinstance(feature, Categorical)
-                and feature.side == "item"
-                and feature.raw_column == self.log.columns.item
-            ):
-                return feature
-        return None
+    def item_id(self) -> Categorical:
+        """The categorical that the sequences, the targets and the answers are made of."""
+        return next(f for f in self.features if isinstance(f, Categorical) and self._is_item_id(f))
 
     @property
     def request_features(self) -> tuple[Feature, ...]:
@@ -151,7 +150,7 @@ class Schema(Frozen):
     @property
     def item_features(self) -> tuple[Feature, ...]:
         """What describes an item, its id apart."""
-        return tuple(feature for feature in self.features if feature.side == "item" and feature is not self.item_id)
+        return tuple(f for f in self.features if f.side == "item" and not self._is_item_id(f))
 
     def stage(self, stage: Literal["offline", "online"]) -> tuple[Feature, ...]:
         return tuple(feature for feature in self.request_features if feature.stage == stage)

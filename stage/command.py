@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
+from stage.errors import BadInput
+
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
@@ -14,11 +16,11 @@ EXIT_INTERRUPTED = 130
 def run_command(main: Callable[[], None]) -> NoReturn:
     """Run a command's `main` and leave the process with its exit code.
 
-    Every `ValueError` of ours and every missing file is the user's to mend, so it is told in one line, without a trace.
+    What the user can mend is told in one line; anything else is a fault of ours and keeps its trace.
     """
     try:
         main()
-    except (ValueError, FileNotFoundError, PermissionError) as error:
+    except BadInput as error:
         print(f"naiad: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:

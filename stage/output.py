@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stage.errors import BadInput
 
-class OutputError(ValueError):
+
+class OutputError(BadInput):
     """The output cannot be written where it was asked for."""
 
 
@@ -29,9 +31,7 @@ def whole_folder(output: str | Path, overwrite: bool = False) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial.mkdir()
     except OSError as error:
-        raise OutputError(
-            f"{output}: cannot be written ({error.strerror}), give a folder that you may write to"
-        ) from None
+        raise OutputError(f"{output}: cannot be written ({error.strerror}), give a folder you may write to") from None
     try:
         yield partial
         replaced = target.with_name(f".{target.name}.replaced-{os.getpid()}")

@@ -1,0 +1,13 @@
+"""The root of every error that a user can mend.
+
+    BadInput (ValueError)
+    ├── OutputError                    stage.output
+    ├── SchemaError                    preprocessing.schema
+    └── …                              each stage adds its leaves
+
+A message is one line: the thing seen, what was expected, the remedy.
+"""
+
+
+class BadInput(ValueError):  # noqa: N818 - the field reads better: "raise BadInput"
+    """What was given cannot be worked with; the message names the thing and the remedy."""
