@@ -1,0 +1,98 @@
+"""`python -m serving up`: serve a model repository until Ctrl-C."""
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code (2: the input or the machine is at fault, said in one line)."""
+    arguments = _parser().parse_args(argv)
+    from serving.errors import ServingError, StartError
+
+    # `kill` is to end the server as Ctrl-C does.
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    try:
+        up(arguments)
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+    except ServingError as error:
+        if isinstance(error, StartError):
+            for line in error.log_lines:
+                print(f"  {line}", file=sys.stderr)
+        print(f"naiad: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def up(arguments: argparse.Namespace) -> None:
+    """Start, say where, and stay until the server ends or a signal comes."""
+    from rich.console import Console
+
+    from serving.server import run_triton
+
+    began = time.monotonic()
+    status = Console(stderr=True).status(f"Triton loads {arguments.repository}")
+    status.start()
+    try:
+        with run_triton(
+            arguments.repository,
+            http_port=arguments.http_port or None,
+            grpc_port=arguments.grpc_port or None,
+            metrics_port=arguments.metrics_port or None,
+            address=arguments.address,
+            model_control=arguments.model_control,
+            load_models=arguments.load_model,
+            auto_complete_config=arguments.auto_complete_config,
+            log_file=arguments.log_file,
+            timeout_s=arguments.timeout,
+            triton_args=arguments.triton_args,
+        ) as server:
+            status.stop()
+            kind = "embedded Triton" if server.embedded else "tritonserver on PATH"
+            print(f"ready after {time.monotonic() - began:.1f} s: {kind}, pid {server.pid}; Ctrl-C stops it")
+            print(f"  gRPC     {server.grpc_url}")
+            print(f"  HTTP     {server.http_url}")
+            print(f"  metrics  {server.metrics_url}", flush=True)
+            server.wait()
+    finally:
+        status.stop()
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m serving", description="Serve a model repository with Triton.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    up_ = commands.add_parser("up", help="start Triton, wait until ready, stay until Ctrl-C")
+    up_.add_argument("--repository", type=Path, required=True, help="directory with one directory per model")
+    up_.add_argument("--address", default="127.0.0.1", help="interface to listen on (default: %(default)s)")
+    for name, port in (("http", 8000), ("grpc", 8001), ("metrics", 8002)):
+        up_.add_argument(
+            f"--{name}-port", type=int, default=port, metavar="PORT", help=f"0: a free one (default: {port})"
+        )
+    up_.add_argument(
+        "--model-control",
+        choices=["none", "poll", "explicit"],
+        default="none",
+        help="none: load all once; poll: follow changes of the repository; explicit: load by API (default: none)",
+    )
+    up_.add_argument(
+        "--load-model", action="append", default=[], metavar="NAME", help="with explicit: load this model at start"
+    )
+    up_.add_argument(
+        "--auto-complete-config",
+        action="store_true",
+        help="let backends complete a partial config.pbtxt (slower start)",
+    )
+    up_.add_argument("--log-file", type=Path, help="append Triton's log to this file")
+    up_.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="until ready (default: 120)")
+    up_.add_argument("triton_args", nargs="*", metavar="-- ARGUMENT", help="passed on to tritonserver")
+    return parser

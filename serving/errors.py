@@ -1,0 +1,68 @@
+"""What can go wrong on the way to a ready server. Every message is one line that ends with the remedy.
+
+ServingError
+├── RepositoryError      the directory is no model repository
+├── TritonNotFoundError         neither `tritonserver` on PATH nor the nvidia-pytriton wheel
+├── PythonVersionError     the wheel has no stub for this Python version
+├── LibpythonMissingError       this Python was built without its shared library
+├── PortTakenError              something listens on a port that was asked for
+├── LogFileError      the log file cannot be opened
+└── StartError            Triton was started and did not become ready; `log_lines` has what it said
+    ├── ModelLoadError    `reasons` maps each broken model to Triton's reason
+    ├── ServerDiedError         the process ended by itself
+    └── StartTimeoutError       not ready within the time given
+"""
+
+from collections.abc import Mapping, Sequence
+
+
+class ServingError(Exception):
+    """Root of the tree."""
+
+
+class RepositoryError(ServingError):
+    """The directory is no model repository."""
+
+
+class TritonNotFoundError(ServingError):
+    """There is no Triton to start."""
+
+
+class PythonVersionError(ServingError):
+    """The embedded Triton has no stub for this Python version."""
+
+
+class LibpythonMissingError(ServingError):
+    """The stub of the embedded Triton needs libpython, and this Python has none."""
+
+
+class PortTakenError(ServingError):
+    """A port that was asked for is in use."""
+
+
+class LogFileError(ServingError):
+    """The log file cannot be opened for writing."""
+
+
+class StartError(ServingError):
+    """Triton was started and did not become ready (or died later)."""
+
+    def __init__(self, message: str, log_lines: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.log_lines = tuple(log_lines)
+
+
+class ModelLoadError(StartError):
+    """At least one model did not load."""
+
+    def __init__(self, message: str, reasons: Mapping[str, str], log_lines: Sequence[str] = ()) -> None:
+        super().__init__(message, log_lines)
+        self.reasons = dict(reasons)
+
+
+class ServerDiedError(StartError):
+    """The server process ended by itself."""
+
+
+class StartTimeoutError(StartError):
+    """The server was not ready in time."""

@@ -1,0 +1,47 @@
+"""Ports: pick free ones, refuse taken ones before a server is started."""
+
+import contextlib
+import socket
+from dataclasses import dataclass
+
+from serving.errors import PortTakenError
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The three ports of one server."""
+
+    http: int
+    grpc: int
+    metrics: int
+
+
+def choose_ports(address: str, http: int | None, grpc: int | None, metrics: int | None) -> Ports:
+    """Check the ports that are given and fill in the rest (None) with free ones.
+
+    Raises:
+        PortTakenError: one of the given ports is in use, outside 0..65535, or given twice.
+
+    """
+    asked = {"--http-port": http, "--grpc-port": grpc, "--metrics-port": metrics}
+    chosen: dict[str, int] = {}
+    with contextlib.ExitStack() as held:
+        for flag, port in sorted(asked.items(), key=lambda item: item[1] is None):
+            listener = held.enter_context(_bind(address, port, flag))
+            chosen[flag] = int(listener.getsockname()[1])
+    return Ports(chosen["--http-port"], chosen["--grpc-port"], chosen["--metrics-port"])
+
+
+def _bind(address: str, port: int | None, flag: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address, port or 0))
+        listener.listen(1)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise PortTakenError(
+            f"port {port} of {address} cannot be had ({error}): stop what listens there or pass another {flag}"
+        ) from error
+    return listener

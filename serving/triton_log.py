@@ -1,0 +1,46 @@
+"""Read Triton's own log: which models did not load, and why."""
+
+import re
+
+_LOAD_FAILED = re.compile(r"failed to load '(?P<model>[^']+)'(?: version (?P<version>\d+))?: (?P<reason>.*)")
+_POLL_FAILED = re.compile(r"Poll failed for model directory '(?P<model>[^']+)': (?P<reason>.*)")
+_SEVERE = re.compile(r"^[EF]\d{4} ")
+_PREFIX = re.compile(r"^[A-Z]\d{4} [\d:.]+ \d+ [\w.]+:\d+\] ")
+_WRAPPED = re.compile(r"^(Internal|Invalid argument|Unavailable|Unsupported|Not found): ")
+# Printed on every machine without a GPU; they explain nothing.
+_HARMLESS = ("CudaDriverHelper has not been initialized", "Failed to initialize NVML")
+
+
+def failed_models(log: str) -> dict[str, str]:
+    """Map each model that did not load to the first line of Triton's reason.
+
+    An ensemble that fails only because a member failed comes after the member.
+    """
+    reasons: dict[str, str] = {}
+    for line in log.splitlines():
+        found = _LOAD_FAILED.search(line) or _POLL_FAILED.search(line)
+        if found is None or not _SEVERE.match(line):
+            continue
+        first = found["reason"].strip().strip('"').split("\\n")[0].strip()
+        reasons.setdefault(found["model"], _WRAPPED.sub("", first))
+    return reasons
+
+
+def error_lines(log: str, limit: int = 40) -> list[str]:
+    """Return Triton's error lines, a Python traceback unfolded; at most the last `limit` lines."""
+    lines: list[str] = []
+    for line in log.splitlines():
+        if any(harmless in line for harmless in _HARMLESS):
+            continue
+        if _SEVERE.match(line):
+            text = _PREFIX.sub("", line).strip().strip('"')
+            lines += [part for part in text.split("\\n") if part.strip()]
+        elif line.startswith("error:"):
+            lines.append(line)
+    return lines[-limit:]
+
+
+def last_lines(log: str, limit: int = 15) -> list[str]:
+    """Return the last non-empty lines that are no table borders."""
+    lines = [line for line in log.splitlines() if line.strip() and not line.startswith(("+", "|"))]
+    return lines[-limit:]
