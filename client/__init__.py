@@ -1,0 +1,35 @@
+"""A typed client of the recommenders that Naiad serves, over gRPC or HTTP; also `python -m client`."""
+
+from client.errors import (
+    BenchError,
+    ClientError,
+    InvalidRequest,
+    InvalidUrl,
+    ModelMismatch,
+    PerfAnalyzerMissing,
+    RecordedDataInvalid,
+    RequestRefused,
+    RequestTimeout,
+    ServerUnavailable,
+    UnknownModel,
+)
+from client.recommend_client import Recommendation, RecommendClient
+from client.signature import Signature, TensorSpec
+
+__all__ = [
+    "BenchError",
+    "ClientError",
+    "InvalidRequest",
+    "InvalidUrl",
+    "ModelMismatch",
+    "PerfAnalyzerMissing",
+    "RecommendClient",
+    "Recommendation",
+    "RecordedDataInvalid",
+    "RequestRefused",
+    "RequestTimeout",
+    "ServerUnavailable",
+    "Signature",
+    "TensorSpec",
+    "UnknownModel",
+]

@@ -10,10 +10,11 @@ hits = #{i: r_i <= k}:
     map@k       = sum(i / r_i, r_i <= k) / min(|T|, k)
     ndcg@k      = sum(1 / log2(r_i + 1), r_i <= k) / sum(1 / log2(i + 1), i = 1..min(|T|, k))
 
-Sources. Precision, recall, average precision: Manning, Raghavan, Schütze 2008, sections 8.3 and 8.4; its average
-precision divides by |T|, cut off at k the most hits that k slots can hold, min(|T|, k), takes that place.
-Reciprocal rank: Voorhees 1999, TREC-8 question answering track. NDCG: Järvelin & Kekäläinen 2002 (gain with a
-logarithmic discount, over that of the ideal order), with the discount log2(rank + 1) of Burges et al. 2005.
+Sources. Precision, recall, average precision: Manning, Raghavan, Schütze 2008, sections 8.3 and 8.4; its
+average precision divides by |T|, cut off at k the most hits that k slots can hold, min(|T|, k), takes that
+place. Reciprocal rank: Voorhees 1999, TREC-8 question answering track. NDCG: Järvelin & Kekäläinen 2002
+(gain with a logarithmic discount, over that of the ideal order), with the discount log2(rank + 1) of Burges
+et al. 2005.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """Where each target stands in its row: the pessimistic rank, from whole score rows or from top-K lists.
 
-A row may have several targets, of binary relevance. A target's rank is 1-based and pessimistic: it stands behind
-every item of equal score that is no target of the row, so that constant scores earn nothing by luck. Targets of
-equal score stand in the order in which they are given (with binary relevance, their order changes no metric).
+A row may have several targets, of binary relevance. A target's rank is 1-based and pessimistic: it stands
+behind every item of equal score that is no target of the row, so that constant scores earn nothing by luck.
+Targets of equal score stand in the order in which they are given (with binary relevance, their order
+changes no metric).
 
     rank = 1 + non-targets of at least its score + targets of the row before it
 
-An item scored -inf is not recommended (masked). A target that is not recommended, not in the list or not in the
-catalogue at all has rank 0 and still counts as a target: as a miss. A known item twice among a row's targets is
-refused, since recall would count it twice; where the targets are made is the place to settle it.
+An item scored -inf is not recommended (masked). A target that is not recommended, not in the list or not in
+the catalogue at all has rank 0 and still counts as a target: as a miss. A known item twice among a row's
+targets is refused, since recall would count it twice; where the targets are made is the place to settle it.
 """
 
 from __future__ import annotations
@@ -37,9 +38,7 @@ class TargetRanks:
             row = int(np.argmin(self.lengths))
             raise RankError(f"row {row} has no targets: leave rows without targets out")
         if int(self.lengths.sum()) != self.ranks.size:
-            raise RankError(
-                f"{self.ranks.size} ranks for {int(self.lengths.sum())} targets: give one rank a target"
-            )
+            raise RankError(f"{self.ranks.size} ranks for {int(self.lengths.sum())} targets: give one rank a target")
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -55,16 +54,14 @@ def target_ranks_from_scores(
     """Ranks over the whole catalogue.
 
     `scores [N, I]`: one column an item id, -inf where masked; `targets`: N rows of ids. Columns before
-    `first_item` (the ids of padding, null and unknown) are no items and are not looked at. A target id outside
-    `first_item..I-1` is an item outside of the catalogue: a miss, which may stand in a row several times, as
-    unknown items share one id. Only the targets' scores are compared: one pass over a row a target, no copy.
-    Raises RankError on NaN scores, rows without targets and known targets given twice.
+    `first_item` (the ids of padding, null and unknown) are no items and are not looked at. A target id
+    outside `first_item..I-1` is an item outside of the catalogue: a miss, which may stand in a row several
+    times, as unknown items share one id. Only the targets' scores are compared: one pass over a row a
+    target, no copy. Raises RankError on NaN scores, rows without targets and known targets given twice.
     """
     scores = np.asarray(scores)
     if scores.ndim != 2 or scores.shape[0] != len(targets):
-        raise RankError(
-            f"scores {list(scores.shape)} for {len(targets)} rows of targets: give scores [rows, items]"
-        )
+        raise RankError(f"scores {list(scores.shape)} for {len(targets)} rows of targets: give scores [rows, items]")
     lengths = _lengths(targets)
     ids = np.concatenate([np.asarray(row, dtype=np.int64) for row in targets]) if lengths.size else lengths
     known = (ids >= first_item) & (ids < scores.shape[1])
@@ -86,9 +83,9 @@ def target_ranks_from_lists(
     """Ranks within top-K lists, such as a server answers.
 
     `ids [N, K]`: item ids, strings or ints as the targets are; `scores [N, K]`: their scores, -inf in empty
-    slots; `targets`: N rows of ids. The order within a list does not matter, only the scores do. Ranks are those
-    of the whole catalogue as far as K covers the ties at the list's lowest score.
-    Raises RankError on NaN scores, an item or target twice in a row, rows without targets, bytes beside strings.
+    slots; `targets`: N rows of ids. The order within a list does not matter, only the scores do. Ranks are
+    those of the whole catalogue as far as K covers the ties at the list's lowest score. Raises RankError on
+    NaN scores, an item or target twice in a row, rows without targets, bytes beside strings.
     """
     values = np.asarray(scores)
     if values.ndim != 2 or values.shape[0] != len(targets) or len(ids) != len(targets):
@@ -103,9 +100,7 @@ def target_ranks_from_lists(
     for row, (listed, wanted) in enumerate(zip(ids, targets, strict=True)):
         slots = _plain(listed)
         if len(slots) != values.shape[1]:
-            raise RankError(
-                f"row {row} lists {len(slots)} items for {values.shape[1]} scores: give one score an item"
-            )
+            raise RankError(f"row {row} lists {len(slots)} items for {values.shape[1]} scores: give one score an item")
         place = {item: slot for slot, item in enumerate(slots) if not (any_empty[row] and empty[row, slot])}
         if len(place) < len(slots) - int(empty[row].sum()):
             raise RankError(f"row {row} lists an item more than once: a list must not repeat its items")

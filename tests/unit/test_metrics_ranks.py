@@ -37,7 +37,7 @@ def reference_metrics(rows: list[Row], k: int) -> dict[str, float]:
 
 @st.composite
 def batches(draw: st.DrawFn) -> list[Row]:
-    """Rows over one catalogue: scores of four values (many ties) or masked, targets inside and outside of it."""
+    """Rows over one catalogue: scores of four values (many ties) or masked, targets inside and outside."""
     items = draw(st.integers(1, 12))
     row = st.tuples(
         st.lists(st.sampled_from([0.0, 0.5, 1.0, -2.0, -math.inf]), min_size=items, max_size=items),
@@ -63,9 +63,7 @@ def test_lists_that_hold_the_whole_catalogue_give_the_same_ranks(rows: list[Row]
     targets = [row[1] for row in rows]
     name: Any = str if as_strings else int
     order = np.argsort(-scores, axis=1, kind="stable")
-    ids = [
-        [name(item) if scores[r, item] > -np.inf else name() for item in order[r]] for r in range(len(rows))
-    ]
+    ids = [[name(item) if scores[r, item] > -np.inf else name() for item in order[r]] for r in range(len(rows))]
     listed = target_ranks_from_lists(
         ids, np.take_along_axis(scores, order, axis=1), [[name(t) for t in row] for row in targets]
     )
@@ -170,9 +168,7 @@ def test_metrics_of_no_rows_or_of_a_k_below_one_are_refused() -> None:
 
 def test_a_test_split_of_lists_is_ranked_in_well_under_a_second() -> None:
     generator = np.random.default_rng(0)
-    ids = (
-        generator.permuted(np.tile(np.arange(1000), (12_000, 1)), axis=1)[:, :100].astype(str).astype(object)
-    )
+    ids = generator.permuted(np.tile(np.arange(1000), (12_000, 1)), axis=1)[:, :100].astype(str).astype(object)
     scores = -np.sort(-generator.random((12_000, 100), dtype=np.float32), axis=1)
     targets = [generator.choice(1000, size=9, replace=False).astype(str).tolist() for _ in range(12_000)]
     start = time.process_time()

@@ -9,9 +9,7 @@ from metrics.table import metrics_table
 
 def render(rows: dict[str, dict[str, float]]) -> str:
     out = StringIO()
-    Console(file=out, width=100, force_terminal=True, color_system="standard").print(
-        metrics_table(rows, title="test")
-    )
+    Console(file=out, width=100, force_terminal=True, color_system="standard").print(metrics_table(rows, title="test"))
     return out.getvalue()
 
 

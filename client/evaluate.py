@@ -1,0 +1,57 @@
+"""Offline metrics of what is served: replay recorded rows through the server and rank its answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from client.errors import ModelMismatch, RecordedDataInvalid
+from client.recommend_client import ITEM_ID, Recommendation, RecommendClient
+from client.recorded import RecordedRow, RecordedRows
+from metrics import RankError, RankingMetrics, target_ranks_from_lists
+
+
+def evaluate(
+    client: RecommendClient,
+    rows: RecordedRows,
+    ks: Sequence[int],
+    limit: int | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> tuple[dict[str, float], int, float]:
+    """Metrics over the first `limit` rows, the number of rows, and rows per second (requests only).
+
+    `advance` is told the number of rows after each batch. Raises ModelMismatch where the model lists fewer
+    items than the largest k: the metric would be another one.
+    """
+    rows.require("target")
+    metrics = RankingMetrics(ks)
+    listed = client.signature.outputs[ITEM_ID].dims if ITEM_ID in client.signature.outputs else (-1,)
+    if 0 < listed[-1] < max(ks):
+        raise ModelMismatch(
+            f"{client.model}: lists {listed[-1]} items, fewer than k = {max(ks)}: evaluate at a smaller k, "
+            "or export with a larger top-k"
+        )
+    spent_s = 0.0
+    for batch in rows.batches(client.signature.max_batch_size, limit):
+        started = time.perf_counter()
+        answers = client.recommend([row.features for row in batch])
+        spent_s += time.perf_counter() - started
+        try:
+            add_answers(metrics, answers, batch)
+        except RankError as error:
+            first = metrics.rows
+            raise RecordedDataInvalid(f"recorded rows from {first} on: {error}") from None
+        advance(len(batch))
+    return metrics.compute(), metrics.rows, metrics.rows / spent_s
+
+
+def add_answers(metrics: RankingMetrics, answers: Sequence[Recommendation], rows: Sequence[RecordedRow]) -> None:
+    """Rank the rows' targets in the answers; shorter answers are filled up with empty slots of score -inf."""
+    longest = max(1, max(len(answer.item_ids) for answer in answers))
+    ids = [[*answer.item_ids, *[""] * (longest - len(answer.item_ids))] for answer in answers]
+    scores = np.full((len(answers), longest), -np.inf)
+    for row, answer in enumerate(answers):
+        scores[row, : len(answer.scores)] = answer.scores
+    metrics.update(target_ranks_from_lists(ids, scores, [row.target for row in rows]))

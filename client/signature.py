@@ -1,0 +1,54 @@
+"""What a model takes and gives, as the server itself says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from client.errors import ModelMismatch
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor without its batch dimension: `dims` is (1,) for a scalar a row, (-1,) for a sequence."""
+
+    name: str
+    datatype: str
+    dims: tuple[int, ...]
+
+    @property
+    def is_sequence(self) -> bool:
+        return self.dims == (-1,)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Inputs and outputs of a batching model by name, and the most rows that one request may carry."""
+
+    model: str
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+    max_batch_size: int
+
+
+def read_signature(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> Signature:
+    """Build the signature from Triton's model metadata and model config, as JSON of either protocol.
+
+    Raises ModelMismatch where the model takes no batches: one row a call is no way to serve.
+    """
+    model = str(metadata["name"])
+    max_batch_size = int(config.get("max_batch_size", 0))
+    if max_batch_size < 1:
+        raise ModelMismatch(f"{model}: takes no batches (max_batch_size 0): export it with at least 1")
+    return Signature(
+        model,
+        {tensor["name"]: _spec(tensor) for tensor in metadata.get("inputs", [])},
+        {tensor["name"]: _spec(tensor) for tensor in metadata.get("outputs", [])},
+        max_batch_size,
+    )
+
+
+def _spec(tensor: Mapping[str, Any]) -> TensorSpec:
+    # gRPC's JSON carries int64 as strings; the first dimension is the batch.
+    return TensorSpec(tensor["name"], tensor["datatype"], tuple(int(dim) for dim in tensor["shape"][1:]))
