@@ -1,16 +1,16 @@
 """What can go wrong on the way to a ready server. Every message is one line that ends with the remedy.
 
 ServingError
-├── RepositoryError      the directory is no model repository
-├── TritonNotFoundError         neither `tritonserver` on PATH nor the nvidia-pytriton wheel
-├── PythonVersionError     the wheel has no stub for this Python version
-├── LibpythonMissingError       this Python was built without its shared library
-├── PortTakenError              something listens on a port that was asked for
-├── LogFileError      the log file cannot be opened
-└── StartError            Triton was started and did not become ready; `log_lines` has what it said
-    ├── ModelLoadError    `reasons` maps each broken model to Triton's reason
-    ├── ServerDiedError         the process ended by itself
-    └── StartTimeoutError       not ready within the time given
+├── RepositoryError          the directory is no model repository
+├── TritonNotFoundError      neither `tritonserver` on PATH nor the nvidia-pytriton wheel
+├── PythonVersionError       the wheel has no stub for this Python version
+├── LibpythonMissingError    this Python was built without its shared library
+├── PortTakenError           something listens on a port that was asked for
+├── LogFileError             the log file cannot be opened
+└── StartError               Triton did not become ready, or died; `log_lines` has what it said
+    ├── ModelLoadError       `reasons` maps each broken model to Triton's reason
+    ├── ServerDiedError      the process ended by itself
+    └── StartTimeoutError    not ready within the time given
 """
 
 from collections.abc import Mapping, Sequence

@@ -64,7 +64,8 @@ def run_triton(
         auto_complete_config: Let backends fill in what a config.pbtxt leaves out; each Python model then starts twice.
         log_file: Where Triton's log is appended; kept in an unnamed file otherwise.
         timeout_s: Seconds until it must be ready.
-        grace_s: Seconds that requests in flight get when it is stopped.
+        grace_s: Seconds for requests in flight and models' `finalize` when it is stopped (Triton takes 2 to 3
+            of them in any case); 0 ends it at once.
         triton_args: More arguments for tritonserver.
 
     Raises:

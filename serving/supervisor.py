@@ -90,7 +90,7 @@ def parent_wants_us(parent: int) -> bool:
 
 def end(triton: "subprocess.Popen[bytes]", grace_s: float) -> int:
     """Let Triton finish what is in flight, at most `grace_s` seconds; return its exit code."""
-    if triton.poll() is None:
+    if triton.poll() is None and grace_s > 0:
         triton.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         return triton.wait(grace_s)

@@ -7,7 +7,7 @@ the request at fault is answered with an error.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
@@ -34,58 +34,74 @@ class Batcher:
 
     def __call__(self, requests: Sequence[Any]) -> list[Any]:
         """Answer each request, in order."""
-        if len(requests) == 1:
-            inputs, wanted, _ = self._read(requests[0])
-            return [self._answer_alone(inputs, wanted)]
         responses: list[Any] = [None] * len(requests)
-        groups: dict[Any, list[tuple[int, Arrays, list[str]]]] = {}
+        groups: dict[Any, list[_Member]] = {}
         for index, request in enumerate(requests):
-            inputs, wanted, shape = self._read(request)
-            key = shape if self._batched else index
-            groups.setdefault(key, []).append((index, inputs, wanted))
+            try:
+                member = self._read(index, request)
+            except Exception as error:
+                responses[index] = _failure(error)
+            else:
+                key = _shape(member.inputs) if self._batched and len(requests) > 1 else index
+                groups.setdefault(key, []).append(member)
         for members in groups.values():
-            for (index, _, _), response in zip(members, self._answer_group(members), strict=True):
-                responses[index] = response
+            for member, response in zip(members, self._answer(members), strict=True):
+                responses[member.place] = response
         return responses
 
-    def _read(self, request: Any) -> tuple[Arrays, list[str], tuple[Any, ...]]:
-        tensors = request.inputs()
-        inputs = {tensor.name(): tensor.as_numpy() for tensor in tensors}
-        shape = tuple(sorted((name, array.dtype.char, array.shape[1:]) for name, array in inputs.items()))
+    def _read(self, index: int, request: Any) -> "_Member":
+        inputs = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
         asked = request.requested_output_names()
-        return inputs, [name for name in self._outputs if name in asked], shape
+        return _Member(index, inputs, [name for name in self._outputs if name in asked])
 
-    def _answer_alone(self, inputs: Arrays, wanted: list[str]) -> Any:
+    def _answer(self, members: list["_Member"]) -> list[Any]:
+        if len(members) == 1:
+            return [self._answer_alone(members[0])]
         try:
-            return self._respond(self._run(inputs, wanted), wanted)
+            return self._answer_together(members)
+        except Exception:
+            # One of them is at fault, or the model mixes rows: alone, each gets its own answer.
+            return [self._answer_alone(member) for member in members]
+
+    def _answer_alone(self, member: "_Member") -> Any:
+        try:
+            return _respond(self._run(member.inputs, member.wanted), member.wanted)
         except Exception as error:
             return _failure(error)
 
-    def _answer_group(self, members: list[tuple[int, Arrays, list[str]]]) -> list[Any]:
-        if len(members) == 1:
-            return [self._answer_alone(members[0][1], members[0][2])]
-        first = members[0][1]
-        sizes = [len(next(iter(inputs.values()))) for _, inputs, _ in members]
-        wanted = [name for name in self._outputs if any(name in asked for _, _, asked in members)]
-        together = {name: np.concatenate([inputs[name] for _, inputs, _ in members]) for name in first}
-        try:
-            outputs = self._run(together, wanted)
-            for name in wanted:
-                if len(outputs[name]) != sum(sizes):
-                    raise ValueError(f"output '{name}' has {len(outputs[name])} rows for {sum(sizes)} of input")
-        except Exception:
-            return [self._answer_alone(inputs, asked) for _, inputs, asked in members]
+    def _answer_together(self, members: list["_Member"]) -> list[Any]:
+        inputs = {name: np.concatenate([member.inputs[name] for member in members]) for name in members[0].inputs}
+        wanted = [name for name in self._outputs if any(name in member.wanted for member in members)]
+        sizes = [len(next(iter(member.inputs.values()))) for member in members]
+        outputs = self._run(inputs, wanted)
+        _check_rows(outputs, sum(sizes))
         responses = []
         start = 0
-        for (_, _, asked), size in zip(members, sizes, strict=True):
-            part = {name: outputs[name][start : start + size] for name in asked}
-            responses.append(self._respond(part, asked))
+        for member, size in zip(members, sizes, strict=True):
+            part = {name: outputs[name][start : start + size] for name in member.wanted}
+            responses.append(_respond(part, member.wanted))
             start += size
         return responses
 
-    def _respond(self, outputs: Arrays, wanted: list[str]) -> Any:
-        tensors = [pb_utils.Tensor(name, outputs[name]) for name in wanted]
-        return pb_utils.InferenceResponse(tensors)
+
+class _Member(NamedTuple):
+    place: int
+    inputs: Arrays
+    wanted: list[str]
+
+
+def _shape(inputs: Arrays) -> tuple[Any, ...]:
+    return tuple(sorted((name, array.dtype.char, array.shape[1:]) for name, array in inputs.items()))
+
+
+def _respond(outputs: Arrays, wanted: list[str]) -> Any:
+    return pb_utils.InferenceResponse([pb_utils.Tensor(name, outputs[name]) for name in wanted])
+
+
+def _check_rows(outputs: Arrays, expected: int) -> None:
+    for name, array in outputs.items():
+        if array.shape[:1] != (expected,):
+            raise ValueError(f"output '{name}' has shape {list(array.shape)} for {expected} rows of input")
 
 
 def _failure(error: Exception) -> Any:

@@ -1,0 +1,57 @@
+"""What the tests on the real server share: writing small ONNX models into a repository."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+WriteOnnx = Callable[..., None]
+
+_TRITON = {
+    TensorProto.FLOAT: "TYPE_FP32",
+    TensorProto.INT64: "TYPE_INT64",
+    TensorProto.STRING: "TYPE_STRING",
+}
+
+
+@pytest.fixture(scope="session")
+def write_onnx() -> WriteOnnx:
+    """A function that writes one model: its graph and a config.pbtxt in which every dimension is dynamic."""
+
+    def write(
+        repository: Path,
+        name: str,
+        nodes: Sequence[onnx.NodeProto],
+        inputs: dict[str, tuple[int, int]],
+        outputs: dict[str, tuple[int, int]],
+        *,
+        initializers: Sequence[onnx.TensorProto] = (),
+        config: str = "dynamic_batching {}",
+        backend: str = 'backend: "onnxruntime"',
+    ) -> None:
+        """`inputs` and `outputs`: name -> (ONNX element type, number of dimensions with the batch)."""
+
+        def infos(side: dict[str, tuple[int, int]]) -> list[onnx.ValueInfoProto]:
+            return [
+                helper.make_tensor_value_info(each, dtype, [f"{each}_{d}" for d in range(rank)])
+                for each, (dtype, rank) in side.items()
+            ]
+
+        def declared(side: dict[str, tuple[int, int]]) -> str:
+            return ", ".join(
+                f'{{ name: "{each}" data_type: {_TRITON[dtype]} dims: {[-1] * (rank - 1)} }}'
+                for each, (dtype, rank) in side.items()
+            )
+
+        graph = helper.make_graph(list(nodes), name, infos(inputs), infos(outputs), list(initializers))
+        opsets = [helper.make_opsetid("", 20), helper.make_opsetid("ai.onnx.ml", 3)]
+        (repository / name / "1").mkdir(parents=True)
+        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), repository / name / "1" / "model.onnx")
+        (repository / name / "config.pbtxt").write_text(
+            f"{backend}\nmax_batch_size: 16\ninput [{declared(inputs)}]\noutput [{declared(outputs)}]\n"
+            f"instance_group [{{ count: 1 kind: KIND_AUTO }}]\n{config}\n"
+        )
+
+    return write
