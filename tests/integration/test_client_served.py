@@ -9,6 +9,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 from client import (
     InvalidRequest,
     ModelMismatch,
+    Recommendation,
     RecommendClient,
     RequestRefused,
     RequestTimeout,
@@ -188,21 +190,26 @@ def test_a_dead_server_is_unavailable_after_the_retries(scheme: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
-def test_a_server_that_comes_up_late_is_waited_for(scheme: str, server: TritonServer, tmp_path: Path) -> None:
+def test_a_server_that_goes_and_comes_back_is_waited_for(scheme: str, tmp_path: Path) -> None:
     write_model(tmp_path, SHOP, K)
-    with run_triton(tmp_path, grace_s=1.0) as short_lived:
-        address = short_lived.grpc_url if scheme == "grpc" else short_lived.http_url
-        ports = {"grpc_port": short_lived.ports.grpc, "http_port": short_lived.ports.http}
-        client = RecommendClient(address, retries=0)
-        first = client.recommend([{"hour": 1}])
-    with client:
-        with pytest.raises(ServerUnavailable):
-            client.recommend([{"hour": 1}])
+    with run_triton(tmp_path, grace_s=1.0) as gone:
+        address = gone.grpc_url if scheme == "grpc" else gone.http_url
+        ports = {"grpc_port": gone.ports.grpc, "http_port": gone.ports.http}
+        impatient = RecommendClient(address, retries=0)
+        first = impatient.recommend([{"hour": 1}])
+    with pytest.raises(ServerUnavailable):
+        impatient.recommend([{"hour": 1}])
+
+    def ask_patiently() -> list[Recommendation]:
+        with RecommendClient(address, retries=12) as patient:
+            return patient.recommend([{"hour": 1}])
+
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(ask_patiently)
         with run_triton(tmp_path, **ports, grace_s=1.0):
-            with RecommendClient(address, retries=8) as patient:
-                assert patient.recommend([{"hour": 1}]) == first
-            time.sleep(1.1)
-            assert client.recommend([{"hour": 1}]) == first
+            assert answer.result(timeout=30) == first
+            assert impatient.recommend([{"hour": 1}]) == first
+            impatient.close()
 
 
 def test_a_model_that_is_no_recommender_is_named(url: str) -> None:

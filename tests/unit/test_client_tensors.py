@@ -1,0 +1,119 @@
+"""Requests become the tensors that the server's metadata ask for, or are refused by name."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from client.errors import InvalidRequest, ModelMismatch
+from client.request_tensors import LENGTH_BUCKETS, bucket_length, build_tensors
+from client.signature import Signature, TensorSpec, read_signature
+
+
+def signature_of(*inputs: tuple[str, str, tuple[int, ...]]) -> Signature:
+    return Signature("shop", {name: TensorSpec(name, kind, dims) for name, kind, dims in inputs}, {}, 64)
+
+
+SHOP = signature_of(
+    ("household_id", "BYTES", (1,)),
+    ("hour", "INT64", (1,)),
+    ("basket_value", "FP32", (1,)),
+    ("style", "FP32", (3,)),
+    ("recent_items", "BYTES", (-1,)),
+)
+
+
+def test_values_go_into_arrays_of_the_declared_types_and_missing_ones_are_null() -> None:
+    full = {"household_id": "é", "hour": 9, "basket_value": 2, "style": [1, 2.5, 0], "recent_items": ["a", None, "b"]}
+    arrays = build_tensors(SHOP, [full, {"hour": np.int32(3)}])
+    assert {name: (array.dtype, array.shape) for name, array in arrays.items()} == {
+        "household_id": (np.object_, (2, 1)),
+        "hour": (np.int64, (2, 1)),
+        "basket_value": (np.float32, (2, 1)),
+        "style": (np.float32, (2, 3)),
+        "recent_items": (np.object_, (2, 8)),
+    }
+    assert arrays["household_id"].tolist() == [["é".encode()], [b""]]
+    assert arrays["hour"].tolist() == [[9], [3]]
+    assert arrays["basket_value"][0, 0] == 2
+    assert math.isnan(arrays["basket_value"][1, 0])
+    assert arrays["style"].tolist() == [[1, 2.5, 0], [0, 0, 0]]
+    assert arrays["recent_items"].tolist() == [[b"a", b"", b"b"] + [b""] * 5, [b""] * 8]
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.text(min_size=1), max_size=300), min_size=1, max_size=4))
+def test_sequences_are_padded_to_a_bucket_and_lose_no_item(histories: list[list[str]]) -> None:
+    model = signature_of(("recent_items", "BYTES", (-1,)))
+    try:
+        wanted = [[item.encode() for item in history] for history in histories]
+    except UnicodeEncodeError:
+        with pytest.raises(InvalidRequest, match="valid unicode"):
+            build_tensors(model, [{"recent_items": history} for history in histories])
+        return
+    array = build_tensors(model, [{"recent_items": history} for history in histories])["recent_items"]
+    longest = max(len(history) for history in histories)
+    assert array.shape[1] in LENGTH_BUCKETS or array.shape[1] == longest > LENGTH_BUCKETS[-1]
+    assert [[item for item in row if item] for row in array.tolist()] == wanted
+
+
+@pytest.mark.parametrize(("length", "bucket"), [(0, 8), (8, 8), (9, 16), (65, 128), (256, 256), (257, 257)])
+def test_a_length_goes_to_the_next_bucket_and_past_the_last_stays(length: int, bucket: int) -> None:
+    assert bucket_length(length) == bucket
+
+
+def test_sequences_as_arrays_are_taken_too() -> None:
+    arrays = build_tensors(SHOP, [{"hour": 1, "recent_items": np.array(["a", "b"])}])
+    assert arrays["recent_items"][0, :2].tolist() == [b"a", b"b"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (
+            {"hours": 1},
+            r"shop takes no feature 'hours': it takes household_id, hour, basket_value, style, recent_items",
+        ),
+        ({}, "hour: is missing, and INT64 has no null"),
+        ({"hour": None}, "hour: is missing"),
+        ({"hour": "9"}, "hour: seen str '9': give an int"),
+        ({"hour": 9.0}, "hour: seen float 9.0: give an int"),
+        ({"hour": True}, "hour: seen bool True: give an int"),
+        ({"hour": 2**63}, "hour: seen int 9223372036854775808: give an int that fits into INT64"),
+        ({"hour": 1, "household_id": 7}, "household_id: seen int 7: give a string"),
+        ({"hour": 1, "household_id": ["7"]}, "household_id: seen list"),
+        ({"hour": 1, "household_id": "\ud800"}, "household_id: .* valid unicode"),
+        ({"hour": 1, "basket_value": "3"}, "basket_value: seen str '3': give a number"),
+        ({"hour": 1, "basket_value": [1.0, 2.0]}, "basket_value: seen list"),
+        ({"hour": 1, "style": [1.0]}, "style: .*: give a list of 3 numbers"),
+        ({"hour": 1, "style": 1.0}, "style: .*: give a list of 3 numbers"),
+        ({"hour": 1, "style": [1.0, "x", 2.0]}, "style: .*: give a list of 3 numbers"),
+        ({"hour": 1, "recent_items": "a"}, "recent_items: seen str 'a': give a list of strings"),
+        ({"hour": 1, "recent_items": [1]}, "recent_items: seen int 1: give a string"),
+        ({"hour": 1, "recent_items": {"a": 1}}, "recent_items: seen dict"),
+        ({"hour": 1, "recent_items": 3}, "recent_items: seen int 3: give a list of strings"),
+    ],
+)
+def test_a_wrong_value_is_refused_naming_request_feature_and_remedy(request_: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"^request 1: {message}") as refusal:
+        build_tensors(SHOP, [{"hour": 1}, request_])
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_input_that_no_feature_can_fill_is_named() -> None:
+    with pytest.raises(InvalidRequest, match=r"mask: input BOOL \[2, 2\]"):
+        build_tensors(signature_of(("mask", "BOOL", (2, 2))), [{}])
+
+
+def test_the_signature_is_read_from_the_json_of_either_protocol() -> None:
+    grpc = {"name": "m", "inputs": [{"name": "a", "datatype": "BYTES", "shape": ["-1", "-1"]}], "outputs": []}
+    http = {"name": "m", "inputs": [{"name": "a", "datatype": "BYTES", "shape": [-1, -1]}], "outputs": []}
+    expected = Signature("m", {"a": TensorSpec("a", "BYTES", (-1,))}, {}, 64)
+    assert read_signature(grpc, {"max_batch_size": 64}) == read_signature(http, {"max_batch_size": 64}) == expected
+    with pytest.raises(ModelMismatch, match="m: takes no batches"):
+        read_signature(grpc, {})
