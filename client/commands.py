@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import tempfile
 from pathlib import Path
@@ -69,7 +70,7 @@ def evaluate(options: argparse.Namespace) -> int:
             client, rows, options.k, options.limit, lambda done: progress.advance(task, done)
         )
     title = f"{count} rows of {options.requests} through {options.url}"
-    Console(width=max(120, Console().width)).print(metrics_table({options.model: values}, title))
+    Console().print(metrics_table({options.model: values}, title))
     _print_json({**values, "rows": count, "rows_per_second": round(rows_per_second, 1)})
     return 0
 
@@ -77,26 +78,21 @@ def evaluate(options: argparse.Namespace) -> int:
 def bench(options: argparse.Namespace) -> int:
     """The latency table, then the same as JSON."""
     program = find_perf_analyzer()
-    features = [row.features for row in RecordedRows(options.requests).spread(options.rows)]
+    rows = RecordedRows(options.requests).spread(options.rows)
     measured: list[tuple[str, int, Measurement]] = []
-    with tempfile.TemporaryDirectory(prefix="naiad-bench-") as folder, _progress() as progress:
-        task = progress.add_task("bench", total=len(options.model) * len(options.concurrency))
-        for model in options.model:
-            data = Path(folder) / f"{len(measured)}.json"
-            with _client(options, model) as client:
-                if options.batch_size > client.signature.max_batch_size:
-                    most = client.signature.max_batch_size
-                    raise InvalidRequest(
-                        f"--batch-size {options.batch_size}: {model} takes at most {most} rows a request"
-                    )
-                write_input_data(data, build_tensors(client.signature, features))
-            for concurrency in options.concurrency:
+    with tempfile.TemporaryDirectory(prefix="naiad-bench-") as folder:
+        data = {model: Path(folder) / f"{position}.json" for position, model in enumerate(options.model)}
+        for model, path in data.items():
+            _write_bench_data(options, model, rows, path)
+        with _progress() as progress:
+            task = progress.add_task("bench", total=len(options.model) * len(options.concurrency))
+            for model, concurrency in itertools.product(options.model, options.concurrency):
                 progress.update(task, description=f"{model}, concurrency {concurrency}")
                 result = measure(
                     program,
                     options.url,
                     model,
-                    data,
+                    data[model],
                     concurrency=concurrency,
                     batch_size=options.batch_size,
                     seconds=options.seconds,
@@ -104,12 +100,20 @@ def bench(options: argparse.Namespace) -> int:
                 measured.append((model, concurrency, result))
                 progress.advance(task)
     Console().print(_latency_table(f"{options.url}, {options.batch_size} rows a request", measured))
-    rows = [
+    results = [
         {"name": model, "concurrency": n, "p50_us": m.p50_us, "p99_us": m.p99_us, "per_second": m.per_second}
         for model, n, m in measured
     ]
-    _print_json({"url": options.url, "batch_size": options.batch_size, "rows": rows})
+    _print_json({"url": options.url, "batch_size": options.batch_size, "rows": results})
     return 0
+
+
+def _write_bench_data(options: argparse.Namespace, model: str, rows: list[RecordedRow], path: Path) -> None:
+    with _client(options, model) as client:
+        most = client.signature.max_batch_size
+        if options.batch_size > most:
+            raise InvalidRequest(f"--batch-size {options.batch_size}: {model} takes at most {most} rows: give fewer")
+        write_input_data(path, build_tensors(client.signature, [row.features for row in rows]))
 
 
 def _client(options: argparse.Namespace, model: str) -> RecommendClient:
@@ -124,8 +128,9 @@ def _progress() -> Progress:
 def _recommendation_table(
     title: str, row: RecordedRow, answer: Recommendation, titles: dict[str, str], history: str, top: int
 ) -> Table:
-    before = [item for item in row.features.get(history) or [] if item][::-1][:top]
-    bought_before, bought_next = set(before), set(row.target)
+    newest_first = [item for item in row.features.get(history) or [] if item][::-1]
+    bought_before, bought_next = set(newest_first), set(row.target)
+    before = newest_first[:top]
     table = Table(title=title, title_justify="left", caption=_caption(row), caption_justify="left")
     table.add_column("bought before (newest first)")
     table.add_column("#", justify="right")
@@ -145,7 +150,7 @@ def _recommendation_table(
 
 
 def _caption(row: RecordedRow) -> str:
-    return f"{len(row.target)} items were bought next" if row.target else ""
+    return f"items bought next: {len(row.target)}" if row.target else ""
 
 
 def _latency_table(title: str, measured: list[tuple[str, int, Measurement]]) -> Table:

@@ -1,30 +1,28 @@
-"""The metrics table on a terminal: one row a model, one column a metric, each column's best in bold."""
+"""The metrics table on a terminal: one row a metric, one column a model, the best of each row in bold.
+
+Models stand side by side because they are few; six metrics at two cut-offs do not fit beside each other.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from rich.table import Table
+from rich.text import Text
 
 
 def metrics_table(rows: Mapping[str, Mapping[str, float]], title: str | None = None) -> Table:
-    """`rows`: {name of the model: {name of the metric: value}}; a metric that a row lacks shows as a dash.
+    """`rows`: {name of the model: {name of the metric: value}}; a metric that a model lacks shows as a dash.
 
-    The columns come in the order of first mention. Higher is better; equal bests are all bold.
+    Metrics come in the order of first mention. Higher is better; values that print alike are equally best.
     """
-    columns = list(dict.fromkeys(metric for values in rows.values() for metric in values))
     table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for metric in columns:
-        table.add_column(metric, justify="right", no_wrap=True)
-    best = {metric: max(values[metric] for values in rows.values() if metric in values) for metric in columns}
-    for name, values in rows.items():
-        table.add_row(name, *(_cell(values.get(metric), best[metric], len(rows) > 1) for metric in columns))
+    table.add_column("metric", no_wrap=True)
+    for name in rows:
+        table.add_column(Text(name), justify="right", overflow="fold")
+    for metric in dict.fromkeys(metric for values in rows.values() for metric in values):
+        cells = [f"{values[metric]:.4f}" if metric in values else "-" for values in rows.values()]
+        best = max((values[metric] for values in rows.values() if metric in values), default=0.0)
+        styles = ["bold" if len(rows) > 1 and cell == f"{best:.4f}" else "" for cell in cells]
+        table.add_row(metric, *(Text(cell, style=style) for cell, style in zip(cells, styles, strict=True)))
     return table
-
-
-def _cell(value: float | None, best: float, compared: bool) -> str:
-    if value is None:
-        return "-"
-    text = f"{value:.4f}"
-    return f"[bold]{text}[/bold]" if compared and text == f"{best:.4f}" else text

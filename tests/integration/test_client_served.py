@@ -296,3 +296,25 @@ def test_bench_measures_recorded_rows_with_perf_analyzer(
         assert set(row) == {"name", "concurrency", "p50_us", "p99_us", "per_second"}
         assert 0 < row["p50_us"] <= row["p99_us"]
         assert row["per_second"] == pytest.approx(row["concurrency"] * batch_size * 1e6 / row["p50_us"], rel=0.9)
+
+
+def test_a_bench_refuses_batches_that_the_model_does_not_take(
+    url: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in = tmp_path / "perf_analyzer"
+    stand_in.write_text("#!/bin/sh\nexit 0\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PERF_ANALYZER", str(stand_in))
+    assert main(["bench", "--url", url, "--requests", str(data / "test"), "--batch-size", "5"]) == 2
+    message = f"naiad: --batch-size 5: {SHOP} takes at most 4 rows: give fewer\n"
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.skipif(bench_environment() is None, reason="perf_analyzer is not on PATH and PERF_ANALYZER is not set")
+def test_a_bench_whose_requests_fail_says_what_the_server_said(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pq.write_table(pa.table({"hour": [1, 98, 2]}), tmp_path / "rows.parquet")
+    arguments = ["bench", "--url", url, "--requests", str(tmp_path / "rows.parquet"), "--seconds", "1"]
+    assert main([*arguments, "--concurrency", "1"]) == 2
+    assert "the shop is shut at hour 98" in capsys.readouterr().err
