@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import shutil
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from client import (
     InvalidRequest,
@@ -30,39 +21,14 @@ from client import (
     ServerUnavailable,
     UnknownModel,
 )
-from client.cli import main
-from metrics import RankingMetrics, target_ranks_from_scores
 from serving.server import TritonServer, run_triton
-
-SHOP = "recommend_nvtabular"
-K = 30
-
-
-def write_model(repository: Path, name: str, k: int, max_batch_size: int = 4, score: str = "score") -> None:
-    config = ModelConfig(name=name, backend="python", max_batch_size=max_batch_size)
-    config.parameters["k"].string_value = str(k)
-    inputs = [
-        ("household_id", 13, 1),
-        ("hour", 9, 1),
-        ("basket_value", 11, 1),
-        ("style", 11, 3),
-        ("recent_items", 13, -1),
-    ]
-    for tensor, datatype, dim in inputs:
-        config.input.add(name=tensor, data_type=datatype, dims=[dim])
-    config.output.add(name="item_id", data_type=13, dims=[k])
-    config.output.add(name=score, data_type=11, dims=[k])
-    config.instance_group.add(count=1, kind="KIND_CPU")
-    (repository / name / "1").mkdir(parents=True)
-    (repository / name / "config.pbtxt").write_text(text_format.MessageToString(config))
-    shutil.copy(Path(__file__).with_name("client_shop_model.py"), repository / name / "1" / "model.py")
+from tests.integration.client_shop import SHOP, K, write_model
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     repository = tmp_path_factory.mktemp("repository")
     write_model(repository, SHOP, K)
-    write_model(repository, "short_list", 5)
     write_model(repository, "no_score", 5, score="points")
     write_model(repository, "no_batches", 5, max_batch_size=0)
     with run_triton(repository) as running:
@@ -72,45 +38,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
 @pytest.fixture(params=["grpc", "http"])
 def url(request: pytest.FixtureRequest, server: TritonServer) -> str:
     return server.grpc_url if request.param == "grpc" else server.http_url
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Recorded rows in two weeks with nulls, unknown targets and histories of several lengths; an item table."""
-    folder = tmp_path_factory.mktemp("data")
-    generator = np.random.default_rng(5)
-    for week in range(2):
-        rows = [
-            {
-                "household_id": f"h{n % 5}" if n % 4 else None,
-                "hour": n % 24,
-                "basket_value": [None, math.nan, 0.25 * n][n % 3],
-                "style": [1.0, 2.0, 3.0] if n % 2 else None,
-                "recent_items": [f"ü{i}" for i in generator.integers(0, 50, size=n)] if n != 6 else None,
-                "target": [f"ü{i}" for i in generator.choice(55, size=1 + n % 4, replace=False)],
-                "user": f"h{n % 5}",
-                "time": 1000 * week + n,
-            }
-            for n in range(11)
-        ]
-        (folder / "test" / f"week=2017-W0{week + 1}").mkdir(parents=True)
-        pq.write_table(pa.Table.from_pylist(rows), folder / "test" / f"week=2017-W0{week + 1}" / "part.parquet")
-    items = {"item_id": [f"ü{i}" for i in range(50)], "title": [f"Prod[bold]uct {i}" for i in range(50)]}
-    pq.write_table(pa.table(items), folder / "items.parquet")
-    return folder
-
-
-def shop_scores(row: dict[str, Any]) -> list[float]:
-    """The model's rule, written again: what each of the 50 items scores in float32."""
-    value = row["basket_value"] or 0.0
-    bonus = 0.0 if math.isnan(value) else value
-    history = row["recent_items"] or []
-    return [-0.01 * i + (bonus if i % 7 == 0 else 0.0) + history.count(f"ü{i}") for i in range(50)]
-
-
-def json_line(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
-    out = capsys.readouterr().out
-    return json.loads(out.splitlines()[-1]), out
 
 
 def test_grpc_and_http_give_the_same_ranked_raw_ids(server: TritonServer) -> None:
@@ -220,101 +147,3 @@ def test_a_model_that_is_no_recommender_is_named(url: str) -> None:
         client.recommend([{"hour": 1}])
     with RecommendClient(url, "no_batches") as client, pytest.raises(ModelMismatch, match="takes no batches"):
         client.recommend([{"hour": 1}])
-
-
-def test_evaluate_prints_the_metrics_that_the_catalogue_wide_scores_have(
-    url: str, data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rows = pq.read_table(data / "test").to_pylist()
-    scores = np.array([shop_scores(row) for row in rows], dtype=np.float32)
-    expected = RankingMetrics(ks=(5, 10))
-    expected.update(target_ranks_from_scores(scores, [[int(t[1:]) for t in row["target"]] for row in rows]))
-    assert main(["evaluate", "--url", url, "--requests", str(data / "test"), "--k", "5,10"]) == 0
-    values, out = json_line(capsys)
-    assert values.pop("rows") == 22
-    assert values.pop("rows_per_second") > 0
-    assert values == pytest.approx(expected.compute(), abs=1e-9)
-    assert f"{values['ndcg@5']:.4f}" in out
-
-
-def test_evaluate_refuses_a_k_that_the_model_does_not_list(
-    url: str, data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["evaluate", "--url", url, "--requests", str(data / "test"), "--model", "short_list", "--k", "10"]
-    assert main(arguments) == 2
-    assert "lists 5 items, fewer than k = 10" in capsys.readouterr().err
-
-
-def test_recommend_shows_names_beside_what_was_bought_before(
-    url: str, data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["recommend", "--url", url, "--requests", str(data / "test"), "--user", "h3", "h1"]
-    assert main([*arguments, "--items", str(data / "items.parquet"), "--top", "4"]) == 0
-    result, out = json_line(capsys)
-    assert [shown["user"] for shown in result["recommendations"]] == ["h3", "h1"]
-    newest = pq.read_table(data / "test", filters=[("user", "=", "h3"), ("time", ">", 1000)]).to_pylist()[-1]
-    ranked = sorted(range(50), key=lambda i: -np.float32(shop_scores(newest)[i]))
-    assert result["recommendations"][0]["item_ids"] == [f"ü{i}" for i in ranked[:4]]
-    assert f"Prod[bold]uct {ranked[0]}" in out, "names are shown as they are, not read as markup"
-    assert f"Prod[bold]uct {newest['recent_items'][-1][1:]}" in out
-
-
-def test_recommend_takes_a_request_file(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "request.json").write_text('{"hour": 9, "recent_items": ["ü11"]}')
-    assert main(["recommend", "--url", url, "--request", str(tmp_path / "request.json"), "--top", "1"]) == 0
-    assert json_line(capsys)[0]["recommendations"][0]["item_ids"] == ["ü11"]
-
-
-def test_health_lists_the_models_of_the_server(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["health", "--url", url]) == 0
-    values, out = json_line(capsys)
-    assert values["ready"] is True
-    assert values["models"][SHOP] == "READY"
-    assert "short_list" in out
-
-
-def bench_environment() -> str | None:
-    return os.environ.get("PERF_ANALYZER") or shutil.which("perf_analyzer")
-
-
-@pytest.mark.skipif(bench_environment() is None, reason="perf_analyzer is not on PATH and PERF_ANALYZER is not set")
-@pytest.mark.parametrize("batch_size", [1, 3])
-def test_bench_measures_recorded_rows_with_perf_analyzer(
-    url: str, data: Path, batch_size: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["bench", "--url", url, "--requests", str(data / "test"), "--model", f"{SHOP},short_list"]
-    arguments += ["--concurrency", "1,4", "--seconds", "1", "--batch-size", str(batch_size)]
-    assert main(arguments) == 0, capsys.readouterr().err
-    rows = json_line(capsys)[0]["rows"]
-    assert [(row["name"], row["concurrency"]) for row in rows] == [
-        (SHOP, 1),
-        (SHOP, 4),
-        ("short_list", 1),
-        ("short_list", 4),
-    ]
-    for row in rows:
-        assert set(row) == {"name", "concurrency", "p50_us", "p99_us", "per_second"}
-        assert 0 < row["p50_us"] <= row["p99_us"]
-        assert row["per_second"] == pytest.approx(row["concurrency"] * batch_size * 1e6 / row["p50_us"], rel=0.9)
-
-
-def test_a_bench_refuses_batches_that_the_model_does_not_take(
-    url: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    stand_in = tmp_path / "perf_analyzer"
-    stand_in.write_text("#!/bin/sh\nexit 0\n")
-    stand_in.chmod(0o755)
-    monkeypatch.setenv("PERF_ANALYZER", str(stand_in))
-    assert main(["bench", "--url", url, "--requests", str(data / "test"), "--batch-size", "5"]) == 2
-    message = f"naiad: --batch-size 5: {SHOP} takes at most 4 rows: give fewer\n"
-    assert capsys.readouterr().err == message
-
-
-@pytest.mark.skipif(bench_environment() is None, reason="perf_analyzer is not on PATH and PERF_ANALYZER is not set")
-def test_a_bench_whose_requests_fail_says_what_the_server_said(
-    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pq.write_table(pa.table({"hour": [1, 98, 2]}), tmp_path / "rows.parquet")
-    arguments = ["bench", "--url", url, "--requests", str(tmp_path / "rows.parquet"), "--seconds", "1"]
-    assert main([*arguments, "--concurrency", "1"]) == 2
-    assert "the shop is shut at hour 98" in capsys.readouterr().err

@@ -1,0 +1,144 @@
+"""`python -m client` against a real Triton, with recorded rows on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from client.cli import main
+from metrics import RankingMetrics, target_ranks_from_scores
+from serving.server import TritonServer, run_triton
+from tests.integration.client_shop import SHOP, K, shop_scores, write_data, write_model
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    repository = tmp_path_factory.mktemp("repository")
+    write_model(repository, SHOP, K)
+    write_model(repository, "short_list", 5)
+    with run_triton(repository) as running:
+        yield running
+
+
+@pytest.fixture(params=["grpc", "http"])
+def url(request: pytest.FixtureRequest, server: TritonServer) -> str:
+    return server.grpc_url if request.param == "grpc" else server.http_url
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_data(folder)
+    return folder
+
+
+def json_line(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
+    out = capsys.readouterr().out
+    return json.loads(out.splitlines()[-1]), out
+
+
+def test_evaluate_prints_the_metrics_that_the_catalogue_wide_scores_have(
+    url: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = pq.read_table(data / "test").to_pylist()
+    scores = np.array([shop_scores(row) for row in rows], dtype=np.float32)
+    expected = RankingMetrics(ks=(5, 10))
+    expected.update(target_ranks_from_scores(scores, [[int(t[1:]) for t in row["target"]] for row in rows]))
+    assert main(["evaluate", "--url", url, "--requests", str(data / "test"), "--k", "5,10"]) == 0
+    values, out = json_line(capsys)
+    assert values.pop("rows") == 22
+    assert values.pop("rows_per_second") > 0
+    assert values == pytest.approx(expected.compute(), abs=1e-9)
+    assert f"{values['ndcg@5']:.4f}" in out
+
+
+def test_evaluate_refuses_a_k_that_the_model_does_not_list(
+    url: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "--url", url, "--requests", str(data / "test"), "--model", "short_list", "--k", "10"]
+    assert main(arguments) == 2
+    assert "lists 5 items, fewer than k = 10" in capsys.readouterr().err
+
+
+def test_recommend_shows_names_beside_what_was_bought_before(
+    url: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["recommend", "--url", url, "--requests", str(data / "test"), "--user", "h3", "h1"]
+    assert main([*arguments, "--items", str(data / "items.parquet"), "--top", "4"]) == 0
+    result, out = json_line(capsys)
+    assert [shown["user"] for shown in result["recommendations"]] == ["h3", "h1"]
+    newest = pq.read_table(data / "test", filters=[("user", "=", "h3"), ("time", ">", 1000)]).to_pylist()[-1]
+    ranked = sorted(range(50), key=lambda i: -np.float32(shop_scores(newest)[i]))
+    assert result["recommendations"][0]["item_ids"] == [f"ü{i}" for i in ranked[:4]]
+    assert f"Prod[bold]uct {ranked[0]}" in out, "names are shown as they are, not read as markup"
+    assert f"Prod[bold]uct {newest['recent_items'][-1][1:]}" in out
+
+
+def test_recommend_takes_a_request_file(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "request.json").write_text('{"hour": 9, "recent_items": ["ü11"]}')
+    assert main(["recommend", "--url", url, "--request", str(tmp_path / "request.json"), "--top", "1"]) == 0
+    assert json_line(capsys)[0]["recommendations"][0]["item_ids"] == ["ü11"]
+
+
+def test_health_lists_the_models_of_the_server(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["health", "--url", url]) == 0
+    values, out = json_line(capsys)
+    assert values["ready"] is True
+    assert values["models"][SHOP] == "READY"
+    assert "short_list" in out
+
+
+def bench_environment() -> str | None:
+    return os.environ.get("PERF_ANALYZER") or shutil.which("perf_analyzer")
+
+
+@pytest.mark.skipif(bench_environment() is None, reason="perf_analyzer is not on PATH and PERF_ANALYZER is not set")
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_bench_measures_recorded_rows_with_perf_analyzer(
+    url: str, data: Path, batch_size: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["bench", "--url", url, "--requests", str(data / "test"), "--model", f"{SHOP},short_list"]
+    arguments += ["--concurrency", "1,4", "--seconds", "1", "--batch-size", str(batch_size)]
+    assert main(arguments) == 0, capsys.readouterr().err
+    rows = json_line(capsys)[0]["rows"]
+    assert [(row["name"], row["concurrency"]) for row in rows] == [
+        (SHOP, 1),
+        (SHOP, 4),
+        ("short_list", 1),
+        ("short_list", 4),
+    ]
+    for row in rows:
+        assert set(row) == {"name", "concurrency", "p50_us", "p99_us", "per_second"}
+        assert 0 < row["p50_us"] <= row["p99_us"]
+        assert row["per_second"] == pytest.approx(row["concurrency"] * batch_size * 1e6 / row["p50_us"], rel=0.9)
+
+
+def test_a_bench_refuses_batches_that_the_model_does_not_take(
+    url: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in = tmp_path / "perf_analyzer"
+    stand_in.write_text("#!/bin/sh\nexit 0\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PERF_ANALYZER", str(stand_in))
+    assert main(["bench", "--url", url, "--requests", str(data / "test"), "--batch-size", "5"]) == 2
+    message = f"naiad: --batch-size 5: {SHOP} takes at most 4 rows: give fewer\n"
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.skipif(bench_environment() is None, reason="perf_analyzer is not on PATH and PERF_ANALYZER is not set")
+def test_a_bench_whose_requests_fail_says_what_the_server_said(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pq.write_table(pa.table({"hour": [1, 98, 2]}), tmp_path / "rows.parquet")
+    arguments = ["bench", "--url", url, "--requests", str(tmp_path / "rows.parquet"), "--seconds", "1"]
+    assert main([*arguments, "--concurrency", "1"]) == 2
+    assert "the shop is shut at hour 98" in capsys.readouterr().err
