@@ -66,8 +66,8 @@ def open_transport(url: str, timeout_s: float) -> Transport:
 
 def _answer_error(url: str, timeout_s: float, model: str, status: str, message: str) -> ClientError:
     message = " ".join(message.split())
-    # "has no available versions": the model is in the repository, and not loaded (any more).
-    if "unknown model" in message or "has no available versions" in message or "is not found" in message:
+    # Triton says so of a model that is in no repository and of one that is not loaded (any more).
+    if message.startswith("Request for unknown model"):
         return UnknownModel(f"{url} has no model {model!r} ready: `python -m client health` lists its models")
     if status in ("StatusCode.UNAVAILABLE", "503", "502", "504"):
         return ServerUnavailable(f"{url} does not answer ({message}): start the server or correct the url")
