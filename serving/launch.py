@@ -52,10 +52,12 @@ def find_triton() -> Launch:
         LibpythonMissingError: This Python's shared library is nowhere to be found.
 
     """
+    # ONNX Runtime 1.32 and newer report to Microsoft from Linux, too, unless this is set before its import.
+    env = {"ORT_DISABLE_TELEMETRY": "1", **os.environ}
     on_path = shutil.which("tritonserver")
     if on_path is not None:
-        return Launch([on_path], dict(os.environ))
-    return _embedded(_wheel())
+        return Launch([on_path], env)
+    return _embedded(_wheel(), env)
 
 
 def _wheel() -> Path:
@@ -69,7 +71,7 @@ def _wheel() -> Path:
     )
 
 
-def _embedded(wheel: Path) -> Launch:
+def _embedded(wheel: Path, env: dict[str, str]) -> Launch:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     stub = wheel / "python_backend_stubs" / version / "triton_python_backend_stub"
     if not stub.is_file():
@@ -88,7 +90,7 @@ def _embedded(wheel: Path) -> Launch:
         f"--backend-directory={SCRATCH}/backends",
         f"--cache-directory={wheel / 'caches'}",
     ]
-    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
+    env = {name: value for name, value in env.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
     libraries = [str(wheel.parent.parent / "nvidia_pytriton.libs"), str(find_libpython().parent)]
     env["LD_LIBRARY_PATH"] = os.pathsep.join([*libraries, *filter(None, [env.get("LD_LIBRARY_PATH")])])
     # The stub takes its packages from the python3 that it finds on PATH.

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -72,7 +73,7 @@ def run_triton(
         ServingError: One of its leaves, before the block is entered.
 
     """
-    directory = check_repository(Path(repository), empty_is_fine=model_control != "none")
+    directory = check_repository(Path(repository), empty_is_fine=model_control != "none" or auto_complete_config)
     launch = find_triton()
     arguments = [
         f"--model-repository={directory}",
@@ -118,7 +119,7 @@ def check_repository(directory: Path, *, empty_is_fine: bool = False) -> Path:
         raise RepositoryError(f"{directory} is no directory: {remedy}")
     if (directory / "config.pbtxt").is_file():
         raise RepositoryError(f"{directory} is one model, not a repository: give {directory.resolve().parent}")
-    if not empty_is_fine and not any(directory.glob("*/config.pbtxt")) and not any(directory.glob("*/*/model.*")):
+    if not empty_is_fine and not any(directory.glob("*/config.pbtxt")):
         raise RepositoryError(f"{directory} holds no model (no */config.pbtxt): {remedy}")
     return directory.resolve()
 
@@ -259,9 +260,8 @@ class TritonServer:
         if "already in use" in log:
             raise PortTakenError(f"a port of {self.ports} was taken while Triton started: start again")
         code = self._supervisor.returncode
-        raise ServerDiedError(
-            f"Triton ended by itself with code {code}: read its last log lines", lines or last_lines(log)
-        )
+        how = f"was killed by {signal.Signals(code - 128).name}" if code > 128 else f"ended by itself with code {code}"
+        raise ServerDiedError(f"Triton {how}: read its last log lines", lines or last_lines(log))
 
     def wait(self) -> None:
         """Block until the server ends by itself; then raise why."""
@@ -281,5 +281,5 @@ class TritonServer:
         try:
             self._supervisor.wait(self._grace_s + 10)
         except subprocess.TimeoutExpired:
-            os.killpg(self._supervisor.pid, 9)
+            os.killpg(self._supervisor.pid, signal.SIGKILL)
             self._supervisor.wait()

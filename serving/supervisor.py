@@ -89,13 +89,15 @@ def parent_wants_us(parent: int) -> bool:
 
 
 def end(triton: "subprocess.Popen[bytes]", grace_s: float) -> int:
-    """Let Triton finish what is in flight, at most `grace_s` seconds; return its exit code."""
+    """Let Triton finish what is in flight, at most `grace_s` seconds; return its exit code (128 + signal)."""
     if triton.poll() is None and grace_s > 0:
         triton.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        return triton.wait(grace_s)
-    triton.kill()
-    return triton.wait()
+    try:
+        code = triton.wait(grace_s)
+    except subprocess.TimeoutExpired:
+        triton.kill()
+        code = triton.wait()
+    return code if code >= 0 else 128 - code
 
 
 def kill_descendants() -> None:

@@ -3,6 +3,7 @@
 import re
 
 _LOAD_FAILED = re.compile(r"failed to load '(?P<model>[^']+)'(?: version (?P<version>\d+))?: (?P<reason>.*)")
+_ENSEMBLE_FAILED = re.compile(r"ensemble '(?P<model>[^']+)' (?P<reason>depends on '[^']+' which has no loaded version)")
 _POLL_FAILED = re.compile(r"Poll failed for model directory '(?P<model>[^']+)': (?P<reason>.*)")
 _SEVERE = re.compile(r"^[EF]\d{4} ")
 _PREFIX = re.compile(r"^[A-Z]\d{4} [\d:.]+ \d+ [\w.]+:\d+\] ")
@@ -18,7 +19,7 @@ def failed_models(log: str) -> dict[str, str]:
     """
     reasons: dict[str, str] = {}
     for line in log.splitlines():
-        found = _LOAD_FAILED.search(line) or _POLL_FAILED.search(line)
+        found = _LOAD_FAILED.search(line) or _ENSEMBLE_FAILED.search(line) or _POLL_FAILED.search(line)
         if found is None or not _SEVERE.match(line):
             continue
         first = found["reason"].strip().strip('"').split("\\n")[0].strip()
@@ -41,6 +42,7 @@ def error_lines(log: str, limit: int = 40) -> list[str]:
 
 
 def last_lines(log: str, limit: int = 15) -> list[str]:
-    """Return the last non-empty lines that are no table borders."""
-    lines = [line for line in log.splitlines() if line.strip() and not line.startswith(("+", "|"))]
-    return lines[-limit:]
+    """Return the last lines that say something: no table borders, no page of usage after a wrong option."""
+    before_usage = log.partition("Usage: tritonserver")[0]
+    lines = [line for line in (before_usage.strip() or log).splitlines() if line.strip()]
+    return [line for line in lines if not line.startswith(("+", "|"))][-limit:]

@@ -1,10 +1,13 @@
-"""What the tests on the real server share: writing small ONNX models into a repository."""
+"""What the tests on the real server share: writing small ONNX models, sending many requests at once."""
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
+import tritonclient.grpc as triton
 from onnx import TensorProto, helper
 
 WriteOnnx = Callable[..., None]
@@ -55,3 +58,29 @@ def write_onnx() -> WriteOnnx:
         )
 
     return write
+
+
+@pytest.fixture(scope="session")
+def all_at_once() -> Callable[..., list[Any]]:
+    """A function that sends several requests without waiting and returns (result, error) for each."""
+
+    def send(
+        client: triton.InferenceServerClient, model: str, requests: Sequence[list[triton.InferInput]]
+    ) -> list[Any]:
+        answers: list[Any] = [None] * len(requests)
+        left = threading.Semaphore(0)
+
+        def keep(index: int) -> Callable[[Any, Any], None]:
+            def callback(result: Any, error: Any) -> None:
+                answers[index] = (result, error)
+                left.release()
+
+            return callback
+
+        for index, inputs in enumerate(requests):
+            client.async_infer(model, inputs, keep(index))
+        for _ in requests:
+            assert left.acquire(timeout=30)
+        return answers
+
+    return send

@@ -1,6 +1,5 @@
 """Our onnxruntime backend on the real embedded Triton: one server, many small graphs."""
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from serving.server import TritonServer, run_triton
 FP32, INT64, STRING = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
 TABLE = np.arange(20, dtype=np.float32).reshape(10, 2) / 7
 WORDS = ["milk", "bread", "käse", "寿司"]
+SendAll = Callable[..., list[Any]]
 # Long enough that requests sent together meet in one batch.
 WAIT = "dynamic_batching { max_queue_delay_microseconds: 300000 preferred_batch_size: [16] }"
 ENSEMBLE = """
@@ -64,7 +64,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory, write_onnx: Callable[..
         helper.make_node("ReduceSum", ["rows", "minus_one"], ["looked_up"], keepdims=0),
     ]
     write_onnx(
-        root, "double", double, {"x": (FP32, 2)}, {"twice": (FP32, 2), "looked_up": (FP32, 2)}, initializers=[table, minus_one],
+        root, "double", double, {"x": (FP32, 2)}, {"twice": (FP32, 2), "looked_up": (FP32, 2)},
+        initializers=[table, minus_one],
         config='parameters { key: "intra_op_thread_count" value { string_value: "1" } }',
     )  # fmt: skip
     write_onnx(
@@ -99,27 +100,6 @@ def words(name: str, rows: list[list[bytes]]) -> triton.InferInput:
     return tensor(name, np.array(rows, dtype=np.object_), "BYTES")
 
 
-def all_at_once(
-    client: triton.InferenceServerClient, model: str, inputs: list[triton.InferInput]
-) -> list[tuple[Any, InferenceServerException | None]]:
-    """Send one request for each input without waiting; return (result, error) for each."""
-    answers: list[Any] = [None] * len(inputs)
-    left = threading.Semaphore(0)
-
-    def keep(index: int) -> Callable[[Any, Any], None]:
-        def callback(result: Any, error: Any) -> None:
-            answers[index] = (result, error)
-            left.release()
-
-        return callback
-
-    for index, each in enumerate(inputs):
-        client.async_infer(model, [each], keep(index))
-    for _ in inputs:
-        assert left.acquire(timeout=30)
-    return answers
-
-
 def executions(client: triton.InferenceServerClient, model: str) -> tuple[int, int]:
     """(rows answered, times the model ran)."""
     stats = client.get_inference_statistics(model).model_stats[0]
@@ -145,10 +125,10 @@ def test_label_encoder_takes_unicode_and_gives_unknown_its_default(client: trito
     assert client.infer("lookup", [words("word", rows)]).as_numpy("id").tolist() == [[6, 5, 2, 2]]
 
 
-def test_requests_sent_together_run_as_one_batch(client: triton.InferenceServerClient) -> None:
+def test_requests_sent_together_run_as_one_batch(client: triton.InferenceServerClient, all_at_once: SendAll) -> None:
     before = executions(client, "history")
     rows = [np.array([[i % 10, 1, 2]], dtype=np.int64) for i in range(16)]
-    answers = all_at_once(client, "history", [tensor("ids", row, "INT64") for row in rows])
+    answers = all_at_once(client, "history", [[tensor("ids", row, "INT64")] for row in rows])
     for row, (answer, error) in zip(rows, answers, strict=True):
         assert error is None
         np.testing.assert_allclose(answer.as_numpy("pooled"), TABLE[row].sum(1), rtol=1e-6)
@@ -157,19 +137,23 @@ def test_requests_sent_together_run_as_one_batch(client: triton.InferenceServerC
     assert after[1] - before[1] < 4
 
 
-def test_requests_of_different_length_in_one_batch_are_each_right(client: triton.InferenceServerClient) -> None:
+def test_requests_of_different_length_in_one_batch_are_each_right(
+    client: triton.InferenceServerClient, all_at_once: SendAll
+) -> None:
     rows = [np.arange(length, dtype=np.int64).reshape(1, -1) % 10 for length in (1, 3, 3, 7, 1, 0, 3, 12)]
     rows.append(np.array([[1, 2, 3], [4, 5, 6]], dtype=np.int64))
-    answers = all_at_once(client, "history", [tensor("ids", row, "INT64") for row in rows])
+    answers = all_at_once(client, "history", [[tensor("ids", row, "INT64")] for row in rows])
     for row, (answer, error) in zip(rows, answers, strict=True):
         assert error is None
         np.testing.assert_allclose(answer.as_numpy("pooled"), TABLE[row].sum(1), rtol=1e-6)
 
 
-def test_a_request_that_the_graph_refuses_fails_alone(client: triton.InferenceServerClient) -> None:
+def test_a_request_that_the_graph_refuses_fails_alone(
+    client: triton.InferenceServerClient, all_at_once: SendAll
+) -> None:
     before = executions(client, "history")
     rows = [np.array([[i, 99 if i == 3 else 0]], dtype=np.int64) for i in range(8)]
-    answers = all_at_once(client, "history", [tensor("ids", row, "INT64") for row in rows])
+    answers = all_at_once(client, "history", [[tensor("ids", row, "INT64")] for row in rows])
     errors = [error for _, error in answers]
     assert [index for index, error in enumerate(errors) if error is not None] == [3]
     assert "99" in str(errors[3])
@@ -179,9 +163,9 @@ def test_a_request_that_the_graph_refuses_fails_alone(client: triton.InferenceSe
     assert client.is_server_ready()
 
 
-def test_strings_that_are_not_utf8_fail_alone(client: triton.InferenceServerClient) -> None:
+def test_strings_that_are_not_utf8_fail_alone(client: triton.InferenceServerClient, all_at_once: SendAll) -> None:
     texts = [[b"good"], [b"bad \xff"], [b"fine"]]
-    answers = all_at_once(client, "echo", [words("text", [text]) for text in texts])
+    answers = all_at_once(client, "echo", [[words("text", [text])] for text in texts])
     assert [error is None for _, error in answers] == [True, False, True]
     assert "not UTF-8" in str(answers[1][1])
     assert answers[2][0].as_numpy("same").tolist() == [[b"fine"]]

@@ -1,8 +1,8 @@
 """Triton backend `pytorch` in Python, for the embedded server: runs TorchScript `1/model.pt` as NVIDIA's backend does.
 
 Inputs are bound to forward's arguments by NVIDIA's rule: by name if every input is named as an argument; else by index
-if all are named `<anything>__<index>`; else in the order of config.pbtxt; a forward that takes one Dict[str, Tensor]
-gets them all. Outputs are taken by index if all are named so, else in the order of config.pbtxt.
+if all are named `<anything>__<index>`; else in the order of config.pbtxt. Outputs are taken by index if all are named
+so, else in the order of config.pbtxt.
 Understood: `default_model_filename`; the parameters `INTRA_OP_THREAD_COUNT`, `INTER_OP_THREAD_COUNT` (also as
 `NUM_THREADS`, `NUM_INTEROP_THREADS`), `DISABLE_OPTIMIZED_EXECUTION`; KIND_GPU where torch has CUDA.
 """
@@ -47,8 +47,7 @@ class TritonPythonModel:
         self._device = torch.device("cuda", int(args["model_instance_device_id"])) if on_gpu else torch.device("cpu")
         self._module: Any = torch.jit.load(str(path), map_location=self._device)  # type: ignore[no-untyped-call]
         arguments = list(self._module.forward.schema.arguments)[1:]
-        self._as_dict = len(arguments) == 1 and str(arguments[0].type).startswith("Dict[str")
-        self._order = [] if self._as_dict else _order_inputs([each["name"] for each in config["input"]], arguments)
+        self._order = _order_inputs([each["name"] for each in config["input"]], arguments)
         outputs = [each["name"] for each in config["output"]]
         self._position = _positions(outputs) or {name: index for index, name in enumerate(outputs)}
         self.execute = Batcher(self._run, outputs, batched=config["max_batch_size"] > 0)
@@ -61,10 +60,7 @@ class TritonPythonModel:
                 name: torch.from_numpy(array if array.size else array.copy()).to(self._device)
                 for name, array in inputs.items()
             }
-            if self._as_dict:
-                answer = self._module(tensors)
-            else:
-                answer = self._module(*[tensors[name] for name in self._order if name in tensors])
+            answer = self._module(*[tensors[name] for name in self._order])
             outputs = [answer] if isinstance(answer, torch.Tensor) else list(answer)
             if max(self._position.values()) >= len(outputs):
                 raise ValueError(

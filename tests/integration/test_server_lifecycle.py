@@ -1,0 +1,233 @@
+"""Start, failure to start, and end of the real server: nothing is left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from onnx import TensorProto, helper
+
+from serving.errors import ModelLoadError, ServerDiedError, StartTimeoutError
+from serving.server import run_triton
+
+CHECKOUT = Path(__file__).parents[2]
+PYTHON_MODEL = """
+import triton_python_backend_utils as pb_utils
+class TritonPythonModel:
+    def initialize(self, args):
+        raise RuntimeError("the index of items is missing")
+    def execute(self, requests):
+        return []
+"""
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory, write_onnx: Callable[..., None]) -> Path:
+    root = tmp_path_factory.mktemp("good")
+    write_double(write_onnx, root, "double")
+    return root
+
+
+def write_double(write_onnx: Callable[..., None], root: Path, name: str, **options: str) -> None:
+    node = helper.make_node("Add", ["x", "x"], ["y"])
+    write_onnx(root, name, [node], {"x": (TensorProto.FLOAT, 2)}, {"y": (TensorProto.FLOAT, 2)}, **options)
+
+
+def command(*arguments: str | Path) -> list[str]:
+    ports = [f"--{name}-port=0" for name in ("http", "grpc", "metrics")]
+    return [sys.executable, "-m", "serving", "up", *ports, *map(str, arguments)]
+
+
+@contextmanager
+def running(repository: Path, scratch: Path) -> Iterator[tuple["subprocess.Popen[str]", list[int]]]:
+    """A ready `python -m serving up`, and the process ids of all that it started."""
+    scratch.mkdir()
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    with subprocess.Popen(
+        command("--repository", repository),
+        cwd=CHECKOUT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            said = [process.stdout.readline() for _ in range(4)]
+            assert "ready after" in said[0]
+            below = descendants(process.pid)
+            names = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in below]
+            assert "tritonserver" in names
+            assert sum(name.startswith("triton_python_b") for name in names) == 1
+            yield process, below
+        finally:
+            process.kill()
+
+
+def descendants(pid: int) -> list[int]:
+    found = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, children.read_text().split()):
+            found += [child, *descendants(child)]
+    return found
+
+
+def wait_until_gone(pids: list[int], within_s: float) -> list[int]:
+    """Return who is still there in the end (a zombie is gone)."""
+    give_up_at = time.monotonic() + within_s
+    while True:
+        alive = [pid for pid in pids if Path(f"/proc/{pid}").exists() and state(pid) != "Z"]
+        if not alive or time.monotonic() > give_up_at:
+            return alive
+        time.sleep(0.05)
+
+
+def state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
+def shared_memory(pids: list[int]) -> list[Path]:
+    """The shared memory that the processes have mapped."""
+    maps = "\n".join(Path(f"/proc/{pid}/maps").read_text() for pid in pids)
+    return sorted({Path(line.split()[-1]) for line in maps.splitlines() if "/dev/shm/" in line})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_after_a_signal(good: Path, tmp_path: Path, number: signal.Signals) -> None:
+    with running(good, tmp_path / "scratch") as (process, below):
+        regions = shared_memory(below)
+        assert regions
+        process.send_signal(number)
+        code = process.wait(20)
+        assert wait_until_gone(below, within_s=15) == []
+        assert code == (-signal.SIGKILL if number == signal.SIGKILL else 0)
+        assert list((tmp_path / "scratch").iterdir()) == []
+        assert [region for region in regions if region.exists()] == []
+
+
+def test_a_server_that_dies_is_reported_and_takes_its_stubs_along(good: Path, tmp_path: Path) -> None:
+    with running(good, tmp_path / "scratch") as (process, below):
+        triton = next(pid for pid in below if Path(f"/proc/{pid}/comm").read_text().strip() == "tritonserver")
+        os.kill(triton, signal.SIGKILL)
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 2
+        assert said.splitlines()[-1].startswith("naiad: Triton was killed by SIGKILL")
+        assert wait_until_gone(below, within_s=5) == []
+        assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_stubs_end_when_even_the_supervisor_is_killed(good: Path, tmp_path: Path) -> None:
+    with running(good, tmp_path / "scratch") as (process, below):
+        supervisor = below[0]
+        os.kill(supervisor, signal.SIGKILL)
+        assert process.wait(20) == 2
+        assert wait_until_gone(below, within_s=15) == []
+
+
+def test_urls_answer_on_free_ports_and_two_servers_stand_side_by_side(good: Path) -> None:
+    with run_triton(good, grace_s=0) as one, run_triton(good, grace_s=0) as two:
+        assert one.grpc_url != two.grpc_url
+        assert one.grpc_url.startswith("grpc://127.0.0.1:")
+        assert urllib.request.urlopen(f"{one.http_url}/v2/models/double/ready").status == 200
+        assert b"nv_inference_count" in urllib.request.urlopen(two.metrics_url).read()
+        assert one.embedded
+        pids = [one.pid, two.pid]
+    assert wait_until_gone(pids, within_s=1) == []
+
+
+def test_a_taken_port_is_refused_in_one_line_before_triton_starts(good: Path) -> None:
+    with run_triton(good, grace_s=0) as first:
+        asked = command("--repository", good, f"--grpc-port={first.ports.grpc}")
+        done = subprocess.run(asked, cwd=CHECKOUT, text=True, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert f"port {first.ports.grpc} of 127.0.0.1" in done.stderr
+    assert "--grpc-port" in done.stderr
+
+
+def test_every_broken_model_is_named_with_its_reason(tmp_path: Path, write_onnx: Callable[..., None]) -> None:
+    for name in ("good", "dtype", "name", "rank", "corrupt", "absent", "threads"):
+        threads = 'parameters { key: "intra_op_thread_count" value { string_value: "many" } }'
+        write_double(write_onnx, tmp_path, name, config=threads if name == "threads" else "")
+    for name, old, new in (
+        ("dtype", "TYPE_FP32 dims: [-1] }]\noutput", "TYPE_INT64 dims: [-1] }]\noutput"),
+        ("name", 'name: "y"', 'name: "z"'),
+        ("rank", "dims: [-1]", "dims: [-1, 2]"),
+    ):
+        config = tmp_path / name / "config.pbtxt"
+        text = config.read_text()
+        assert old in text
+        config.write_text(text.replace(old, new))
+    (tmp_path / "corrupt" / "1" / "model.onnx").write_bytes(b"no graph")
+    (tmp_path / "absent" / "1" / "model.onnx").rename(tmp_path / "absent" / "1" / "other.onnx")
+    (tmp_path / "python" / "1").mkdir(parents=True)
+    (tmp_path / "python" / "1" / "model.py").write_text(PYTHON_MODEL)
+    python_config = (tmp_path / "good" / "config.pbtxt").read_text().replace("onnxruntime", "python")
+    (tmp_path / "python" / "config.pbtxt").write_text(python_config)
+
+    with pytest.raises(ModelLoadError) as caught, run_triton(tmp_path, grace_s=0):
+        pass
+    expected = {
+        "dtype": "input 'x' is TYPE_INT64 in config.pbtxt and TYPE_FP32 in the graph",
+        "name": "declares output 'z', the graph has ['y']",
+        "rank": "[-1, -1, 2]",
+        "corrupt": "Protobuf parsing failed",
+        "absent": "model.onnx does not exist",
+        "threads": "intra_op_thread_count is 'many'",
+        "python": "the index of items is missing",
+    }
+    assert set(caught.value.reasons) == set(expected)
+    for name, part in expected.items():
+        assert part in caught.value.reasons[name]
+    assert any("model.py(" in line for line in caught.value.log_lines)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command_shows_the_log_lines_of_a_broken_model(tmp_path: Path, write_onnx: Callable[..., None]) -> None:
+    write_double(write_onnx, tmp_path / "models", "broken")
+    (tmp_path / "models" / "broken" / "1" / "model.onnx").write_bytes(b"no graph")
+    log = tmp_path / "triton.log"
+    asked = command("--repository", tmp_path / "models", "--log-file", log)
+    done = subprocess.run(asked, cwd=CHECKOUT, text=True, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("naiad: model 'broken' did not load: ")
+    assert "  failed to load 'broken' version 1" in done.stderr
+    assert "failed to load 'broken'" in log.read_text()
+
+
+def test_triton_that_ends_at_once_is_noticed_with_its_words(good: Path) -> None:
+    began = time.monotonic()
+    with (
+        pytest.raises(ServerDiedError) as caught,
+        run_triton(good, grace_s=0, timeout_s=60, triton_args=["--no-such-option"]),
+    ):
+        pass
+    assert time.monotonic() - began < 10
+    assert any("no-such-option" in line for line in caught.value.log_lines)
+
+
+def test_a_server_that_is_not_ready_in_time_is_given_up(good: Path) -> None:
+    with pytest.raises(StartTimeoutError, match=r"0\.05 s"), run_triton(good, grace_s=0, timeout_s=0.05):
+        pass
+
+
+def test_a_tritonserver_on_path_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from serving.launch import find_triton
+
+    embedded = find_triton()
+    library_path = embedded.env["LD_LIBRARY_PATH"]
+    script = tmp_path / "bin" / "tritonserver"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH="{library_path}" exec "{embedded.command[0]}" "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    (tmp_path / "empty").mkdir()
+    with run_triton(tmp_path / "empty", model_control="explicit", grace_s=0) as server:
+        assert not server.embedded
+        assert server.is_ready()

@@ -1,0 +1,136 @@
+"""Our pytorch backend on the real embedded Triton."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import tritonclient.grpc as triton
+from tritonclient.utils import InferenceServerException
+
+from serving.server import TritonServer, run_triton
+
+
+class MinusAndLookup(torch.nn.Module):
+    """Two arguments whose order matters, two outputs, and an index that can be out of range."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(10, 3)
+
+    def forward(self, scores: torch.Tensor, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`scores` [B, 1], `ids` [B, L] -> [B, 1], [B, 3]."""
+        return scores - ids[:, :1].to(torch.float32), self.table(ids).sum(1)
+
+
+CONFIG = """
+{platform}
+max_batch_size: 16
+dynamic_batching {{ max_queue_delay_microseconds: 200000 preferred_batch_size: [16] }}
+input [
+  {{ name: "{ids}" data_type: TYPE_INT64 dims: [-1] }},
+  {{ name: "{scores}" data_type: TYPE_FP32 dims: [1] }}
+]
+output [
+  {{ name: "{pooled}" data_type: TYPE_FP32 dims: [3] }},
+  {{ name: "{minus}" data_type: TYPE_FP32 dims: [1] }}
+]
+instance_group [{{ count: 1 kind: KIND_AUTO }}]
+parameters {{ key: "INTRA_OP_THREAD_COUNT" value {{ string_value: "1" }} }}
+"""
+
+
+@pytest.fixture(scope="module")
+def module() -> MinusAndLookup:
+    torch.manual_seed(0)
+    return MinusAndLookup()
+
+
+@pytest.fixture(scope="module")
+def server(module: MinusAndLookup, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    root = tmp_path_factory.mktemp("torchscript")
+    by_argument = {"ids": "ids", "scores": "scores", "pooled": "pooled__1", "minus": "minus__0"}
+    by_index = {"ids": "INPUT__1", "scores": "INPUT__0", "pooled": "OUTPUT__1", "minus": "OUTPUT__0"}
+    with pytest.warns(DeprecationWarning, match="torch.jit"):
+        scripted = torch.jit.script(module)
+    for name, names, platform in (
+        ("by_argument", by_argument, 'backend: "pytorch"'),
+        ("by_index", by_index, 'platform: "pytorch_libtorch"'),
+    ):
+        (root / name / "1").mkdir(parents=True)
+        scripted.save(root / name / "1" / "model.pt")
+        (root / name / "config.pbtxt").write_text(CONFIG.format(platform=platform, **names))
+    with run_triton(root, grace_s=0) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(server: TritonServer) -> Iterator[triton.InferenceServerClient]:
+    with triton.InferenceServerClient(server.grpc_target) as connected:
+        yield connected
+
+
+def inputs(ids_name: str, scores_name: str, ids: list[list[int]]) -> list[triton.InferInput]:
+    array = np.array(ids, dtype=np.int64)
+    both = [
+        triton.InferInput(ids_name, list(array.shape), "INT64"),
+        triton.InferInput(scores_name, [len(array), 1], "FP32"),
+    ]
+    both[0].set_data_from_numpy(array)
+    both[1].set_data_from_numpy(np.full((len(array), 1), 0.5, dtype=np.float32))
+    return both
+
+
+@pytest.mark.parametrize(
+    ("model", "ids_name", "scores_name", "pooled", "minus"),
+    [
+        ("by_argument", "ids", "scores", "pooled__1", "minus__0"),
+        ("by_index", "INPUT__1", "INPUT__0", "OUTPUT__1", "OUTPUT__0"),
+    ],
+)
+def test_inputs_bind_by_argument_name_or_by_index(
+    client: triton.InferenceServerClient,
+    module: MinusAndLookup,
+    model: str,
+    ids_name: str,
+    scores_name: str,
+    pooled: str,
+    minus: str,
+) -> None:
+    ids = [[1, 2, 3], [4, 5, 6]]
+    with torch.inference_mode():
+        expected_minus, expected_pooled = module(torch.full((2, 1), 0.5), torch.tensor(ids))
+    answer = client.infer(model, inputs(ids_name, scores_name, ids))
+    np.testing.assert_array_equal(answer.as_numpy(minus), expected_minus.numpy())
+    np.testing.assert_allclose(answer.as_numpy(pooled), expected_pooled.numpy(), rtol=1e-6)
+
+
+def test_lengths_meet_in_one_batch_and_the_culprit_fails_alone(
+    client: triton.InferenceServerClient, module: MinusAndLookup, all_at_once: Callable[..., list[Any]]
+) -> None:
+    rows = [[[1, 2]], [[3]], [[4, 99]], [[5, 6]], [[7]], [[8, 9]]]
+    answers = all_at_once(client, "by_argument", [inputs("ids", "scores", ids) for ids in rows])
+    for ids, (answer, error) in zip(rows, answers, strict=True):
+        if ids == [[4, 99]]:
+            assert "index out of range" in str(error)
+            continue
+        with torch.inference_mode():
+            expected = module.table(torch.tensor(ids)).sum(1).numpy()
+        np.testing.assert_allclose(answer.as_numpy("pooled__1"), expected, rtol=1e-6)
+    stats = client.get_inference_statistics("by_argument").model_stats[0]
+    assert stats.execution_count < stats.inference_count
+    assert client.is_server_ready()
+
+
+def test_a_missing_input_is_refused_and_only_the_outputs_asked_for_come_back(
+    client: triton.InferenceServerClient, module: MinusAndLookup
+) -> None:
+    only_pooled = [triton.InferRequestedOutput("OUTPUT__1")]
+    with pytest.raises(InferenceServerException, match="expected"):
+        client.infer("by_index", inputs("INPUT__1", "INPUT__0", [[], []])[:1], outputs=only_pooled)
+    answer = client.infer("by_index", inputs("INPUT__1", "INPUT__0", [[1], [2]]), outputs=only_pooled)
+    assert [output.name for output in answer.get_response().outputs] == ["OUTPUT__1"]
+    with torch.inference_mode():
+        expected = module.table(torch.tensor([[1], [2]])).sum(1).numpy()
+    np.testing.assert_allclose(answer.as_numpy("OUTPUT__1"), expected, rtol=1e-6)
