@@ -100,3 +100,8 @@ class Pretrained(FeatureBase):
 
 
 Feature = Annotated[Categorical | Numeric | Sequence | Text | Pretrained, Field(discriminator="kind")]
+
+
+def is_column(feature: Feature) -> bool:
+    """Whether the feature is read from a column, and not derived from the moment."""
+    return isinstance(feature, Text | Pretrained) or getattr(feature, "source", "") == "column"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -25,6 +26,7 @@ from preprocessing.features import (
     Pretrained,
     Sequence,
     Text,
+    is_column,
 )
 from stage.errors import BadInput
 
@@ -44,6 +46,7 @@ __all__ = [
     "SchemaError",
     "Sequence",
     "Text",
+    "is_column",
     "load_schema",
     "read_fitted",
     "require_same_digest",
@@ -152,6 +155,24 @@ class Schema(Frozen):
         """What describes an item, its id apart."""
         return tuple(f for f in self.features if f.side == "item" and not self._is_item_id(f))
 
+    def with_split(self, kind: Literal["time", "leave_one_out"]) -> Schema:
+        """The same schema under another split."""
+        return parse_schema({**self.model_dump(), "split": {**self.split.model_dump(), "kind": kind}}, self.name)
+
+    def with_columns(self, mapping: str) -> Schema:
+        """Rename the log's columns by "user=NAME,item=NAME,…"; the features of the old names follow."""
+        pairs = dict(part.split("=", 1) for part in mapping.split(",") if "=" in part)
+        if wrong := set(pairs) - set(Columns.model_fields):
+            raise SchemaError(f"columns: no role {sorted(wrong)[0]!r}, the roles are {', '.join(Columns.model_fields)}")
+        body = self.model_dump()
+        columns = body["log"]["columns"]
+        renamed = {columns[role]: name for role, name in pairs.items() if columns[role]}
+        body["log"]["columns"] = columns | pairs
+        for feature in body["features"]:
+            raw = feature["column"] or feature["name"]
+            feature["column"] = renamed.get(raw, raw)
+        return parse_schema(body, self.name)
+
     def stage(self, stage: Literal["offline", "online"]) -> tuple[Feature, ...]:
         return tuple(feature for feature in self.request_features if feature.stage == stage)
 
@@ -170,10 +191,10 @@ class FittedSchema(Frozen):
     learned: dict[str, Learned]
     items: PositiveInt = Field(description="number of item ids, special ids included")
     boundaries: dict[str, str] = Field(default={}, description="first local time of validation and test")
-    workflow_sha256: str = ""
+    vocabularies: dict[str, str] = Field(default={}, description="SHA-256 of each vocabulary, in the order of its ids")
     digest: str = ""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
     def sealed(self) -> FittedSchema:
         return self.model_copy(update={"digest": self._digest()})
@@ -211,13 +232,19 @@ def load_schema(name_or_path: str | Path) -> Schema:
     """Read a schema by its shipped name or the path of its TOML file."""
     path = schema_path(name_or_path)
     try:
-        return Schema.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return parse_schema(tomllib.loads(path.read_text(encoding="utf-8")), path.name)
     except FileNotFoundError:
         raise SchemaError(f"no schema file {path}: give the path of a .toml file") from None
     except tomllib.TOMLDecodeError as error:
         raise SchemaError(f"{path.name}: not TOML: {error}") from None
+
+
+def parse_schema(body: Mapping[str, object], what: str) -> Schema:
+    """Validate a schema's plain content; `what` names it in the error."""
+    try:
+        return Schema.model_validate(body)
     except ValidationError as error:
-        raise SchemaError(f"{path.name}: {_one_line(error)}") from None
+        raise SchemaError(f"{what}: {_one_line(error)}") from None
 
 
 def read_fitted(folder: str | Path) -> FittedSchema:

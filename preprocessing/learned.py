@@ -1,0 +1,65 @@
+"""What a saved workflow learned, read back from its folder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from preprocessing.schema import FIRST_KNOWN_ID, Categorical, Feature, Learned, Numeric, Schema, Text
+
+WORKFLOWS = ("workflow", "item_workflow")
+
+
+def learned_of(schema: Schema, folder: Path) -> dict[str, Learned]:
+    """Cardinalities (special ids included) and statistics by feature; `folder` holds the saved workflows."""
+    learned: dict[str, Learned] = {}
+    for name, features in zip(WORKFLOWS, (schema.request_features, schema.item_features), strict=True):
+        if features:
+            statistics = _normalize_statistics(folder / name)
+            for feature in features:
+                if (what := _learned(feature, folder / name, statistics)) is not None:
+                    learned[feature.name] = what
+    return learned
+
+
+def _learned(feature: Feature, workflow: Path, statistics: dict[str, dict[str, float]]) -> Learned | None:
+    match feature:
+        case Categorical() | Text():
+            import pyarrow.parquet as pq
+
+            rows = pq.read_metadata(workflow / "categories" / f"unique.{feature.name}.parquet").num_rows
+            return Learned(cardinality=int(rows) + FIRST_KNOWN_ID)
+        case Numeric() if feature.buckets:
+            return Learned(cardinality=len(feature.buckets) + 1)
+        case Numeric() if feature.normalize:
+            return Learned(statistics=statistics[feature.name])
+        case _:
+            return None
+
+
+def _normalize_statistics(workflow: Path) -> dict[str, dict[str, float]]:
+    import nvtabular as nvt
+    from merlin.dag.node import iter_nodes
+
+    loaded = nvt.Workflow.load(str(workflow))
+    found: dict[str, dict[str, float]] = {}
+    for node in iter_nodes([loaded.graph.output_node]):
+        operator: Any = node.op
+        if isinstance(operator, nvt.ops.Normalize):
+            for name, mean in operator.means.items():
+                found[name] = {"mean": float(mean), "std": float(operator.stds[name])}
+    return found
+
+
+def vocabulary_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every vocabulary's values in the order of their ids: part of the schema's digest."""
+    import pyarrow.parquet as pq
+
+    hashes: dict[str, str] = {}
+    for name in WORKFLOWS:
+        for file in sorted((folder / name / "categories").glob("unique.*.parquet")):
+            column = file.name.removeprefix("unique.").removesuffix(".parquet")
+            values = pq.read_table(file)[column].to_pylist()
+            hashes[f"{name}/{column}"] = hashlib.sha256("\n".join(map(str, values)).encode()).hexdigest()
+    return hashes
