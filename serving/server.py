@@ -9,23 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
-from serving.errors import (
-    LogFileError,
-    ModelLoadError,
-    PortTakenError,
-    RepositoryError,
-    ServerDiedError,
-    StartTimeoutError,
-)
+from serving.errors import ModelLoadError, PortTakenError, ServerDiedError, StartTimeoutError
 from serving.launch import Launch, find_triton
+from serving.log_file import LogFile, open_log
 from serving.ports import Ports, choose_ports
+from serving.repository import check_repository
 from serving.triton_log import error_lines, failed_models, last_lines
 
 ModelControl = Literal["none", "poll", "explicit"]
@@ -85,7 +78,7 @@ def run_triton(
         f"--exit-timeout-secs={max(1, round(grace_s))}",
         *triton_args,
     ]
-    with _open_log(log_file) as log:
+    with open_log(log_file) as log:
         for attempt in range(1, PORT_ATTEMPTS + 1):
             ports = choose_ports(address, http_port, grpc_port, metrics_port)
             server = TritonServer(launch, arguments, address, ports, log, grace_s)
@@ -107,44 +100,6 @@ def run_triton(
             server.stop()
 
 
-def check_repository(directory: Path, *, empty_is_fine: bool = False) -> Path:
-    """Return the absolute path of a model repository.
-
-    Raises:
-        RepositoryError: It is no directory, is a single model, or holds no model.
-
-    """
-    remedy = "give the directory that `python -m export repository --output` wrote"
-    if not directory.is_dir():
-        raise RepositoryError(f"{directory} is no directory: {remedy}")
-    if (directory / "config.pbtxt").is_file():
-        raise RepositoryError(f"{directory} is one model, not a repository: give {directory.resolve().parent}")
-    if not empty_is_fine and not any(directory.glob("*/config.pbtxt")):
-        raise RepositoryError(f"{directory} holds no model (no */config.pbtxt): {remedy}")
-    return directory.resolve()
-
-
-@dataclass(frozen=True)
-class _Log:
-    file: IO[bytes]
-    start: int
-    name: Path | None
-
-    def read(self) -> str:
-        size = os.fstat(self.file.fileno()).st_size
-        return os.pread(self.file.fileno(), size - self.start, self.start).decode(errors="replace")
-
-
-@contextlib.contextmanager
-def _open_log(path: Path | None) -> Iterator[_Log]:
-    try:
-        file = tempfile.TemporaryFile() if path is None else path.open("a+b")  # noqa: SIM115
-    except OSError as error:
-        raise LogFileError(f"log file {path} cannot be opened ({error.strerror}): pass another --log-file") from error
-    with file:
-        yield _Log(file, os.fstat(file.fileno()).st_size, path)
-
-
 class TritonServer:
     """A started Triton; made by `run_triton`.
 
@@ -161,7 +116,7 @@ class TritonServer:
     """
 
     def __init__(
-        self, launch: Launch, arguments: Sequence[str], address: str, ports: Ports, log: _Log, grace_s: float
+        self, launch: Launch, arguments: Sequence[str], address: str, ports: Ports, log: LogFile, grace_s: float
     ) -> None:
         self.ports = ports
         self.embedded = launch.embedded

@@ -21,7 +21,8 @@ from serving.errors import (
     ServingError,
 )
 from serving.ports import choose_ports
-from serving.server import check_repository, run_triton
+from serving.repository import check_repository
+from serving.server import run_triton
 
 CHECKOUT = Path(__file__).parents[2]
 

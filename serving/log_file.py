@@ -1,0 +1,40 @@
+"""The file that Triton logs to."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from serving.errors import LogFileError
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """Where one server logs; `read` gives what came since it was opened."""
+
+    file: IO[bytes]
+    start: int
+
+    def read(self) -> str:
+        """Return what has been logged so far."""
+        size = os.fstat(self.file.fileno()).st_size
+        return os.pread(self.file.fileno(), size - self.start, self.start).decode(errors="replace")
+
+
+@contextlib.contextmanager
+def open_log(path: Path | None) -> Iterator[LogFile]:
+    """Open `path` to append to it; None: a file without a name, which no crash can leave behind.
+
+    Raises:
+        LogFileError: It cannot be opened.
+
+    """
+    try:
+        file = tempfile.TemporaryFile() if path is None else path.open("a+b")  # noqa: SIM115
+    except OSError as error:
+        raise LogFileError(f"log file {path} cannot be opened ({error.strerror}): pass another --log-file") from error
+    with file:
+        yield LogFile(file, os.fstat(file.fileno()).st_size)

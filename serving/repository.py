@@ -1,0 +1,22 @@
+"""Is this directory a model repository?"""
+
+from pathlib import Path
+
+from serving.errors import RepositoryError
+
+
+def check_repository(directory: Path, *, empty_is_fine: bool = False) -> Path:
+    """Return the absolute path of a model repository.
+
+    Raises:
+        RepositoryError: It is no directory, is a single model, or holds no model.
+
+    """
+    remedy = "give the directory that `python -m export repository --output` wrote"
+    if not directory.is_dir():
+        raise RepositoryError(f"{directory} is no directory: {remedy}")
+    if (directory / "config.pbtxt").is_file():
+        raise RepositoryError(f"{directory} is one model, not a repository: give {directory.resolve().parent}")
+    if not empty_is_fine and not any(directory.glob("*/config.pbtxt")):
+        raise RepositoryError(f"{directory} holds no model (no */config.pbtxt): {remedy}")
+    return directory.resolve()
