@@ -1,0 +1,99 @@
+"""Sequence encoders: item vectors in, contextual vectors and one pooled vector out.
+
+The transformers are Hugging Face encoders of a small config, made here and never downloaded. They run with eager
+attention: T5 cannot be exported to ONNX with the fused kind.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from preprocessing.schema import Encoder
+
+INVISIBLE = -1e4  # a logit whose exp is zero in float32 and in bfloat16, and that adds without becoming NaN
+
+
+class SequenceEncoder(nn.Module):
+    """A padded sequence of vectors [B, L, W] and its mask [B, L] -> hidden [B, L, W] and pooled [B, W].
+
+    `pooled` is the mean of the hidden vectors, each weighted by a learned logit of its age (0 = the newest). A row
+    that is all padding pools to zero.
+    """
+
+    def __init__(self, encoder: Encoder, width: int, max_length: int, dropout: float) -> None:
+        super().__init__()
+        self.transformer = _transformer(encoder, width, max_length, dropout)
+        self.age_logits = nn.Parameter(torch.zeros(max_length))
+
+    def forward(self, vectors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = vectors
+        if self.transformer is not None:
+            attention = mask.to(vectors.dtype)
+            hidden = self.transformer(inputs_embeds=vectors, attention_mask=attention).last_hidden_state
+        weight = torch.exp(self.age_logits[ages(mask)]) * mask
+        weight = weight / weight.sum(1, keepdim=True).clamp(min=1e-9)
+        return hidden, (weight.unsqueeze(1) @ hidden).squeeze(1)
+
+
+def ages(mask: Tensor) -> Tensor:
+    """How many positions before the newest, [B, L] int64: the last visible position has age 0. Padding gets 0."""
+    places = torch.arange(mask.shape[1], device=mask.device)
+    return (mask.sum(1, keepdim=True) - 1 - places).clamp(min=0)
+
+
+def _transformer(encoder: Encoder, width: int, max_length: int, dropout: float) -> nn.Module | None:
+    if encoder.type == "mean":
+        return None
+    if width % encoder.heads:
+        raise ValueError(f"{encoder.heads} heads do not divide the width {width}: change heads or the dim")
+    from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel, T5Config, T5EncoderModel
+
+    eager = {"attn_implementation": "eager"}
+    model: nn.Module
+    if encoder.type == "t5":
+        model = T5EncoderModel(
+            T5Config(
+                vocab_size=1,
+                d_model=width,
+                d_kv=width // encoder.heads,
+                d_ff=2 * width,
+                num_layers=encoder.layers,
+                num_heads=encoder.heads,
+                dropout_rate=dropout,
+                use_cache=False,
+                **eager,
+            )
+        )
+    elif encoder.type == "distilbert":
+        model = DistilBertModel(
+            DistilBertConfig(
+                vocab_size=1,
+                dim=width,
+                hidden_dim=2 * width,
+                n_layers=encoder.layers,
+                n_heads=encoder.heads,
+                dropout=dropout,
+                attention_dropout=dropout,
+                max_position_embeddings=max_length,
+                pad_token_id=0,
+                **eager,
+            )
+        )
+    else:
+        model = BertModel(
+            BertConfig(
+                vocab_size=1,
+                hidden_size=width,
+                intermediate_size=2 * width,
+                num_hidden_layers=encoder.layers,
+                num_attention_heads=encoder.heads,
+                hidden_dropout_prob=dropout,
+                attention_probs_dropout_prob=dropout,
+                max_position_embeddings=max_length,
+                pad_token_id=0,
+                **eager,
+            ),
+            add_pooling_layer=False,
+        )
+    return model

@@ -1,0 +1,105 @@
+"""The item embedding: one table of vectors, [I, D], that sequences are read with and items are scored with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor, nn
+
+from preprocessing.schema import Categorical, Feature, FittedSchema, Numeric, Pretrained, Text
+
+INITIAL_STD = 0.05
+
+
+class ItemEmbedding(nn.Module):
+    """Sum of the item's id embedding and of one embedding per item feature, each D wide.
+
+    The encoded item features (the item index, an artifact of the fit) are buffers: a loaded part needs no data folder.
+    Attributes: `bias` [I], a learned score per item that starts as the log of its share of the train purchases.
+    """
+
+    def __init__(self, fitted: FittedSchema, dim: int) -> None:
+        super().__init__()
+        self.count, self.dim = fitted.items, dim
+        item_id = fitted.schema_.item_id
+        self.id = nn.Embedding(fitted.items, item_id.embedding_dim)
+        self.to_dim = nn.ModuleDict()
+        if item_id.embedding_dim != dim:
+            self.to_dim["id"] = nn.Linear(item_id.embedding_dim, dim, bias=False)
+        self.bias = nn.Parameter(torch.zeros(fitted.items))
+        self.features = fitted.schema_.item_features
+        self.embeddings = nn.ModuleDict()
+        for feature in self.features:
+            self._add(feature, fitted)
+        for embedding in [self.id, *self.embeddings.values()]:
+            if isinstance(embedding, nn.Embedding):
+                nn.init.normal_(embedding.weight, std=INITIAL_STD)
+
+    def _add(self, feature: Feature, fitted: FittedSchema) -> None:
+        width = getattr(feature, "embedding_dim", self.dim)
+        match feature:
+            case Categorical() | Text():
+                self.embeddings[feature.name] = nn.Embedding(fitted.cardinality(feature.name), width)
+            case Numeric() if feature.buckets:
+                self.embeddings[feature.name] = nn.Embedding(fitted.cardinality(feature.name), width)
+            case Numeric():
+                width = 1
+            case _:
+                width = cast(Pretrained, feature).dim
+        if width != self.dim:
+            self.to_dim[feature.name] = nn.Linear(width, self.dim, bias=False)
+        shape, dtype = _index_shape(feature, self.count)
+        self.register_buffer(f"index_{feature.name}", torch.zeros(shape, dtype=dtype))
+
+    def load_index(self, path: Path) -> None:
+        """Fill the buffers and the bias from the fit's `item_index.parquet`."""
+        table = pq.read_table(path)
+        for feature in self.features:
+            buffer = self.get_buffer(f"index_{feature.name}")
+            values = table[feature.name]
+            if buffer.dim() == 2:
+                rows = values.to_pylist()
+                for row, ids in enumerate(rows):
+                    buffer[row, : len(ids)] = torch.as_tensor(ids, dtype=buffer.dtype)
+            else:
+                buffer.copy_(torch.from_numpy(values.to_numpy()))
+        purchases = table["purchases"].to_numpy().astype(np.float64)
+        share = np.maximum(purchases, 0.5) / purchases.sum()
+        with torch.no_grad():
+            self.bias.copy_(torch.from_numpy(np.log(share)))
+
+    def table(self) -> Tensor:
+        """The vectors of all items, [I, D]."""
+        total = self._to_dim("id", self.id.weight)
+        for feature in self.features:
+            total = total + self._to_dim(feature.name, self._vectors(feature))
+        return total
+
+    def _vectors(self, feature: Feature) -> Tensor:
+        index = self.get_buffer(f"index_{feature.name}")
+        if feature.name not in self.embeddings:
+            return index if index.dim() == 2 else index[:, None]
+        vectors = cast(Tensor, self.embeddings[feature.name](index))
+        if not isinstance(feature, Text):
+            return vectors
+        words = (index != 0).unsqueeze(-1).to(vectors.dtype)
+        return (vectors * words).sum(1) / words.sum(1).clamp(min=1)
+
+    def _to_dim(self, name: str, vectors: Tensor) -> Tensor:
+        return cast(Tensor, self.to_dim[name](vectors)) if name in self.to_dim else vectors
+
+
+def _index_shape(feature: Feature, items: int) -> tuple[tuple[int, ...], torch.dtype]:
+    match feature:
+        case Text():
+            return (items, feature.max_length), torch.int64
+        case Pretrained():
+            return (items, feature.dim), torch.float32
+        case Numeric() if not feature.buckets:
+            return (items,), torch.float32
+        case _:
+            return (items,), torch.int64
