@@ -54,8 +54,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory, write_onnx: Callable[..
     pool = [
         helper.make_node("Gather", ["table", "ids"], ["rows"]),
         helper.make_node("ReduceSum", ["rows", "one"], ["pooled"], keepdims=0),
+        helper.make_node("Shape", ["ids"], ["batch"], end=1),
+        helper.make_node("Concat", ["batch", "one"], ["column"], axis=0),
+        helper.make_node("Expand", ["batch", "column"], ["batch_size"]),
     ]
-    shapes = {"ids": (INT64, 2)}, {"pooled": (FP32, 2)}
+    shapes = {"ids": (INT64, 2)}, {"pooled": (FP32, 2), "batch_size": (INT64, 2)}
     write_onnx(root, "history", pool, *shapes, initializers=[table, one], config=WAIT)
     double = [
         helper.make_node("Add", ["x", "x"], ["twice"]),
@@ -135,9 +138,10 @@ def test_requests_sent_together_run_as_one_batch(client: triton.InferenceServerC
     after = executions(client, "history")
     assert after[0] - before[0] == 16
     assert after[1] - before[1] < 4
+    assert max(answer.as_numpy("batch_size").item() for answer, _ in answers) > 4
 
 
-def test_requests_of_different_length_in_one_batch_are_each_right(
+def test_requests_of_different_length_sent_together_are_each_right(
     client: triton.InferenceServerClient, all_at_once: SendAll
 ) -> None:
     rows = [np.arange(length, dtype=np.int64).reshape(1, -1) % 10 for length in (1, 3, 3, 7, 1, 0, 3, 12)]
@@ -146,6 +150,9 @@ def test_requests_of_different_length_in_one_batch_are_each_right(
     for row, (answer, error) in zip(rows, answers, strict=True):
         assert error is None
         np.testing.assert_allclose(answer.as_numpy("pooled"), TABLE[row].sum(1), rtol=1e-6)
+    # Triton ends a batch where the length changes: only neighbours of equal length meet.
+    batch_sizes = [answer.as_numpy("batch_size")[0, 0] for answer, _ in answers]
+    assert batch_sizes == [1, 2, 2, 1, 1, 1, 1, 1, 2]
 
 
 def test_a_request_that_the_graph_refuses_fails_alone(
