@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preprocessing.cluster import Tasks, tasks
-from preprocessing.items import train_counts, write_item_index, write_item_table
+from preprocessing.items import train_counts, write_daily_purchases, write_item_index, write_item_table
 from preprocessing.learned import learned_of, vocabulary_hashes
 from preprocessing.merlin_schema import write_merlin_schema
 from preprocessing.readers import RawLog, read_log
@@ -62,6 +62,7 @@ def fit(
         shutil.rmtree(scratch)
         write_item_table(schema, log, counts, folder)
         write_item_index(schema, log, counts, folder)
+        write_daily_purchases(log, counts, folder)
         fitted = FittedSchema(
             schema_=schema,
             learned=learned_of(schema, folder),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ITEM_TABLE = "items.parquet"
 ITEM_INDEX = "item_index.parquet"
+DAILY_PURCHASES = "daily_purchases.parquet"
 
 
 def train_counts(schema: Schema, log: RawLog, sessions: pd.DataFrame) -> pd.Series[int]:
@@ -34,13 +35,29 @@ def train_counts(schema: Schema, log: RawLog, sessions: pd.DataFrame) -> pd.Seri
 
 def write_item_table(schema: Schema, log: RawLog, counts: pd.Series[int], folder: Path) -> None:
     """Every item of the log: `item_id` (raw), `encoded_id`, `purchases` (in training), `title`, raw item features."""
-    import pandas as pd
 
-    ids = pd.Series(range(FIRST_KNOWN_ID, FIRST_KNOWN_ID + len(counts)), index=counts.index)
+    ids = item_ids(counts)
     table = log.items.rename_axis("item_id").drop(columns=[schema.item_id.name]).reset_index()
     table.insert(1, "encoded_id", table["item_id"].map(ids).fillna(UNKNOWN_ID).astype("int64"))
     table.insert(2, "purchases", table["item_id"].map(counts).fillna(0).astype("int64"))
     table.sort_values(["encoded_id", "item_id"], kind="stable").to_parquet(folder / ITEM_TABLE, index=False)
+
+
+def write_daily_purchases(log: RawLog, counts: pd.Series[int], folder: Path) -> None:
+    """`day` (local), `encoded_id`, `purchases`: the known items of the whole log, for popularity over any span."""
+    ids = item_ids(counts)
+    known = log.interactions[log.interactions["item"].isin(counts.index)]
+    day = known["time"].dt.normalize().rename("day")
+    encoded = known["item"].map(ids).rename("encoded_id")
+    daily = known.groupby([day, encoded]).size().rename("purchases").reset_index()
+    daily.to_parquet(folder / DAILY_PURCHASES, index=False)
+
+
+def item_ids(counts: pd.Series[int]) -> pd.Series[int]:
+    """The id of every known item, by its raw id."""
+    import pandas as pd
+
+    return pd.Series(range(FIRST_KNOWN_ID, FIRST_KNOWN_ID + len(counts)), index=counts.index)
 
 
 def write_item_index(schema: Schema, log: RawLog, counts: pd.Series[int], folder: Path) -> None:

@@ -62,6 +62,8 @@ def _transformer(encoder: Encoder, width: int, max_length: int, dropout: float) 
                 num_heads=encoder.heads,
                 dropout_rate=dropout,
                 use_cache=False,
+                eos_token_id=None,
+                pad_token_id=0,
                 **eager,
             )
         )

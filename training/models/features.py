@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from preprocessing.schema import Categorical, Feature, FittedSchema, Numeric, Pretrained, Sequence, Text
 from training.models.encoders import INVISIBLE, SequenceEncoder, ages
@@ -82,7 +83,7 @@ class SequenceFeatures(nn.Module):
         for feature in self.features:
             sequence = features[feature.name]
             mask = sequence != 0
-            hidden, vector = self.encoders[feature.name](table[sequence], mask)
+            hidden, vector = self.encoders[feature.name](F.embedding(sequence, table), mask)
             pooled.append(vector)
             if feature.name in self.repeats:
                 ids.append(sequence)

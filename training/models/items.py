@@ -66,7 +66,7 @@ class ItemEmbedding(nn.Module):
                 for row, ids in enumerate(rows):
                     buffer[row, : len(ids)] = torch.as_tensor(ids, dtype=buffer.dtype)
             else:
-                buffer.copy_(torch.from_numpy(values.to_numpy()))
+                buffer.copy_(torch.from_numpy(values.to_numpy().copy()))
         purchases = table["purchases"].to_numpy().astype(np.float64)
         share = np.maximum(purchases, 0.5) / purchases.sum()
         with torch.no_grad():

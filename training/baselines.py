@@ -1,0 +1,71 @@
+"""Baselines that a learned model has to beat, as scorers of the same rows over the same catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from preprocessing.schema import FittedSchema, Sequence
+from training.data import Batch, SplitData
+from training.ranking import Scorer
+
+RECENT_DAYS = 7
+
+
+def baselines(data: str | Path, split: SplitData, fitted: FittedSchema) -> dict[str, Scorer]:
+    """Every baseline that the data allows, by name: the clock and a plain "frequent" sequence may be missing."""
+    counts = _popularity(data, fitted)
+    found: dict[str, Scorer] = {"popularity": lambda batch: counts.expand(len(batch.index), -1)}
+    if fitted.schema_.log.time_unit != "order":
+        found["popularity_7_days"] = RecentPopularity(data, split, fitted, RECENT_DAYS)
+    for feature in fitted.schema_.request_features:
+        if isinstance(feature, Sequence) and feature.source == "frequent" and feature.half_life_days is None:
+            found["own_most_frequent"] = OwnMostFrequent(feature.name, counts)
+            break
+    return found
+
+
+def _popularity(data: str | Path, fitted: FittedSchema) -> Tensor:
+    """Purchases in the train period, [I]."""
+    counts = pq.read_table(Path(data) / "item_index.parquet", columns=["purchases"])["purchases"].to_numpy()
+    return torch.from_numpy(counts.astype(np.float32)).reshape(fitted.items)
+
+
+class RecentPopularity:
+    """Purchases of the whole log in the days before the local day of each row.
+
+    Unlike the model it follows the validation and test periods as they go: the stronger form of this baseline.
+    """
+
+    def __init__(self, data: str | Path, split: SplitData, fitted: FittedSchema, days: int) -> None:
+        table = pq.read_table(Path(data) / "daily_purchases.parquet")
+        date = table["day"].to_numpy().astype("datetime64[D]")
+        self._first, self._days = date.min(), days
+        place = (date - self._first).astype(np.int64)
+        total = np.zeros((int(place.max()) + 2, fitted.items), dtype=np.float32)
+        np.add.at(total, (place + 1, table["encoded_id"].to_numpy()), table["purchases"].to_numpy())
+        self._before = np.cumsum(total, axis=0)
+        self._row_days = (split.times().astype("datetime64[D]") - self._first).astype(np.int64)
+
+    def __call__(self, batch: Batch) -> Tensor:
+        last = len(self._before) - 1
+        end = np.clip(self._row_days[batch.index], 0, last)
+        start = np.clip(end - self._days, 0, last)
+        return torch.from_numpy(self._before[end] - self._before[start])
+
+
+class OwnMostFrequent:
+    """The user's items by the number of sessions that held them, then everything else by popularity."""
+
+    def __init__(self, sequence: str, popularity: Tensor) -> None:
+        self._sequence = sequence
+        self._rest = popularity / (popularity.max() + 1)
+
+    def __call__(self, batch: Batch) -> Tensor:
+        ids = batch.features[self._sequence]
+        place = torch.arange(1, ids.shape[1] + 1, dtype=torch.float32).expand_as(ids)
+        return self._rest.repeat(len(ids), 1).scatter(1, ids, place)

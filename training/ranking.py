@@ -1,0 +1,65 @@
+"""Whole-catalogue ranking of a split: the same code for the model, for the baselines and for early stopping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metrics import RankingMetrics, target_ranks_from_scores
+from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema
+from training.data import Array, Batch, SplitData
+from training.models.exclusion import exclude_items
+from training.models.offline_online import OfflineOnline
+
+Scorer = Callable[[Batch], Tensor]
+KS = (5, 10, 20)
+
+
+def rank_split(
+    scorer: Scorer,
+    data: SplitData,
+    fitted: FittedSchema,
+    ks: tuple[int, ...] = KS,
+    rows: Array | None = None,
+    batch_size: int = 256,
+    progress: str | None = None,
+) -> dict[str, float]:
+    """Metrics of a scorer ([B] rows -> scores [B, I]) over all items but the special ids and the excluded ones."""
+    metrics = RankingMetrics(ks=ks)
+    rows = np.arange(len(data)) if rows is None else rows
+    for chunk in _chunks(rows, batch_size, progress):
+        batch = data.batch(chunk)
+        excluded = [batch.features[name] for name in fitted.schema_.exclude]
+        scores = exclude_items(scorer(batch), excluded, -torch.inf)
+        targets = data.target_lists(chunk)
+        metrics.update(target_ranks_from_scores(scores.numpy(), targets, first_item=FIRST_KNOWN_ID))
+    return metrics.compute()
+
+
+def _chunks(rows: Array, size: int, progress: str | None) -> Iterator[Array]:
+    from rich.console import Console
+    from rich.progress import track
+
+    chunks = [rows[start : start + size] for start in range(0, len(rows), size)]
+    if progress is None:
+        return iter(chunks)
+    return iter(track(chunks, description=f"{progress:<24}", console=Console(stderr=True)))
+
+
+def model_scorer(model: OfflineOnline) -> Scorer:
+    """Scores of a model in evaluation mode, float32 on the CPU; the item table is computed once."""
+    model.eval()
+    device = model.items.bias.device
+    with torch.no_grad():
+        table = model.items.table()
+
+    def score(batch: Batch) -> Tensor:
+        with torch.no_grad():
+            features = {name: value.to(device) for name, value in batch.features.items()}
+            scores: Tensor = model.online(model.offline(features, table), features, table)
+            return scores.float().cpu()
+
+    return score
