@@ -112,13 +112,37 @@ def test_nothing_is_left_after_a_signal(good: Path, tmp_path: Path, number: sign
 
 def test_a_server_that_dies_is_reported_and_takes_its_stubs_along(good: Path, tmp_path: Path) -> None:
     with running(good, tmp_path / "scratch") as (process, below):
+        regions = shared_memory(below)
         triton = next(pid for pid in below if Path(f"/proc/{pid}/comm").read_text().strip() == "tritonserver")
         os.kill(triton, signal.SIGKILL)
         _, said = process.communicate(timeout=20)
         assert process.returncode == 2
         assert said.splitlines()[-1].startswith("naiad: Triton was killed by SIGKILL")
-        assert wait_until_gone(below, within_s=5) == []
+        assert wait_until_gone(below, within_s=0) == []
         assert list((tmp_path / "scratch").iterdir()) == []
+        assert [region for region in regions if region.exists()] == []
+
+
+def test_a_child_of_the_killed_parent_does_not_keep_the_server_alive(good: Path) -> None:
+    script = (
+        "import os, sys, time\n"
+        "from serving.server import run_triton\n"
+        "with run_triton(sys.argv[1], grace_s=0) as server:\n"
+        "    child = os.fork() or time.sleep(60)\n"
+        "    print(server.pid, child, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    arguments = [sys.executable, "-c", script, str(good)]
+    with subprocess.Popen(arguments, cwd=CHECKOUT, text=True, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        server, child = map(int, process.stdout.readline().split())
+        below = [server, *descendants(server)]
+        process.kill()
+        process.wait(10)
+        try:
+            assert wait_until_gone(below, within_s=10) == []
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_stubs_end_when_even_the_supervisor_is_killed(good: Path, tmp_path: Path) -> None:
