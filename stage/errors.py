@@ -9,5 +9,5 @@ A message is one line: the thing seen, what was expected, the remedy.
 """
 
 
-class BadInput(ValueError):  # noqa: N818 - the field reads better: "raise BadInput"
+class BadInput(ValueError):
     """What was given cannot be worked with; the message names the thing and the remedy."""

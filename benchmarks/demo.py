@@ -1,0 +1,207 @@
+"""`make demo`: the whole chain on complete-journey, each step the very command that a user would type.
+
+Steps whose output is there already, and was made from the same schema, are reused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+
+from stage.command import print_result, run_command
+from stage.errors import BadInput
+
+ENSEMBLE = "recommend_nvtabular"
+CONSOLE = Console()
+
+
+class StepError(BadInput):
+    """A step of the chain ended with an error; its own lines stand above."""
+
+
+def step(title: str, *command: str) -> dict[str, Any]:
+    """Run `python -m …`, show it and what it prints, and return its last line's JSON."""
+    CONSOLE.print(Rule(f"[bold]{title}", align="left"))
+    CONSOLE.print(f"[dim]$ python -m {shlex.join(command)}", highlight=False, soft_wrap=True)
+    started = time.monotonic()
+    environment = os.environ | {"COLUMNS": str(CONSOLE.width)}
+    if CONSOLE.is_terminal:
+        environment["FORCE_COLOR"] = "1"
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True, env=environment, encoding="utf-8"
+    )
+    assert process.stdout is not None
+    last = ""
+    for line in process.stdout:
+        if last:
+            print(last, end="")
+        last = line
+    if process.wait() != 0:
+        raise StepError(f"`python -m {command[0]} {command[1]}` ended with code {process.returncode}, see above")
+    CONSOLE.print(f"[dim]{time.monotonic() - started:.0f} s\n")
+    result: dict[str, Any] = json.loads(last)
+    return result
+
+
+def reuse(title: str, folder: Path) -> None:
+    CONSOLE.print(Rule(f"[bold]{title}", align="left"))
+    CONSOLE.print(f"[dim]{folder} is there, made from the same schema: reused (make clean removes it)\n")
+
+
+def run(schema: str, source: str | None, root: Path, extra: Sequence[str] = ()) -> None:
+    """The chain of one schema under `root`: data, model, repository, server, answers, numbers."""
+    started = time.monotonic()
+    data, model, repository = root / "data", root / "model", root / "repository"
+    source_flags = ["--source", source] if source else []
+    if _is_current(schema, data):
+        reuse("Preprocess", data)
+    else:
+        shutil.rmtree(data, ignore_errors=True)
+        workers = str(min(os.cpu_count() or 1, 4))
+        step(
+            "Preprocess", "preprocessing", "fit", "--schema", schema, *source_flags,
+            "--output", str(data), "--workers", workers,
+        )  # fmt: skip
+    if _same_digest(data, model):
+        reuse("Train", model)
+    else:
+        step(
+            "Train", "training", "fit", "--data", str(data), "--output", str(model),
+            "--overwrite", "--resume", *extra,
+        )  # fmt: skip
+    offline = step("Evaluate offline", "training", "evaluate", "--data", str(data), "--model", str(model))
+    if _same_digest(model, repository) and _newer(repository, model):
+        reuse("Export and verify", repository)
+    else:
+        step(
+            "Export and verify", "export", "repository", "--model", str(model), "--data", str(data),
+            "--output", str(repository), "--overwrite",
+        )  # fmt: skip
+    _show_parity(repository)
+    served = _serve(data, repository)
+    _show_equal(offline, served["evaluate"])
+    _show_next(root)
+    print_result({"schema": schema, "seconds": round(time.monotonic() - started, 1), "offline": offline, **served})
+
+
+def _is_current(schema: str, data: Path) -> bool:
+    from preprocessing.schema import load_schema, read_fitted
+
+    return (data / "schema.json").is_file() and read_fitted(data).schema_ == load_schema(schema)
+
+
+def _same_digest(earlier: Path, later: Path) -> bool:
+    from preprocessing.schema import read_fitted
+
+    return (later / "schema.json").is_file() and read_fitted(earlier).digest == read_fitted(later).digest
+
+
+def _newer(later: Path, earlier: Path) -> bool:
+    return later.stat().st_mtime >= earlier.stat().st_mtime
+
+
+def _serve(data: Path, repository: Path) -> dict[str, Any]:
+    from serving.server import run_triton
+
+    CONSOLE.print(Rule("[bold]Serve", align="left"))
+    CONSOLE.print(f"[dim]$ python -m serving up --repository {repository}")
+    with run_triton(repository) as server:
+        CONSOLE.print(f"[dim]Triton is ready at {server.grpc_url} and {server.http_url}\n")
+        requests = str(data / "requests" / "test")
+        to = ("--url", server.grpc_url, "--model", ENSEMBLE, "--requests", requests)
+        households = _two_users(data)
+        shown = step(
+            "Recommend", "client", "recommend", *to, "--items", str(data / "items.parquet"),
+            *[flag for user in households for flag in ("--user", user)], "--top", "10",
+        )  # fmt: skip
+        evaluated = step("Evaluate through the server", "client", "evaluate", *to, "--k", "5,10,20")
+        measured = {}
+        if analyzer := _perf_analyzer():
+            os.environ["PERF_ANALYZER"] = analyzer
+            measured = step("Measure", "client", "bench", *to, "--concurrency", "1,4,16")
+        else:
+            CONSOLE.print(
+                "[yellow]no perf_analyzer here, so no latency table; `python -m client bench` says how to get it"
+            )
+    return {"recommend": shown, "evaluate": evaluated, "bench": measured}
+
+
+def _perf_analyzer() -> str | None:
+    beside = Path(__file__).resolve().parents[2] / "shared" / "tools" / "perf_analyzer"
+    return (
+        os.environ.get("PERF_ANALYZER") or shutil.which("perf_analyzer") or (str(beside) if beside.is_file() else None)
+    )
+
+
+def _two_users(data: Path) -> list[str]:
+    """The first two users of the test period with a full history."""
+    import pyarrow.parquet as pq
+
+    for file in sorted((data / "requests" / "test").glob("week=*/*.parquet")):
+        rows = pq.read_table(file, columns=["user", "recent_items"], partitioning=None).to_pylist()
+        users = list(dict.fromkeys(row["user"] for row in rows if len(row["recent_items"]) >= 20))
+        if len(users) >= 2:
+            return users[:2]
+    raise StepError("no two users of the test period have 20 earlier items")
+
+
+def _show_parity(repository: Path) -> None:
+    verify = json.loads((repository / "verify.json").read_text(encoding="utf-8"))
+    table = Table(title="Parity of the hops on golden rows", title_justify="left")
+    table.add_column("hop")
+    table.add_column("largest difference", justify="right")
+    for name, difference in verify["differences"].items():
+        table.add_row(name, f"{difference:.1e}")
+    CONSOLE.print(table)
+
+
+def _show_equal(offline: dict[str, Any], served: dict[str, Any]) -> None:
+    table = Table(title="Offline = served", title_justify="left")
+    for column in ("metric", "training evaluate", "client evaluate", "difference"):
+        table.add_column(column, justify="left" if column == "metric" else "right")
+    for name in ("ndcg@20", "recall@20", "mrr@20"):
+        a, b = offline[name], served[name]
+        table.add_row(name, f"{a:.6f}", f"{b:.6f}", f"{abs(a - b):.1e}")
+    CONSOLE.print(table)
+
+
+def _show_next(root: Path) -> None:
+    CONSOLE.print(Rule("[bold]Go on with", align="left"))
+    for line in (
+        f"python -m serving up --repository {root}/repository",
+        f"python -m client recommend --url grpc://127.0.0.1:8001 --requests {root}/data/requests/test --user 1 "
+        f"--items {root}/data/items.parquet",
+        "python -m preprocessing fit --schema generic --source LOG.csv --columns user=…,item=…,time=… "
+        "--output runs/mine/data",
+        "python -m training fit --data runs/mine/data --output runs/mine/model",
+        "python -m export repository --model runs/mine/model --data runs/mine/data --output runs/mine/repository",
+    ):
+        CONSOLE.print(f"  {line}", highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
+    parser.add_argument("--schema", default="complete_journey")
+    parser.add_argument("--source", help="the log, for schemas that read a file")
+    parser.add_argument("--root", type=Path, help="folder of the run (default runs/SCHEMA)")
+    parser.add_argument("training", nargs="*", help="flags for `training fit`, after --")
+    arguments = parser.parse_args()
+    root = arguments.root or Path("runs") / arguments.schema
+    run_command(lambda: run(arguments.schema, arguments.source, root, arguments.training))
+
+
+if __name__ == "__main__":
+    main()
