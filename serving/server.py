@@ -12,9 +12,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
-from serving.errors import ModelLoadError, PortTakenError, ServerDiedError, StartTimeoutError
+from serving.errors import ModelLoadError, PortTakenError, ServerDiedError, ServingError, StartTimeoutError
 from serving.launch import Launch, find_triton
 from serving.log_file import LogFile, open_log
 from serving.ports import Ports, choose_ports
@@ -179,7 +179,7 @@ class TritonServer:
         give_up_at = time.monotonic() + timeout_s
         while not (self.is_ready() and self._answers(self.ports.metrics)):
             if self._supervisor.poll() is not None:
-                self.raise_death()
+                raise self._why_not_started()
             if time.monotonic() > give_up_at:
                 lines = error_lines(self.log()) or last_lines(self.log())
                 raise StartTimeoutError(
@@ -203,25 +203,34 @@ class TritonServer:
             return True
         return False
 
-    def raise_death(self) -> None:
-        """Raise why the server, which has ended, has ended."""
+    def _why_not_started(self) -> ServingError:
         log = self.log()
-        lines = error_lines(log)
         reasons = failed_models(log)
         if reasons:
             model, reason = next(iter(reasons.items()))
             others = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-            raise ModelLoadError(f"model '{model}'{others} did not load: {reason}: mend or remove it", reasons, lines)
+            return ModelLoadError(
+                f"model '{model}'{others} did not load: {reason}: mend or remove it", reasons, error_lines(log)
+            )
         if "already in use" in log:
-            raise PortTakenError(f"a port of {self.ports} was taken while Triton started: start again")
+            return PortTakenError(f"a port of {self.ports} was taken while Triton started: start again")
+        return self._death()
+
+    def _death(self) -> ServerDiedError:
         code = self._supervisor.returncode
         how = f"was killed by {signal.Signals(code - 128).name}" if code > 128 else f"ended by itself with code {code}"
-        raise ServerDiedError(f"Triton {how}: read its last log lines", lines or last_lines(log))
+        log = self.log()
+        return ServerDiedError(f"Triton {how}: read its last log lines", error_lines(log) or last_lines(log))
 
-    def wait(self) -> None:
-        """Block until the server ends by itself; then raise why."""
+    def wait(self) -> NoReturn:
+        """Block until the server ends by itself.
+
+        Raises:
+            ServerDiedError: It has.
+
+        """
         self._supervisor.wait()
-        self.raise_death()
+        raise self._death()
 
     def log(self) -> str:
         """Return what Triton has logged so far."""
