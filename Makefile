@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+export ORT_DISABLE_TELEMETRY := 1  # ONNX Runtime 1.32 reports home when imported
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
