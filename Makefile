@@ -2,7 +2,8 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-export ORT_DISABLE_TELEMETRY := 1  # ONNX Runtime 1.32 reports home when imported
+# ONNX Runtime 1.32 reports home when imported.
+export ORT_DISABLE_TELEMETRY := 1
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
