@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from training.ranking import model_scorer, rank_split
 from training.settings import TrainingSettings
 
 BEST_BY = "ndcg@20"
+SHARED_ITEMS = ("model.offline.items.", "model.online.items.")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,16 @@ class TrainingStep(nn.Module):
     def forward(self, features: dict[str, Tensor], rows: Tensor, targets: Tensor) -> dict[str, Tensor]:
         excluded = [features[name] for name in self._exclude]
         return {"loss": softmax_cross_entropy(self.model.parts(features), excluded, rows, targets)}
+
+    def state_dict(self, *arguments: Any, **named: Any) -> dict[str, Any]:  # type: ignore[override]
+        """Each shared tensor once: the Trainer's safetensors writer refuses tensors of two names."""
+        state = super().state_dict(*arguments, **named)
+        return {name: value for name, value in state.items() if not name.startswith(SHARED_ITEMS)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        items = {name.removeprefix("model.items."): value for name, value in state_dict.items() if ".items." in name}
+        shared = {prefix + name: value for prefix in SHARED_ITEMS for name, value in items.items()}
+        return super().load_state_dict({**state_dict, **shared}, strict, assign)
 
 
 class RankingTrainer(Trainer):  # type: ignore[misc]
@@ -101,6 +113,7 @@ def fit(
             model=TrainingStep(model, fitted.schema_.exclude),
             args=_arguments(settings, scratch, every),
             train_dataset=Rows(rows),
+            eval_dataset=Rows(np.arange(len(validation))),
             data_collator=partial(collate, train),
             callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience)],
         )
