@@ -52,21 +52,20 @@ def _transformer(encoder: Encoder, width: int, max_length: int, dropout: float) 
     eager = {"attn_implementation": "eager"}
     model: nn.Module
     if encoder.type == "t5":
-        model = T5EncoderModel(
-            T5Config(
-                vocab_size=1,
-                d_model=width,
-                d_kv=width // encoder.heads,
-                d_ff=2 * width,
-                num_layers=encoder.layers,
-                num_heads=encoder.heads,
-                dropout_rate=dropout,
-                use_cache=False,
-                eos_token_id=None,
-                pad_token_id=0,
-                **eager,
-            )
+        config = T5Config(
+            vocab_size=1,
+            d_model=width,
+            d_kv=width // encoder.heads,
+            d_ff=2 * width,
+            num_layers=encoder.layers,
+            num_heads=encoder.heads,
+            dropout_rate=dropout,
+            use_cache=False,
+            eos_token_id=None,
+            pad_token_id=0,
+            **eager,
         )
+        model = T5EncoderModel(config).encoder
     elif encoder.type == "distilbert":
         model = DistilBertModel(
             DistilBertConfig(

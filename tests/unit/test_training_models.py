@@ -1,0 +1,108 @@
+"""The offline_online family: whole equals parts, parts load alone, features move between the stages."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from preprocessing.schema import FittedSchema, SchemaError, parse_schema, read_fitted
+from training.checkpoint import CheckpointError, load, new_model, save
+from training.data import SplitData
+from training.models.config import ModelConfig
+from training.models.offline_online import OfflineOnline
+
+CONFIG = ModelConfig(dim=16, hidden=24)
+
+
+@pytest.fixture(scope="module")
+def fitted(synthetic_data: Path) -> FittedSchema:
+    return read_fitted(synthetic_data)
+
+
+@pytest.fixture(scope="module")
+def rows(synthetic_data: Path, fitted: FittedSchema) -> dict[str, torch.Tensor]:
+    data = SplitData(synthetic_data, "train", fitted)
+    return data.batch(np.arange(min(len(data), 32))).features
+
+
+def lively_model(data: Path, fitted: FittedSchema) -> OfflineOnline:
+    """A model none of whose parameters is zero, so that nothing cancels."""
+    torch.manual_seed(7)
+    model = new_model(data, fitted, CONFIG)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model.eval()
+
+
+def test_the_whole_model_is_the_offline_part_then_the_online_part(
+    synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
+) -> None:
+    model = lively_model(synthetic_data, fitted)
+    with torch.no_grad():
+        assert torch.equal(model(rows), model.online(model.offline(rows), rows))
+
+
+def test_each_part_loads_alone_and_gives_the_same_bits(
+    tmp_path: Path, synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
+) -> None:
+    data = shutil.copytree(synthetic_data, tmp_path / "data")
+    model = lively_model(data, fitted)
+    with torch.no_grad():
+        before, state = model(rows), model.offline(rows)
+    for part in ("whole", "offline", "online"):
+        folder = tmp_path / part
+        folder.mkdir()
+        save(model, CONFIG, data, folder)
+        for other in {"whole", "offline", "online"} - {part}:
+            (folder / f"{other}.safetensors").unlink()
+    shutil.rmtree(data)
+    with torch.no_grad():
+        assert torch.equal(load(tmp_path / "whole", "whole")(rows), before)
+        loaded = load(tmp_path / "offline", "offline")(rows)
+        assert all(torch.equal(a, b) for a, b in zip(loaded, state, strict=True))
+        assert torch.equal(load(tmp_path / "online", "online")(state, rows), before)
+
+
+def test_a_feature_moves_between_the_stages_by_the_schema_alone(
+    synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
+) -> None:
+    for feature in fitted.schema_.request_features:
+        body = fitted.schema_.model_dump()
+        moved = next(f for f in body["features"] if f["name"] == feature.name)
+        moved["stage"] = "online" if feature.stage == "offline" else "offline"
+        other = fitted.model_copy(update={"schema_": parse_schema(body, "moved")})
+        model = lively_model(synthetic_data, other)
+        with torch.no_grad():
+            scores = model(rows)
+            changed = dict(rows)
+            value = rows[feature.name]
+            changed[feature.name] = value + 1.0 if value.is_floating_point() else torch.where(value == 0, 0, 2)
+            assert scores.shape == (len(scores), fitted.items)
+            assert not torch.equal(scores, model(changed)), f"{feature.name} does not reach the scores from {moved}"
+
+
+def test_a_row_does_not_depend_on_the_batch_that_it_is_in(
+    synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
+) -> None:
+    model = lively_model(synthetic_data, fitted)
+    with torch.no_grad():
+        together = model(rows)
+        alone = model({name: value[3:4] for name, value in rows.items()})
+    assert torch.allclose(together[3:4], alone, atol=1e-4)
+
+
+def test_a_folder_without_a_model_is_named(tmp_path: Path, synthetic_data: Path) -> None:
+    with pytest.raises(SchemaError, match=r"no schema\.json"):
+        load(tmp_path, "whole")
+    shutil.copy(synthetic_data / "schema.json", tmp_path)
+    with pytest.raises(CheckpointError, match=r"no model\.json in .*training fit"):
+        load(tmp_path, "whole")
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path, synthetic_data: Path, fitted: FittedSchema) -> None:
+    save(lively_model(synthetic_data, fitted), CONFIG, synthetic_data, tmp_path)
+    (tmp_path / "model.json").write_text(ModelConfig(dim=32, hidden=24).model_dump_json(), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="not the weights of this schema"):
+        load(tmp_path, "whole")

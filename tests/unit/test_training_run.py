@@ -1,0 +1,108 @@
+"""Training runs: reproducible by seed, resumable after a kill, whole or not there at all."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from training.__main__ import main
+from training.models.config import ModelConfig
+from training.settings import TrainingSettings
+from training.trainer import fit
+
+CONFIG = ModelConfig(dim=16, hidden=16)
+SETTINGS = TrainingSettings(epochs=2, batch_size=8, evaluations_per_epoch=2, warmup_steps=2, validation_rows=16)
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    return {name: value.numpy().tobytes() for name, value in load_file(folder / "whole.safetensors").items()}
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path, synthetic_data: Path) -> None:
+    fit(synthetic_data, tmp_path / "a", CONFIG, SETTINGS)
+    fit(synthetic_data, tmp_path / "b", CONFIG, SETTINGS)
+    fit(synthetic_data, tmp_path / "c", CONFIG, SETTINGS.model_copy(update={"seed": 1}))
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    assert weights(tmp_path / "a") != weights(tmp_path / "c")
+    assert not (tmp_path / "a.checkpoints").exists()
+
+
+def test_a_killed_run_resumes_to_the_weights_of_an_unbroken_one(tmp_path: Path, synthetic_data: Path) -> None:
+    flags = [
+        "--epochs=2", "--batch-size=8", "--evaluations-per-epoch=2", "--warmup-steps=2", "--validation-rows=16",
+        "--dim=16", "--hidden=16",
+    ]  # fmt: skip
+    command = [sys.executable, "-m", "training", "fit", "--data", str(synthetic_data), *flags]
+    output = tmp_path / "model"
+    process = subprocess.Popen([*command, "--output", str(output)], stderr=subprocess.DEVNULL)
+    scratch = tmp_path / "model.checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(scratch.glob("checkpoint-*/trainer_state.json")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not output.exists()
+    done = subprocess.run([*command, "--output", str(output), "--resume"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1])["steps"] > 0
+    fit(synthetic_data, tmp_path / "unbroken", CONFIG, SETTINGS)
+    assert weights(output) == weights(tmp_path / "unbroken")
+
+
+def test_bf16_trains_too(tmp_path: Path, synthetic_data: Path) -> None:
+    trained = fit(synthetic_data, tmp_path / "bf16", CONFIG, SETTINGS.model_copy(update={"epochs": 1, "bf16": True}))
+    assert 0 <= trained.validation["ndcg@20"] <= 1
+
+
+def test_evaluate_prints_the_model_and_every_baseline(
+    tmp_path: Path, synthetic_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(synthetic_data, tmp_path / "model", CONFIG, SETTINGS.model_copy(update={"epochs": 1}))
+    arguments = ["training", "evaluate", "--data", str(synthetic_data), "--model", str(tmp_path / "model"), "--k", "5"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert {"ndcg@5", "recall@5", "mrr@5"} <= set(result)
+    for baseline in ("popularity", "popularity_7_days", "own_most_frequent"):
+        assert 0 <= result[baseline]["ndcg@5"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fit", "--data", "nowhere", "--output", "x"], "no schema.json in nowhere"),
+        (["fit", "--data", "nowhere", "--output", "x", "--dropout", "2"], "--dropout"),
+        (["evaluate", "--data", "nowhere", "--model", "x", "--k", "ten"], "--k ten"),
+        (["evaluate", "--data", "nowhere", "--model", "x", "--k", "0"], "--k 0"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["training", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    error = capsys.readouterr().err
+    assert end.value.code == 2
+    assert error.count("\n") == 1
+    assert said in error
+
+
+def test_a_model_of_another_fit_is_refused(tmp_path: Path, synthetic_data: Path) -> None:
+    from preprocessing.schema import SchemaError, read_fitted
+    from training.evaluate import evaluate
+
+    fit(synthetic_data, tmp_path / "model", CONFIG, SETTINGS.model_copy(update={"epochs": 1}))
+    other = read_fitted(tmp_path / "model").model_copy(update={"boundaries": {}}).sealed()
+    (tmp_path / "model" / "schema.json").write_text(other.model_dump_json(by_alias=True), encoding="utf-8")
+    with pytest.raises(SchemaError, match=r"digest .* use the folders of one fit"):
+        evaluate(synthetic_data, tmp_path / "model")
