@@ -12,7 +12,7 @@ class TrainingSettings(BaseModel):
 
     epochs: PositiveInt = 2
     batch_size: PositiveInt = 256
-    learning_rate: PositiveFloat = 3e-3
+    learning_rate: PositiveFloat = 5e-3
     warmup_steps: int = Field(default=50, ge=0)
     weight_decay: float = Field(default=0.0, ge=0)
     max_gradient_norm: PositiveFloat = 1.0
