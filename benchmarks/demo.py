@@ -125,7 +125,7 @@ def _serve(data: Path, repository: Path) -> dict[str, Any]:
         households = _two_users(data)
         shown = step(
             "Recommend", "client", "recommend", *to, "--items", str(data / "items.parquet"),
-            *[flag for user in households for flag in ("--user", user)], "--top", "10",
+            "--user", *households, "--top", "10",
         )  # fmt: skip
         evaluated = step("Evaluate through the server", "client", "evaluate", *to, "--k", "5,10,20")
         measured = {}
