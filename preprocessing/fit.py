@@ -2,8 +2,9 @@
 
 OUTPUT/
   schema.json schema.pbtxt          the schema and what was learned; the same as Merlin's schema
-  workflow/ item_workflow/          as NVTabular saves them, with every id vocabulary
+  workflow/ item_workflow/          as NVTabular saves them; categories/unique.FEATURE.parquet is a vocabulary
   items.parquet item_index.parquet  every item with its name and id; the encoded features of item id r in row r
+  daily_purchases.parquet           purchases by local day and item id (not where the log's time is only an order)
   requests/SPLIT/week=W/            raw rows as a client sends them, with target, user and time
   SPLIT/week=W/                     the same rows, encoded by the workflow
 """
@@ -12,34 +13,34 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from preprocessing.cluster import Tasks, tasks
-from preprocessing.items import train_counts, write_daily_purchases, write_item_index, write_item_table
+from preprocessing.cluster import tasks
+from preprocessing.items import (
+    known_items,
+    number_items,
+    write_daily_purchases,
+    write_item_index,
+    write_item_table,
+)
 from preprocessing.learned import learned_of, vocabulary_hashes
 from preprocessing.merlin_schema import write_merlin_schema
-from preprocessing.readers import RawLog, read_log
-from preprocessing.schema import FIRST_KNOWN_ID, UNKNOWN_ID, FittedSchema, Schema
-from preprocessing.sequences import group_by_user, moments
-from preprocessing.split import sessions_with_split
-from preprocessing.workflow import build_workflow, save_workflow, to_workflow_columns, transform
+from preprocessing.readers import read_log
+from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, Schema
+from preprocessing.split import split_of_sessions
+from preprocessing.user_parts import write_moments
+from preprocessing.weeks import train_rows, write_weeks
+from preprocessing.workflow import build_workflow, fit_workflow
 from stage.output import whole_folder
-
-if TYPE_CHECKING:
-    import nvtabular as nvt
-    import pandas as pd
-
-PART = "part-0.parquet"
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a fit made: the learned schema and the rows of each split."""
+    """What a fit made: the learned schema, the rows of each split, and the users of the log."""
 
     fitted: FittedSchema
     rows: dict[str, int]
+    users: int
 
 
 def fit(
@@ -53,89 +54,28 @@ def fit(
     """Run the whole fit; `output` is whole when it returns and untouched when it raises."""
     with whole_folder(output, overwrite) as folder, tasks(scheduler, workers) as run:
         log = read_log(schema, source)
-        sessions, boundaries = sessions_with_split(schema, log)
-        counts = train_counts(schema, log, sessions)
-        scratch = folder / "moments"
-        _write_moments(schema, log, sessions, scratch, run)
-        workflow = _fit_workflow(schema, counts.index.to_series(), scratch, folder)
-        rows = _encode(schema, workflow, counts, scratch, folder, run)
+        split, boundaries = split_of_sessions(schema, log.sessions)
+        items = number_items(schema, log, split)
+        vocabulary = known_items(items)["item"]
+        scratch = folder / "scratch"
+        moments = write_moments(schema, log, split, scratch, run)
+        items.to_parquet(scratch / "items.parquet", index=False)
+        workflow = build_workflow(schema.request_features, vocabulary, folder)
+        fit_workflow(workflow, train_rows(schema, moments, vocabulary.iloc[0]), folder / "workflow")
+        shutil.rmtree(folder / "categories", ignore_errors=True)
+        rows = write_weeks(schema, moments, scratch / "items.parquet", folder, run)
         shutil.rmtree(scratch)
-        write_item_table(schema, log, counts, folder)
-        write_item_index(schema, log, counts, folder)
-        write_daily_purchases(log, counts, folder)
+        write_item_table(schema, log, items, folder)
+        write_item_index(schema, log, items, folder)
+        if schema.log.time_unit != "order":
+            write_daily_purchases(log, items, folder)
         fitted = FittedSchema(
             schema_=schema,
             learned=learned_of(schema, folder),
-            items=len(counts) + FIRST_KNOWN_ID,
+            items=len(vocabulary) + FIRST_KNOWN_ID,
             boundaries=boundaries,
             vocabularies=vocabulary_hashes(folder),
         ).sealed()
         (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
         write_merlin_schema(fitted, folder / "schema.pbtxt")
-        return Summary(fitted, rows)
-
-
-def _write_moments(schema: Schema, log: RawLog, sessions: pd.DataFrame, scratch: Path, run: Tasks) -> None:
-    grouped = group_by_user(schema, log, sessions, partitions=4 * run.workers)
-    parts = [grouped.get_partition(number).compute() for number in range(grouped.npartitions)]
-    run.map(partial(_write_part, schema, log.users, scratch), list(enumerate(parts)), "building sequences")
-
-
-def _write_part(schema: Schema, users: pd.DataFrame, scratch: Path, part: tuple[int, pd.DataFrame]) -> None:
-    number, lists = part
-    for (split, week), rows in moments(schema, lists, users).groupby(["split", "week"], sort=False):
-        folder = scratch / str(split) / f"week={week}"
-        folder.mkdir(parents=True, exist_ok=True)
-        rows.drop(columns=["split", "week"]).to_parquet(folder / f"{number:05d}.parquet", index=False)
-
-
-def _read_week(folder: Path) -> pd.DataFrame:
-    """A week's rows in an order that does not depend on how the users were partitioned."""
-    import pandas as pd
-
-    rows = pd.concat([pd.read_parquet(file) for file in sorted(folder.iterdir())])
-    return rows.sort_values(["time", "user", "session"], kind="stable").reset_index(drop=True)
-
-
-def _fit_workflow(schema: Schema, vocabulary: pd.Series[str], scratch: Path, folder: Path) -> nvt.Workflow:
-    import dask.dataframe as dd
-    import nvtabular as nvt
-    from dask import delayed
-
-    features = schema.request_features
-
-    def load(week: Path) -> pd.DataFrame:
-        return to_workflow_columns(features, _read_week(week))
-
-    weeks = sorted((scratch / "train").iterdir())
-    meta = load(weeks[0]).iloc[:0]
-    rows = dd.from_delayed([delayed(load)(week) for week in weeks], meta=meta, verify_meta=False)
-    workflow = build_workflow(features, vocabulary, folder / "categories")
-    workflow.fit(nvt.Dataset(rows))
-    save_workflow(workflow, folder / "workflow")
-    shutil.rmtree(folder / "categories", ignore_errors=True)
-    return nvt.Workflow.load(str(folder / "workflow"))
-
-
-def _encode(
-    schema: Schema, workflow: nvt.Workflow, counts: pd.Series[int], scratch: Path, folder: Path, run: Tasks
-) -> dict[str, int]:
-    splits = sorted(scratch.iterdir())
-    weeks = [week for split in splits for week in sorted(split.iterdir())]
-    ids = {item: FIRST_KNOWN_ID + place for place, item in enumerate(counts.index)}
-    counted = run.map(partial(_encode_week, schema, workflow, ids, folder), weeks, "encoding weeks")
-    rows = {split.name: 0 for split in splits}
-    for week, count in zip(weeks, counted, strict=True):
-        rows[week.parent.name] += count
-    return rows
-
-
-def _encode_week(schema: Schema, workflow: nvt.Workflow, ids: dict[str, int], folder: Path, week: Path) -> int:
-    rows = _read_week(week)
-    place = Path(week.parent.name) / week.name
-    encoded = transform(workflow, schema.request_features, rows)
-    encoded["target"] = [[ids.get(item, UNKNOWN_ID) for item in items] for items in rows["target"]]
-    for target, frame in ((folder / "requests" / place, rows.drop(columns=["session"])), (folder / place, encoded)):
-        target.mkdir(parents=True, exist_ok=True)
-        frame.to_parquet(target / PART, index=False)
-    return len(rows)
+        return Summary(fitted, rows, len(log.users))

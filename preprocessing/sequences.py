@@ -1,23 +1,26 @@
 """Sequence building, training-time only: one row per moment of prediction, with the user's history as of that moment.
 
 A moment is a session, cut at a place that its id's hash chooses: what stands before the cut is the session so far, what
-stands behind it is the target. Histories hold earlier sessions only, so nothing of the target's own time leaks in.
+stands behind it is the target. Histories hold the sessions that ended strictly before this one began, so neither the
+target's own time nor a session of the same instant leaks in.
+
+Items are numbers here (rows of the item table): strings come back where requests are written.
 """
 
 from __future__ import annotations
 
 import hashlib
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
-from preprocessing.readers import RawLog
-from preprocessing.schema import Categorical, Numeric, Schema, Sequence, is_column
+from preprocessing.frequent_items import FrequentItems
+from preprocessing.nvtabular_engine import quiet
+from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Schema, Sequence, is_column
 
 if TYPE_CHECKING:
     import pandas as pd
-    from dask.dataframe import DataFrame as DaskFrame
 
     Column = np.ndarray[Any, np.dtype[Any]]
 
@@ -25,151 +28,164 @@ SESSION_SOURCES = ("session", "session_value", "session_size")
 DAY_NS = 86_400_000_000_000
 
 
-def group_by_user(schema: Schema, log: RawLog, sessions: pd.DataFrame, partitions: int) -> DaskFrame:
-    """One row per user: the purchases as lists in time order, by NVTabular's Groupby; a user is in one partition."""
-    import dask.dataframe as dd
-    import nvtabular as nvt
-    import pandas as pd
+def group_by_user(purchases: pd.DataFrame) -> pd.DataFrame:
+    """Each user's purchases as lists, by NVTabular's Groupby: sessions in the order of their ends, then by number.
 
-    rows = log.interactions.join(sessions[["split"]], on=["user", "session"])
-    if schema.log.order_in_session == "shuffled":
-        rows["place"] = pd.util.hash_array((rows["session"] + "\0" + rows["item"]).to_numpy(dtype=object)) >> 1
-    else:
-        rows["place"] = rows["file_order"]
-    rows["instant"] = rows.groupby(["user", "session"], sort=False)["instant"].transform("first").astype("int64")
-    rows["time"] = rows["time"].astype("int64")
-    rows = rows.sort_values("user", kind="stable").reset_index(drop=True)
-    users = rows["user"].unique()
-    owner = np.repeat(np.arange(partitions), [len(part) for part in np.array_split(users, partitions)])
-    place_of = pd.Series(owner, index=users)
-    bounds = np.searchsorted(rows["user"].map(place_of).to_numpy(), np.arange(partitions + 1))
-    parts = [rows.iloc[a:b].reset_index(drop=True) for a, b in pairwise(bounds) if b > a]
-    listed = [c for c in rows.columns if c not in ("user", "place", "file_order")]
-    grouped = list(rows.columns) >> nvt.ops.Groupby(
-        groupby_cols=["user"],
-        sort_cols=["instant", "session", "place"],
-        aggs={column: ["list"] for column in listed},
-        name_sep="-",
-    )
-    ddf = dd.concat([dd.from_pandas(part, npartitions=1, sort=False) for part in parts])
-    lists = nvt.Workflow(grouped).fit_transform(nvt.Dataset(ddf)).to_ddf()
-    return lists.rename(columns={f"{column}-list": column for column in listed})
-
-
-def moments(schema: Schema, lists: pd.DataFrame, users: pd.DataFrame) -> pd.DataFrame:
-    """Rows of requests: every request feature raw as a client would send it, `target`, `user`, `time`, `week`, `split`.
-
-    lists: rows of `group_by_user`, one per user. users: index `user`, the user features.
+    purchases: `user`, `last` (the session's end), `session`, `place`, `item`, `value`; one row per purchase.
+    Returns one row per user: `item-list`, `session-list`, `value-list`.
     """
-    import pandas as pd
+    with quiet():
+        import nvtabular as nvt
 
-    tables = [_user_moments(schema, row) for row in lists.to_dict("records")]
-    table = {key: [value for part in tables for value in part[key]] for key in _columns(schema)}
-    frame = pd.DataFrame(table)
-    frame["time"] = pd.to_datetime(frame["time"])
-    no_clock = schema.log.time_unit == "order"
-    frame["week"] = "all" if no_clock else frame["time"].dt.strftime("%G-W%V")
-    for feature in schema.request_features:
-        if feature.name in users.columns and feature.side == "user" and feature.name not in frame.columns:
-            frame[feature.name] = users[feature.name].reindex(frame["user"]).to_numpy()
-        elif isinstance(feature, Categorical) and feature.source == "hour":
-            frame[feature.name] = frame["time"].dt.hour.astype("int64")
-        elif isinstance(feature, Categorical) and feature.source == "weekday":
-            frame[feature.name] = frame["time"].dt.weekday.astype("int64")
-    keys = ["user", "session", "time", "week", "split", "target"]
-    return frame[keys + [feature.name for feature in schema.request_features]]
+        grouped = list(purchases.columns) >> nvt.ops.Groupby(
+            groupby_cols=["user"],
+            sort_cols=["last", "session", "place"],
+            aggs={column: ["list"] for column in ("item", "session", "value")},
+            name_sep="-",
+        )
+        workflow = nvt.Workflow(grouped).fit_schema(nvt.Dataset(purchases).schema)
+        return workflow.transform(purchases)
 
 
-def _columns(schema: Schema) -> list[str]:
-    made = [f.name for f in schema.request_features if isinstance(f, Sequence)]
-    made += [f.name for f in schema.request_features if isinstance(f, Numeric) and f.source != "column"]
-    copied = [f.name for f in schema.request_features if f.side == "context" and is_column(f)]
-    return ["user", "session", "time", "split", "target", *made, *copied]
+def moments(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame, users: pd.DataFrame) -> pa.Table:
+    """Requests: every request feature raw, `user`, `session`, `time`, `split`, and the lists `target` and sequences.
 
-
-def _user_moments(schema: Schema, row: dict[str, Any]) -> dict[str, list[Any]]:
-    """Every moment of one user; `row` holds the user's purchases as parallel lists, in time order."""
-    items = np.asarray(row["item"], dtype=object)
-    names = np.asarray(row["session"], dtype=object)
-    starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
-    ends = np.r_[starts[1:], len(names)]
-    splits = [row["split"][start] for start in starts]
-    instants = np.asarray(row["instant"], dtype=np.int64)[starts]
-    values = np.asarray(row["value"], dtype=np.float64)
+    lists: `group_by_user`. sessions: index of session numbers, see `RawLog.sessions`, with `split`. users: index
+    `user`. Lists hold item numbers (int32), oldest or rarest first.
+    """
+    items = _flat(lists["item-list"], np.int32)
+    numbers = _flat(lists["session-list"], np.int64)
+    values = _flat(lists["value-list"], np.float64)
+    starts = np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]])
+    ends = np.r_[starts[1:], len(numbers)]
+    ordered = sessions.loc[numbers[starts]]
     cut_sessions = any(getattr(f, "source", "") in SESSION_SOURCES for f in schema.request_features)
-    frequent = {f.name: _FrequentItems(items, f.half_life_days) for f in _sequences(schema, "frequent")}
-    skipped = _skipped(schema, splits)
-    out: dict[str, list[Any]] = {column: [] for column in _columns(schema)}
-    for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        cut = start + (_cut(names[start], int(end - start)) if cut_sessions else 0)
-        if place not in skipped:
-            out["user"].append(row["user"])
-            out["session"].append(names[start])
-            out["time"].append(row["time"][start])
-            out["split"].append(splits[place])
-            out["target"].append(items[cut:end].tolist())
-            for feature in schema.request_features:
-                match feature:
-                    case Sequence(source="recent"):
-                        out[feature.name].append(items[max(0, start - feature.max_length) : start].tolist())
-                    case Sequence(source="session"):
-                        out[feature.name].append(items[max(start, cut - feature.max_length) : cut].tolist())
-                    case Sequence():
-                        out[feature.name].append(frequent[feature.name].top(feature.max_length))
-                    case Numeric(source="session_value"):
-                        out[feature.name].append(values[start:cut].sum())
-                    case Numeric(source="session_size"):
-                        out[feature.name].append(float(cut - start))
-                    case Numeric(source="days_since_last"):
-                        since = (instants[place] - instants[place - 1]) / DAY_NS if place else np.nan
-                        out[feature.name].append(since)
-                    case _ if feature.name in out:
-                        out[feature.name].append(row[feature.name][start])
-        for counter in frequent.values():
-            counter.add(start, end, instants[place])
-    return out
+    cuts = starts + (_cuts(ordered["session"], ends - starts) if cut_sessions else 0)
+    so_far = np.arange(len(items)) < np.repeat(cuts, ends - starts)
+    value = np.bincount(np.repeat(np.arange(len(starts)), ends - starts), weights=values * so_far)
+    histories = _Histories(ordered, starts, ends, np.cumsum(lists["item-list"].map(len).to_numpy()))
+    kept = histories.kept(schema.split.train_moments_per_user)
+    starts, cuts, ends, value = starts[kept], cuts[kept], ends[kept], value[kept]
+    begin, stop, rows = histories.begin[kept], histories.stop[kept], ordered.iloc[kept]
+
+    def column(feature: Feature) -> Any:
+        match feature:
+            case Sequence(source="recent"):
+                return _lists(items, np.maximum(begin, stop - feature.max_length), stop)
+            case Sequence(source="session"):
+                return _lists(items, np.maximum(starts, cuts - feature.max_length), cuts)
+            case Sequence():
+                return histories.frequent(items, feature, kept)
+            case Numeric(source="session_value"):
+                return value
+            case Numeric(source="session_size"):
+                return (cuts - starts).astype(np.float64)
+            case Numeric(source="days_since_last"):
+                return histories.days_since_last()[kept]
+            case Categorical(source="hour"):
+                return rows["time"].dt.hour
+            case Categorical(source="weekday"):
+                return rows["time"].dt.weekday
+            case _:
+                source = rows if feature.side == "context" else users.loc[rows["user"]]
+                return source[feature.name]
+
+    table = {
+        "user": pa.array(rows["user"], pa.string()),
+        "session": pa.array(rows["session"], pa.string()),
+        "time": pa.array(rows["time"], pa.timestamp("ns")),
+        "split": pa.array(rows["split"], pa.string()),
+        "target": _lists(items, cuts, ends),
+    }
+    for feature in schema.request_features:
+        made = column(feature)
+        table[feature.name] = made if isinstance(made, pa.Array) else _array(feature, made)
+    return pa.table(table)
 
 
-def _sequences(schema: Schema, source: str) -> list[Sequence]:
-    return [f for f in schema.request_features if isinstance(f, Sequence) and f.source == source]
+def _array(feature: Feature, values: Any) -> pa.Array:
+    """One column of one type, whatever nulls this part of the log has."""
+    match feature:
+        case Numeric():
+            return pa.array(np.asarray(values, dtype=np.float64), pa.float64())
+        case Categorical(dtype="int"):
+            return pa.array(np.asarray(values, dtype=np.int64), pa.int64())
+        case Pretrained():
+            return pa.array(values.tolist(), pa.list_(pa.float32()))
+        case _:
+            return pa.array(values.tolist(), pa.string(), from_pandas=True)
 
 
-def _skipped(schema: Schema, splits: list[str]) -> set[int]:
-    """Train moments beyond the user's last `train_moments_per_user`: still history of the later ones, no rows."""
-    most = schema.split.train_moments_per_user
-    train = [place for place, split in enumerate(splits) if split == "train"]
-    return set(train[: len(train) - most]) if most and len(train) > most else set()
+def _flat(lists: pd.Series[Any], dtype: type) -> Column:
+    return np.concatenate([np.asarray(values, dtype=dtype) for values in lists])
 
 
-def _cut(session: str, size: int) -> int:
-    """A place in [0, size) that depends on nothing but the session's id."""
-    digest = hashlib.blake2b(session.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") % size
+def _lists(values: Column, begin: Column, end: Column) -> pa.ListArray:
+    """`values[begin[r]:end[r]]` for every row r."""
+    lengths = end - begin
+    offsets = np.r_[0, np.cumsum(lengths)]
+    flat = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], lengths)
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values[flat]))
 
 
-class _FrequentItems:
-    """The user's items by (decayed) number of sessions, ties by the latest purchase; the most frequent last."""
+def _cuts(sessions: pd.Series[Any], sizes: Column) -> Column:
+    """A place in [0, size) for each session, that depends on nothing but the session's id."""
+    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in sessions)
+    cuts: Column = (np.frombuffer(digests, dtype="<u8") % sizes.astype(np.uint64)).astype(np.int64)
+    return cuts
 
-    def __init__(self, items: Column, half_life_days: float | None) -> None:
-        names, self._codes = np.unique(items, return_inverse=True)
-        self._names = np.asarray(names, dtype=object)
-        self._weight = np.zeros(len(self._names))
-        self._last = np.zeros(len(self._names), dtype=np.int64)
-        self._half_life_ns = half_life_days * DAY_NS if half_life_days else None
-        self._origin: int | None = None
 
-    def add(self, start: int, end: int, instant: int) -> None:
-        codes = self._codes[start:end]
-        weight = 1.0
-        if self._half_life_ns:
-            # Growing weights order as decaying ones do, and need no pass over the earlier sessions.
-            self._origin = instant if self._origin is None else self._origin
-            weight = 2.0 ** ((instant - self._origin) / self._half_life_ns)
-        self._weight[codes] += weight
-        self._last[codes] = np.arange(start + 1, end + 1)
+class _Histories:
+    """What each session's user had before it: a prefix of the user's purchases, as sessions stand by their ends.
 
-    def top(self, most: int) -> list[str]:
-        seen = np.flatnonzero(self._weight)
-        order = np.lexsort((self._last[seen], self._weight[seen]))
-        names: list[str] = self._names[seen[order[-most:]]].tolist()
-        return names
+    begin, stop: [S] int64, the prefix in the flat purchases. sessions: in the order of the flat purchases.
+    """
+
+    def __init__(self, sessions: pd.DataFrame, starts: Column, ends: Column, user_ends: Column) -> None:
+        self._starts, self._ends = starts, ends
+        self._split = sessions["split"].to_numpy()
+        self._first, self._last = sessions["first"].to_numpy(), sessions["last"].to_numpy()
+        bounds = np.r_[0, np.searchsorted(starts, user_ends)]
+        self._users = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
+        self._before = np.concatenate(
+            [a + np.searchsorted(self._last[a:b], self._first[a:b], side="left") for a, b in self._users]
+        )
+        self._of_user = np.repeat(bounds[:-1], np.diff(bounds))
+        self.begin = starts[self._of_user]
+        self.stop = np.r_[starts, len(starts) and ends[-1]][self._before]
+
+    def days_since_last(self) -> Column:
+        """Days from the end of the last earlier session, NaN where there is none."""
+        some = self._before > self._of_user
+        since = (self._first - self._last[self._before - 1]) / DAY_NS
+        days: Column = np.where(some, since, np.nan)
+        return days
+
+    def kept(self, train_moments_per_user: int | None) -> Column:
+        """Sessions that become rows: all, or of those that train only each user's latest; the others stay history."""
+        kept = np.ones(len(self._starts), dtype=bool)
+        if train_moments_per_user:
+            for a, b in self._users:
+                by_time = a + np.argsort(self._first[a:b], kind="stable")
+                train = by_time[self._split[by_time] == "train"]
+                kept[train[: max(0, len(train) - train_moments_per_user)]] = False
+        return np.flatnonzero(kept)
+
+    def frequent(self, items: Column, feature: Sequence, kept: Column) -> pa.ListArray:
+        """The most frequent items before each of the `kept` sessions."""
+        top: list[Column] = [items[:0]] * len(self._starts)
+        wanted = np.zeros(len(self._starts), dtype=bool)
+        wanted[kept] = True
+        for a, b in self._users:
+            counter = FrequentItems(items[self._starts[a] : self._ends[b - 1]], feature.half_life_days)
+            added = a
+            for place in (a + np.argsort(self._before[a:b], kind="stable")).tolist():
+                while added < self._before[place]:
+                    counter.add(self._ends[added] - self._starts[added], int(self._last[added]))
+                    added += 1
+                if wanted[place]:
+                    top[place] = counter.top(feature.max_length)
+        chosen = [top[place] for place in kept.tolist()]
+        offsets = np.r_[0, np.cumsum([len(names) for names in chosen])]
+        flat = np.concatenate([*chosen, items[:0]])
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat))

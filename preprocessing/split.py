@@ -1,51 +1,53 @@
-"""Which moments train, validate and test: by date, or each user's last ones left out."""
+"""Which sessions train, validate and test: by date, or each user's last ones left out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from preprocessing.readers import LogError, RawLog
+import numpy as np
+
+from preprocessing.log_columns import LogError
 from preprocessing.schema import Schema
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    Column = np.ndarray[Any, np.dtype[Any]]
+
 SPLITS = ("train", "validation", "test")
 
 
-def sessions_with_split(schema: Schema, log: RawLog) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The log's sessions, index (user, session) in time order, with their `split`; and the boundaries by name.
+def split_of_sessions(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, dict[str, str]]:
+    """The split of every session, [S] str, and the boundaries by name (local times; none for leave one out).
 
     `time`: test = the last `test_days` local days of the log, validation = the `validation_days` before them.
     `leave_one_out`: a user's last session is the test, the one before it the validation (users of fewer than three
     sessions only train), as in the SASRec paper (Kang & McAuley 2018, section IV-A).
     """
+    by_time = schema.split.kind == "time"
+    split, boundaries = _by_time(schema, sessions["time"]) if by_time else (_leave_one_out(sessions), {})
+    for name in SPLITS:
+        if name not in split:
+            span = f"{sessions['time'].min():%Y-%m-%d} to {sessions['time'].max():%Y-%m-%d}"
+            remedy = "shorten split.validation_days and test_days" if by_time else "give users of three sessions or more"
+            raise LogError(f"no session falls in {name} (the log spans {span}): {remedy}, or give more log")
+    return split, boundaries
+
+
+def _by_time(schema: Schema, time: pd.Series[Any]) -> tuple[Column, dict[str, str]]:
     import pandas as pd
 
-    rows = log.interactions.sort_values(["instant", "file_order"], kind="stable")
-    sessions = rows.groupby(["user", "session"], sort=False)[["instant", "time"]].first()
-    if schema.split.kind == "time":
-        day = pd.Timedelta(days=1)
-        end = sessions["time"].max().normalize() + day
-        test = end - schema.split.test_days * day
-        validation = test - schema.split.validation_days * day
-        sessions["split"] = "train"
-        sessions.loc[sessions["time"] >= validation, "split"] = "validation"
-        sessions.loc[sessions["time"] >= test, "split"] = "test"
-        boundaries = {"validation": validation.isoformat(), "test": test.isoformat()}
-    else:
-        users = sessions.groupby(level="user", sort=False)
-        from_last = users.cumcount(ascending=False)
-        enough = users["instant"].transform("size") >= 3
-        sessions["split"] = "train"
-        sessions.loc[enough & (from_last == 1), "split"] = "validation"
-        sessions.loc[enough & (from_last == 0), "split"] = "test"
-        boundaries = {}
-    counts = sessions["split"].value_counts()
-    for split in SPLITS:
-        if not counts.get(split, 0):
-            span = f"{sessions['time'].min():%Y-%m-%d} to {sessions['time'].max():%Y-%m-%d}"
-            raise LogError(
-                f"no session falls in {split} (the log spans {span}): shorten the split's days, or give more log"
-            )
-    return sessions, boundaries
+    day = pd.Timedelta(days=1)
+    test = time.max().normalize() + day - schema.split.test_days * day
+    validation = test - schema.split.validation_days * day
+    split: Column = np.where(time < validation, "train", np.where(time < test, "validation", "test"))
+    return split, {"validation": validation.isoformat(), "test": test.isoformat()}
+
+
+def _leave_one_out(sessions: pd.DataFrame) -> Column:
+    users = sessions.sort_values("first", kind="stable").groupby("user", sort=False)
+    from_last = users.cumcount(ascending=False).reindex(sessions.index)
+    enough = users["first"].transform("size").reindex(sessions.index) >= 3
+    left_out = np.where(from_last == 1, "validation", np.where(from_last == 0, "test", "train"))
+    split: Column = np.where(enough, left_out, "train")
+    return split

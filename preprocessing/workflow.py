@@ -6,10 +6,10 @@ same for the item table; it is run at the fit only and its result is the item in
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from preprocessing.nvtabular_engine import quiet
 from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Sequence, Text
 
 if TYPE_CHECKING:
@@ -21,47 +21,37 @@ def build_workflow(features: tuple[Feature, ...], items: pd.Series[str], folder:
     """Compose the operators of `features`; not fitted yet.
 
     items: raw ids of the vocabulary by falling frequency; all sequences share it.
-    folder: where Categorify keeps its tables until the workflow is saved.
+    folder: where Categorify keeps its tables, `categories/unique.FEATURE.parquet`, until the workflow is saved.
     """
-    import nvtabular as nvt
+    with quiet():
+        import nvtabular as nvt
+
+        graph = None
+        for feature in features:
+            node = _operators(feature, items, folder)
+            graph = node if graph is None else graph + node
+        return nvt.Workflow(graph)
+
+
+def _operators(feature: Feature, items: pd.Series[str], folder: Path) -> Any:
+    """The feature's own chain: a node that two chains share would be run once for each of them."""
     from nvtabular import ops
 
-    graph: Any = None
-
-    def add(node: Any) -> None:
-        nonlocal graph
-        graph = node if graph is None else graph + node
-
-    sequences = [feature for feature in features if isinstance(feature, Sequence)]
-    if sequences:
-        names = tuple(feature.name for feature in sequences)
-        key = names if len(names) > 1 else names[0]
-        encoded = [list(names) if len(names) > 1 else names[0]] >> ops.Categorify(
-            vocabs={key: items.reset_index(drop=True)}, out_path=str(folder / "items")
-        )
-        for sequence in sequences:
-            add(encoded[sequence.name] >> ops.ListSlice(-sequence.max_length))
-    for feature in features:
-        match feature:
-            case Categorical():
-                add([feature.name] >> ops.Categorify(freq_threshold=feature.min_frequency, out_path=str(folder)))
-            case Text():
-                words = [feature.name] >> ops.Categorify(freq_threshold=feature.min_frequency, out_path=str(folder))
-                add(words >> ops.ListSlice(0, feature.max_length))
-            case Numeric():
-                add(_numeric(feature))
-            case Pretrained():
-                add([feature.name] >> ops.Rename(postfix=""))
-            case Sequence():
-                pass
-    return nvt.Workflow(graph)
-
-
-def save_workflow(workflow: nvt.Workflow, folder: Path) -> None:
-    """Save as NVTabular does: a pickle of the operators beside the tables of Categorify."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        workflow.save(str(folder))
+    name = feature.name
+    match feature:
+        case Sequence():
+            vocabulary = items.reset_index(drop=True).rename(name)
+            newest = [name] >> ops.ListSlice(-feature.max_length)
+            return newest >> ops.Categorify(vocabs={name: vocabulary}, out_path=str(folder))
+        case Text():
+            first = [name] >> ops.ListSlice(0, feature.max_length)
+            return first >> ops.Categorify(freq_threshold=feature.min_frequency, out_path=str(folder))
+        case Categorical():
+            return [name] >> ops.Categorify(freq_threshold=feature.min_frequency, out_path=str(folder))
+        case Pretrained():
+            return [name] >> ops.Rename(postfix="")
+        case Numeric():
+            return _numeric(feature)
 
 
 def _numeric(feature: Numeric) -> Any:
@@ -79,8 +69,26 @@ def _numeric(feature: Numeric) -> Any:
     return node
 
 
+def fit_workflow(workflow: nvt.Workflow, rows: Any, folder: Path) -> None:
+    """Fit on `rows` (a pandas or Dask frame of `to_workflow_columns`) and save as NVTabular does: a pickle of the
+    operators beside the tables of Categorify."""
+    with quiet():
+        import nvtabular as nvt
+
+        workflow.fit(nvt.Dataset(rows))
+        workflow.save(str(folder))
+
+
+def load_workflow(folder: Path) -> nvt.Workflow:
+    """A workflow that `fit_workflow` saved."""
+    with quiet():
+        import nvtabular as nvt
+
+        return nvt.Workflow.load(str(folder))
+
+
 def to_workflow_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> pd.DataFrame:
-    """Raw columns as the workflow takes them: texts split into words, missing vectors zero, an index without gaps.
+    """Raw columns as the workflow takes them: "" is null, padding is dropped, texts are words, missing vectors zero.
 
     Categorify of a list column turns rows into nulls where the index has gaps, so the index is always made anew.
     """
@@ -92,35 +100,60 @@ def to_workflow_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> p
         column = frame[feature.name]
         match feature:
             case Text():
-                out[feature.name] = [(text or "").lower().split() for text in column]
+                words = [text.lower().split() if isinstance(text, str) else [] for text in column]
+                out[feature.name] = pd.Series(words, dtype=object)
             case Pretrained():
                 zero = np.zeros(feature.dim, dtype=np.float32)
-                out[feature.name] = [zero if v is None else np.asarray(v, dtype=np.float32) for v in column]
+                vectors = [np.asarray(v, dtype=np.float32) if isinstance(v, list | np.ndarray) else zero for v in column]
+                out[feature.name] = pd.Series(vectors, dtype=object)
             case Numeric():
                 out[feature.name] = column.to_numpy(dtype=np.float64)
             case Sequence():
-                out[feature.name] = [[] if items is None else list(items) for items in column]
+                items = [[] if ids is None else [item for item in ids if item] for ids in column]
+                out[feature.name] = pd.Series(items, dtype=object)
+            case Categorical(dtype="int"):
+                out[feature.name] = column.to_numpy(dtype=np.int64)
             case Categorical():
-                out[feature.name] = column.to_numpy()
+                values = column.to_numpy(dtype=object)
+                out[feature.name] = np.where(pd.isna(values) | (values == ""), None, values)
     return pd.DataFrame(out)
 
 
 def transform(workflow: nvt.Workflow, features: tuple[Feature, ...], frame: pd.DataFrame) -> pd.DataFrame:
-    """Run a fitted workflow over raw rows; ids are int64, numbers float32, sequences and texts lists of int64."""
-    import numpy as np
+    """Run a fitted workflow over raw rows, none or more.
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        encoded = workflow.transform(to_workflow_columns(features, frame))
+    Ids are int64, numbers float32, sequences and texts arrays of int64, vectors arrays of float32; no value is null.
+    """
+    import numpy as np
+    import pandas as pd
+
+    columns = to_workflow_columns(features, frame)
+    # Categorify fails on a column that is null in every row, such as a lone request's: a last row keeps one from it.
+    last = pd.DataFrame({feature.name: pd.Series([_some_value(feature)]) for feature in features})
+    with quiet():
+        encoded = workflow.transform(pd.concat([columns, last], ignore_index=True)).iloc[:-1]
+    out: dict[str, Any] = {}
     for feature in features:
         column = encoded[feature.name]
         match feature:
             case Sequence() | Text():
-                encoded[feature.name] = [np.asarray(ids, dtype=np.int64) for ids in column]
+                out[feature.name] = pd.Series([np.asarray(ids, dtype=np.int64) for ids in column], dtype=object)
             case Numeric() if not feature.buckets:
-                encoded[feature.name] = column.astype(np.float32)
+                out[feature.name] = column.to_numpy(dtype=np.float32)
             case Categorical() | Numeric():
-                encoded[feature.name] = column.astype(np.int64)
+                out[feature.name] = column.to_numpy(dtype=np.int64)
             case Pretrained():
-                pass
-    return encoded[[feature.name for feature in features]]
+                out[feature.name] = column
+    return pd.DataFrame(out)
+
+
+def _some_value(feature: Feature) -> Any:
+    match feature:
+        case Sequence() | Text():
+            return []
+        case Pretrained():
+            return [0.0] * feature.dim
+        case Categorical(dtype="string"):
+            return ""
+        case _:
+            return 0

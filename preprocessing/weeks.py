@@ -1,0 +1,140 @@
+"""A week of moments, twice: as the requests that a client sends, and encoded by the fitted workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from preprocessing.cluster import Tasks
+from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Schema, Sequence
+from preprocessing.workflow import load_workflow, to_workflow_columns, transform
+
+if TYPE_CHECKING:
+    from dask.dataframe import DataFrame as DaskFrame
+
+PART = "part-0.parquet"
+WEEKS_PER_TASK = 4
+ORDER = [("time", "ascending"), ("user", "ascending"), ("session", "ascending")]
+
+
+def train_rows(schema: Schema, moments: Path, item: str) -> DaskFrame:
+    """What the workflow is fitted on: the moments of the train period, a few weeks a partition.
+
+    item: stands in every sequence; their vocabulary is given, so that nothing is learned from their rows.
+    """
+    import dask.dataframe as dd
+
+    load = partial(_train_columns, schema.request_features, item)
+    weeks = _chunks(sorted((moments / "train").iterdir()))
+    return dd.from_map(load, weeks, meta=load(weeks[0][:1]).iloc[:0])
+
+
+def _train_columns(features: tuple[Feature, ...], item: str, weeks: Iterable[Path]) -> pd.DataFrame:
+    columns = [feature.name for feature in features if not isinstance(feature, Sequence)]
+    rows = pa.concat_tables([_read_week(week, columns) for week in weeks]).to_pandas()
+    for feature in features:
+        if isinstance(feature, Sequence):
+            rows[feature.name] = [[item]] * len(rows)
+    return to_workflow_columns(features, rows)
+
+
+def write_weeks(schema: Schema, moments: Path, item_numbers: Path, folder: Path, run: Tasks) -> dict[str, int]:
+    """Write `requests/SPLIT/week=W` and `SPLIT/week=W` of every week in `moments`; the rows of each split.
+
+    item_numbers: a table of `item` and `encoded_id`, row n for item number n. folder: holds the saved `workflow`.
+    """
+    weeks = _chunks(sorted(moments.glob("*/week=*")))
+    counted = run.map(partial(_write_weeks, schema, item_numbers, folder), weeks, "encoding weeks")
+    rows: dict[str, int] = {}
+    for chunk, counts in zip(weeks, counted, strict=True):
+        for week, count in zip(chunk, counts, strict=True):
+            rows[week.parent.name] = rows.get(week.parent.name, 0) + count
+    return rows
+
+
+def _chunks(weeks: list[Path]) -> list[list[Path]]:
+    return [weeks[start : start + WEEKS_PER_TASK] for start in range(0, len(weeks), WEEKS_PER_TASK)]
+
+
+def _write_weeks(schema: Schema, item_numbers: Path, folder: Path, weeks: list[Path]) -> list[int]:
+    workflow = load_workflow(folder / "workflow")
+    features = schema.request_features
+    known = pq.read_table(item_numbers)
+    names = known["item"].combine_chunks()
+    ids = known["encoded_id"].to_numpy()
+    counts = []
+    for week in weeks:
+        rows = _read_week(week)
+        place = Path(week.parent.name) / week.name
+        encoded = transform(workflow, features, _request_frame(features, rows, names.to_numpy(zero_copy_only=False)))
+        table = {feature.name: _encoded_array(feature, encoded[feature.name]) for feature in features}
+        table["target"] = _map_lists(rows["target"], lambda numbers: pa.array(ids[numbers.to_numpy()]))
+        _write(pa.table(table), folder / place)
+        _write(_requests(features, rows, names), folder / "requests" / place)
+        counts.append(rows.num_rows)
+    return counts
+
+
+def _read_week(folder: Path, columns: list[str] | None = None) -> pa.Table:
+    """A week's moments in an order that does not depend on how the users were cut into parts."""
+    wanted = None if columns is None else [name for name, _ in ORDER] + columns
+    parts = [pq.read_table(file, columns=wanted, partitioning=None) for file in sorted(folder.iterdir())]
+    rows = pa.concat_tables(parts).combine_chunks()
+    return rows.take(pa.compute.sort_indices(rows, sort_keys=ORDER))
+
+
+def _request_frame(features: tuple[Feature, ...], rows: pa.Table, names: np.ndarray[Any, Any]) -> pd.DataFrame:
+    """The rows as a client sends them, in memory: equal item ids are one object, so 28 million of them are no burden."""
+    frame = {}
+    for feature in features:
+        column = rows[feature.name]
+        if isinstance(feature, Sequence):
+            lists = column.combine_chunks()
+            flat = names[lists.flatten().to_numpy()]
+            ends = np.cumsum(lists.value_lengths().to_numpy())
+            frame[feature.name] = pd.Series(np.split(flat, ends[:-1]), dtype=object)
+        else:
+            frame[feature.name] = column.to_pandas()
+    return pd.DataFrame(frame)
+
+
+def _requests(features: tuple[Feature, ...], rows: pa.Table, names: pa.Array) -> pa.Table:
+    """The rows as a client sends them, as a table: `user`, `time`, every request feature, `target`; items by their ids."""
+    sequences = [feature.name for feature in features if isinstance(feature, Sequence)]
+    table = {"user": rows["user"], "time": rows["time"]}
+    for name in [feature.name for feature in features] + ["target"]:
+        lists = name in sequences or name == "target"
+        table[name] = _map_lists(rows[name], names.take) if lists else rows[name]
+    return pa.table(table)
+
+
+def _map_lists(column: pa.ChunkedArray, replace: Any) -> pa.ListArray:
+    """Lists of the same lengths, with their flat values replaced."""
+    lists = column.combine_chunks()
+    offsets = np.r_[0, np.cumsum(lists.value_lengths().to_numpy())]
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), replace(lists.flatten()))
+
+
+def _encoded_array(feature: Feature, column: pd.Series[Any]) -> pa.Array:
+    match feature:
+        case Numeric() if not feature.buckets:
+            return pa.array(column, pa.float32())
+        case Categorical() | Numeric():
+            return pa.array(column, pa.int64())
+    lengths = [len(values) for values in column]
+    dtype = pa.float32() if isinstance(feature, Pretrained) else pa.int64()
+    flat = np.concatenate(column.tolist()) if len(column) else np.empty(0)
+    offsets = pa.array(np.r_[0, np.cumsum(lengths)], pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(flat).cast(dtype))
+
+
+def _write(table: pa.Table, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, folder / PART)
