@@ -1,0 +1,104 @@
+"""`python -m export`: a trained model becomes a verified Triton model repository, or embeddings of all users."""
+
+from __future__ import annotations
+
+import argparse
+
+from stage.command import print_result, run_command
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    repository = commands.add_parser("repository", help="write and verify a model repository, whole or not at all")
+    repository.add_argument("--model", required=True, help="output folder of `training fit`")
+    repository.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
+    repository.add_argument("--output", required=True, help="model repository to write")
+    repository.add_argument("--format", choices=("onnx", "torchscript"), default="onnx", help="default onnx")
+    repository.add_argument(
+        "--top-k", type=_positive, default=100, metavar="K", help="items in an answer (default 100)"
+    )
+    repository.add_argument("--max-batch-size", type=_positive, default=64, metavar="B", help="rows (default 64)")
+    repository.add_argument(
+        "--no-exclude-seen", dest="exclude_seen", action="store_false", help="no mask of the schema's `exclude` items"
+    )
+    repository.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
+    repository.set_defaults(run=_repository)
+
+    verify = commands.add_parser("verify", help="hold an exported repository against the trained model again")
+    verify.add_argument("--repository", required=True, help="output folder of `export repository`")
+    verify.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
+    verify.set_defaults(run=_verify)
+
+    embeddings = commands.add_parser("embeddings", help="offline embeddings of all users, through the exported graph")
+    embeddings.add_argument("--repository", required=True, help="output folder of `export repository`")
+    embeddings.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
+    embeddings.add_argument("--output", required=True, metavar="FILE.parquet", help="file to write")
+    embeddings.add_argument("--batch-size", type=_positive, default=256, metavar="B", help="users (default 256)")
+    embeddings.add_argument("--overwrite", action="store_true", help="replace the file if there is one")
+    embeddings.set_defaults(run=_embeddings)
+
+    configs = commands.add_parser("configs", help="every config.pbtxt of a schema that is not fitted")
+    configs.add_argument("--schema", default="complete_journey", help="name or .toml file (default %(default)s)")
+    configs.add_argument("--output", required=True, help="folder to write into: model_repository")
+    configs.set_defaults(run=_configs)
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isascii() and text.isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"seen {text!r}, expected a whole number of at least 1")
+    return value
+
+
+def _repository(arguments: argparse.Namespace) -> None:
+    import time
+
+    from export.repository import Options, export_repository
+
+    started = time.monotonic()
+    options = Options(
+        arguments.format, arguments.top_k, arguments.max_batch_size, arguments.exclude_seen, arguments.overwrite
+    )
+    result = export_repository(arguments.model, arguments.data, arguments.output, options)
+    print_result({"output": arguments.output, **result, "seconds": round(time.monotonic() - started, 1)})
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    from export.repository import verify_again
+
+    print_result({"repository": arguments.repository, **verify_again(arguments.repository, arguments.data)})
+
+
+def _embeddings(arguments: argparse.Namespace) -> None:
+    from export.embeddings import export_embeddings
+
+    print_result(
+        export_embeddings(
+            arguments.repository, arguments.data, arguments.output, arguments.batch_size, arguments.overwrite
+        )
+    )
+
+
+def _configs(arguments: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from export.recommend import Plan, configs
+    from export.repository import write_configs
+    from preprocessing.schema import load_schema
+    from training.models.config import ModelConfig
+
+    plan = Plan(load_schema(arguments.schema), ModelConfig().dim)
+    write_configs(plan, Path(arguments.output))
+    print_result({"output": arguments.output, "models": [config.name for config in configs(plan)]})
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    run_command(lambda: arguments.run(arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""What `export` refuses.
+
+BadInput                    stage.errors
+├── RepositoryError         the folder is no repository that `export repository` wrote
+├── GraphError              a model cannot be written in the wanted form
+└── ParityError             a hop differs from the trained model by more than the tolerance
+"""
+
+from stage.errors import BadInput
+
+
+class RepositoryError(BadInput):
+    """The folder is not a model repository of ours, or a file of it is missing."""
+
+
+class GraphError(BadInput):
+    """A model cannot be written in the wanted form."""
+
+
+class ParityError(BadInput):
+    """A hop differs from the trained model by more than the tolerance."""

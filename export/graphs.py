@@ -1,0 +1,95 @@
+"""The trained model as it is served: two modules over encoded tensors, with top-k and the mask of seen items inside.
+
+Inputs are [B, 1] for scalars, [B, L] for sequences, [B, dim] for vectors, as the server's tensors are. The item table
+is computed once and held as a constant.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from export.recommend import Plan
+from preprocessing.schema import PADDING_ID, Categorical, Feature, Numeric
+from training.models.exclusion import exclude_items
+from training.models.offline_online import OfflineEncoder, OfflineOnline, OfflineState, OnlineRanker, RankerParts
+
+NOTHING = float("-inf")
+
+
+class OfflineEncoderGraph(nn.Module):
+    """Encoded offline features -> user_embedding [B, D]; repeat_items and repeat_logits [B, R] where there are any."""
+
+    table: Tensor
+
+    def __init__(self, encoder: OfflineEncoder, table: Tensor, plan: Plan) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.register_buffer("table", table)
+        self._features = plan.schema.stage("offline")
+        self._outputs = len(plan.state)
+
+    def forward(self, *encoded: Tensor) -> tuple[Tensor, ...]:
+        state = self.encoder(_as_model_takes(self._features, encoded), self.table)
+        return tuple(state)[: self._outputs]
+
+
+class OnlineRankerGraph(nn.Module):
+    """The offline state and encoded online features -> item_ids [B, K] int64 and score [B, K], best first.
+
+    Special ids and, where the plan says so, items of the excluded sequences are no candidates. Slots that no candidate
+    fills, and scores that are not numbers, are id 0 with score -inf.
+    """
+
+    table: Tensor
+
+    def __init__(self, ranker: OnlineRanker, table: Tensor, plan: Plan) -> None:
+        super().__init__()
+        self.ranker = ranker
+        self.register_buffer("table", table)
+        self._features = plan.ranker_features
+        self._state = len(plan.state)
+        self._excluded = plan.schema.exclude if plan.exclude_seen else ()
+        self._top_k = plan.top_k
+
+    def forward(self, *encoded: Tensor) -> tuple[Tensor, Tensor]:
+        features = _as_model_takes(self._features, encoded[self._state :])
+        parts = self.ranker.parts(self._offline_state(encoded[: self._state]), features, self.table)
+        scores = exclude_items(spread_sparsely(parts), [features[name] for name in self._excluded], NOTHING)
+        score, item_ids = torch.topk(scores, self._top_k, dim=1)
+        is_candidate = score > NOTHING
+        return torch.where(is_candidate, item_ids, PADDING_ID), torch.where(is_candidate, score, NOTHING)
+
+    def _offline_state(self, tensors: tuple[Tensor, ...]) -> OfflineState:
+        user = tensors[0]
+        if self._state == 1:
+            nothing = user.new_zeros(user.shape[0], 0)
+            return OfflineState(user, nothing.long(), nothing)
+        return OfflineState(user, tensors[1], tensors[2])
+
+
+def spread_sparsely(parts: RankerParts) -> Tensor:
+    """`training.models.offline_online.spread_repeats` to the bit, without its logarithm over the whole catalogue.
+
+    Only items that repeat change, and positions that hold the same item write the same value. [B, I].
+    """
+    scores, items = parts.scores, parts.repeat_items
+    if items.shape[1] == 0:
+        return scores
+    weight = torch.zeros_like(scores).scatter_add(1, items, torch.exp(parts.repeat_logits))
+    return scores.scatter(1, items, scores.gather(1, items) + torch.log1p(weight.gather(1, items)))
+
+
+def serving_graphs(whole: OfflineOnline, plan: Plan) -> tuple[OfflineEncoderGraph, OnlineRankerGraph]:
+    """Both graphs of a model in evaluation mode; they share one item table."""
+    with torch.no_grad():
+        table = whole.items.table().detach()
+    return OfflineEncoderGraph(whole.offline, table, plan).eval(), OnlineRankerGraph(whole.online, table, plan).eval()
+
+
+def _as_model_takes(features: tuple[Feature, ...], encoded: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    """Served tensors by feature name; scalars lose the dimension that serving gives them, [B, 1] -> [B]."""
+    return {
+        feature.name: tensor.squeeze(1) if isinstance(feature, Categorical | Numeric) else tensor
+        for feature, tensor in zip(features, encoded, strict=True)
+    }

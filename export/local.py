@@ -1,0 +1,127 @@
+"""Run a repository's models in this process, without a server, by what their config.pbtxt says."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from export.config import ModelConfig, read_config
+from export.errors import RepositoryError
+from export.golden import Arrays
+
+Run = Callable[[Arrays], Arrays]
+
+
+class LocalRepository:
+    """A repository's models by name; each is loaded when it is first asked for.
+
+    Args:
+        folder: The model repository.
+        threads: Threads that a model may use; 0 for all cores.
+
+    """
+
+    def __init__(self, folder: str | Path, threads: int = 0) -> None:
+        self.folder = Path(folder)
+        self._threads = threads
+        self._loaded: dict[str, Run] = {}
+        self._configs: dict[str, ModelConfig] = {}
+
+    def config(self, model: str) -> ModelConfig:
+        """A model's config.pbtxt, read once."""
+        if model not in self._configs:
+            self._configs[model] = read_config(self.folder, model)
+        return self._configs[model]
+
+    def run(self, model: str, inputs: Arrays) -> Arrays:
+        """Answer one batch `{name: [B, ...]}` under the model's own names."""
+        if model not in self._loaded:
+            self._loaded[model] = self._open(model)
+        return self._loaded[model](inputs)
+
+    def run_step(self, ensemble: str, model: str, tensors: Arrays) -> Arrays:
+        """Answer as a step of an ensemble does: with those of `tensors` that it takes, under the ensemble's names."""
+        for step in self.config(ensemble).steps:
+            if step.model == model:
+                answer = self.run(model, {inside: tensors[name] for inside, name in step.inputs.items()})
+                return {name: answer[inside] for inside, name in step.outputs.items()}
+        raise RepositoryError(f"{ensemble} of {self.folder} has no step {model}: export the repository again")
+
+    def _open(self, model: str) -> Run:
+        config = self.config(model)
+        if config.backend == "ensemble":
+            return lambda inputs: self._run_steps(config, inputs)
+        file = {"onnxruntime": "model.onnx", "pytorch": "model.pt", "python": "model.py"}[config.backend]
+        path = self.folder / model / "1" / file
+        if not path.is_file():
+            raise RepositoryError(f"no {path}: export the repository again")
+        match config.backend:
+            case "onnxruntime":
+                return _open_onnx(path, self._threads)
+            case "pytorch":
+                return _open_torchscript(path, config)
+            case _:
+                return _open_python(path, config)
+
+    def _run_steps(self, config: ModelConfig, inputs: Arrays) -> Arrays:
+        tensors = dict(inputs)
+        for step in config.steps:
+            tensors |= self.run_step(config.name, step.model, tensors)
+        return {tensor.name: tensors[tensor.name] for tensor in config.outputs}
+
+
+def _open_onnx(path: Path, threads: int) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def _open_torchscript(path: Path, config: ModelConfig) -> Run:
+    import torch
+
+    from export.onnx_graph import quiet
+
+    with quiet():
+        module: Any = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+    inputs, outputs = ([tensor.name for tensor in side] for side in (config.inputs, config.outputs))
+
+    def run(arrays: Arrays) -> Arrays:
+        with torch.inference_mode():
+            answer = module(*[torch.from_numpy(arrays[name]) for name in inputs])
+        tensors = [answer] if isinstance(answer, torch.Tensor) else answer
+        return {name: tensor.numpy() for name, tensor in zip(outputs, tensors, strict=True)}
+
+    return run
+
+
+def _open_python(path: Path, config: ModelConfig) -> Run:
+    """The very file that the server runs, without the server."""
+    specification = importlib.util.spec_from_file_location(f"naiad_model_{config.name}", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module: Any = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    as_json = {
+        "input": [{"name": t.name, "data_type": _triton_dtype(t.dtype)} for t in config.inputs],
+        "output": [{"name": t.name, "dims": list(t.dims)} for t in config.outputs],
+        "parameters": {key: {"string_value": value} for key, value in config.parameters.items()},
+    }
+    preprocessor = module.Preprocessor(module.read_features(as_json), path.parent / "workflow")
+
+    def run(arrays: Arrays) -> Arrays:
+        [answer] = preprocessor.encode_requests([arrays])
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+    return run
+
+
+def _triton_dtype(dtype: str) -> str:
+    return {"string": "TYPE_STRING", "int64": "TYPE_INT64", "float32": "TYPE_FP32"}[dtype]

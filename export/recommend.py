@@ -1,0 +1,161 @@
+"""The models behind `recommend_nvtabular`, family `offline_online`, as config.pbtxt declares them.
+
+request -> preprocess_nvtabular -> offline_encoder -> online_ranker -> decode -> item_id, score
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from export.config import Backend, ModelConfig, Step, Warmup
+from export.tensors import (
+    ITEM_ID,
+    ITEM_IDS,
+    SCORE,
+    Tensor,
+    encoded_tensor,
+    online_features,
+    request_tensor,
+    state_tensors,
+)
+from export.version import naiad_version
+from preprocessing.schema import Feature, Numeric, Schema, Sequence, Text
+
+FAMILY = "offline_online"
+PREPROCESS, ENCODER, RANKER, DECODE = "preprocess_nvtabular", "offline_encoder", "online_ranker", "decode"
+ENSEMBLE = "recommend_nvtabular"
+
+Format = Literal["onnx", "torchscript"]
+_BACKENDS: dict[Format, Backend] = {"onnx": "onnxruntime", "torchscript": "pytorch"}
+# One thread a model: on a server that is busy, requests keep the cores busy, and threads of one request only wait for
+# each other.
+_THREADS: dict[Backend, dict[str, str]] = {
+    "onnxruntime": {"intra_op_thread_count": "1", "inter_op_thread_count": "1"},
+    "pytorch": {"INTRA_OP_THREAD_COUNT": "1"},
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the repository's configs are made of; `digest` is empty for a schema that was never fitted."""
+
+    schema: Schema
+    dim: int
+    top_k: int = 100
+    max_batch_size: int = 64
+    format: Format = "onnx"
+    exclude_seen: bool = True
+    digest: str = ""
+
+    @property
+    def encoder_inputs(self) -> tuple[Tensor, ...]:
+        return tuple(encoded_tensor(feature) for feature in self.schema.stage("offline"))
+
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        return state_tensors(self.schema, self.dim)
+
+    @property
+    def ranker_features(self) -> tuple[Feature, ...]:
+        return online_features(self.schema, self.exclude_seen)
+
+    @property
+    def ranker_inputs(self) -> tuple[Tensor, ...]:
+        return self.state + tuple(encoded_tensor(feature) for feature in self.ranker_features)
+
+    @property
+    def ranking(self) -> tuple[Tensor, ...]:
+        return (Tensor(ITEM_IDS, "int64", (self.top_k,)), Tensor(SCORE, "float32", (self.top_k,)))
+
+
+def configs(plan: Plan) -> tuple[ModelConfig, ...]:
+    """One config a model, in the order of the chain, the ensemble last."""
+    features = plan.schema.request_features
+    requests = tuple(request_tensor(feature) for feature in features)
+    encoded = tuple(encoded_tensor(feature) for feature in features)
+    item_id = Tensor(ITEM_ID, "string", (plan.top_k,))
+    learned = _BACKENDS[plan.format]
+    members = (
+        _member(plan, PREPROCESS, "python", requests, encoded, _feature_parameters(features)),
+        _member(plan, ENCODER, learned, plan.encoder_inputs, plan.state),
+        _member(plan, RANKER, learned, plan.ranker_inputs, plan.ranking),
+        _member(plan, DECODE, "onnxruntime", plan.ranking[:1], (item_id,)),
+    )
+    ensemble = ModelConfig(
+        name=ENSEMBLE,
+        backend="ensemble",
+        max_batch_size=plan.max_batch_size,
+        inputs=requests,
+        outputs=(item_id, plan.ranking[1]),
+        parameters=_about(plan),
+        steps=tuple(_step(member) for member in members),
+    )
+    return (*(_numbered(member) if member.backend == "pytorch" else member for member in members), ensemble)
+
+
+def _member(
+    plan: Plan,
+    name: str,
+    backend: Backend,
+    inputs: tuple[Tensor, ...],
+    outputs: tuple[Tensor, ...],
+    parameters: dict[str, str] | None = None,
+) -> ModelConfig:
+    longest = tuple(
+        replace(tensor, dims=tuple(tensor.longest or 1 if d == -1 else d for d in tensor.dims)) for tensor in inputs
+    )
+    return ModelConfig(
+        name=name,
+        backend=backend,
+        max_batch_size=plan.max_batch_size,
+        inputs=inputs,
+        outputs=outputs,
+        parameters=dict(sorted({**_about(plan), **_THREADS.get(backend, {}), **(parameters or {})}.items())),
+        # The python backend is handed its requests one by one, so only there may their lengths differ.
+        ragged=frozenset(t.name for t in inputs if -1 in t.dims) if backend == "python" else frozenset(),
+        warmup=tuple(
+            Warmup(name, rows, tuple(sorted(longest, key=lambda tensor: tensor.name)))
+            for name, rows in (("one row", 1), ("full batch", plan.max_batch_size))
+        ),
+    )
+
+
+def _about(plan: Plan) -> dict[str, str]:
+    digest = {"schema_digest": plan.digest} if plan.digest else {}
+    return {"family": FAMILY, "naiad_version": naiad_version(), **digest}
+
+
+def _feature_parameters(features: tuple[Feature, ...]) -> dict[str, str]:
+    """What the python model has to know of a feature beyond its tensors."""
+    parameters: dict[str, str] = {}
+    for feature in features:
+        bucketed = isinstance(feature, Numeric) and feature.buckets
+        parameters[f"kind.{feature.name}"] = "bucketed" if bucketed else feature.kind
+        if isinstance(feature, Sequence | Text):
+            parameters[f"max_length.{feature.name}"] = str(feature.max_length)
+    return parameters
+
+
+def _step(member: ModelConfig) -> Step:
+    """A step whose tensors have the same names inside and outside, but for the numbers that TorchScript asks for."""
+    numbered = _numbered(member) if member.backend == "pytorch" else member
+    return Step(
+        member.name,
+        {inside.name: tensor.name for inside, tensor in zip(numbered.inputs, member.inputs, strict=True)},
+        {inside.name: tensor.name for inside, tensor in zip(numbered.outputs, member.outputs, strict=True)},
+    )
+
+
+def _numbered(config: ModelConfig) -> ModelConfig:
+    """`name__INDEX`, by which Triton's pytorch backend finds a tensor's place among forward's arguments and results."""
+    names = {tensor.name: f"{tensor.name}__{place}" for place, tensor in enumerate(config.inputs)}
+    return replace(
+        config,
+        inputs=tuple(tensor.renamed(names[tensor.name]) for tensor in config.inputs),
+        outputs=tuple(tensor.renamed(f"{tensor.name}__{place}") for place, tensor in enumerate(config.outputs)),
+        warmup=tuple(
+            replace(warmup, inputs=tuple(tensor.renamed(names[tensor.name]) for tensor in warmup.inputs))
+            for warmup in config.warmup
+        ),
+    )

@@ -1,0 +1,119 @@
+"""What the trained model, in torch, answers for the golden rows: the measure of every hop. Kept as `golden.parquet`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from export.errors import RepositoryError
+from export.golden import Arrays, Row, arrow_schema, workflow_frame
+from export.recommend import Plan
+from export.tensors import ENCODED, ITEM_IDS, SCORE, encoded_tensor
+from preprocessing.schema import PADDING_ID, Categorical, Feature, Numeric, Pretrained, Sequence, Text
+from training.models.exclusion import exclude_items
+from training.models.features import Features
+from training.models.offline_online import OfflineEncoder, OfflineOnline, OfflineState, OnlineRanker
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+GOLDEN = "golden.parquet"
+KEPT = "torch."
+"""In front of the answers' column names: no feature's name has a dot."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Golden rows; the offline state's tensors by name, [N, ...], and item_ids and score, [N, K]."""
+
+    rows: list[Row]
+    answers: Arrays
+
+
+def encode_rows(features: tuple[Feature, ...], data: str | Path, rows: list[Row]) -> Arrays:
+    """Rows through the saved workflow of `data`, as it was run over the training rows: `NAME.encoded` tensors.
+
+    Sequences are padded to the longest of the rows, at most `max_length`.
+    """
+    from preprocessing.workflow import load_workflow, transform
+
+    folder = Path(data) / "workflow"
+    if not (folder / "workflow.pkl").is_file():
+        raise RepositoryError(f"no saved workflow in {folder}: give the output folder of `preprocessing fit`")
+    encoded = transform(load_workflow(folder), features, workflow_frame(features, rows))
+    return {feature.name + ENCODED: _tensor(feature, rows, list(encoded[feature.name])) for feature in features}
+
+
+def _tensor(feature: Feature, rows: list[Row], values: list[Any]) -> Any:
+    if isinstance(feature, Pretrained):
+        return np.stack(values).astype(np.float32)
+    if isinstance(feature, Sequence | Text):
+        width = feature.max_length
+        if isinstance(feature, Sequence):
+            width = max(1, min(width, max(len(row[feature.name] or []) for row in rows)))
+        padded = np.zeros((len(values), width), dtype=np.int64)
+        for place, ids in enumerate(values):
+            padded[place, : len(ids)] = ids
+        return padded
+    return np.array(values, dtype=np.int64 if encoded_tensor(feature).dtype == "int64" else np.float32)[:, None]
+
+
+def whole_answers(whole: OfflineOnline, plan: Plan, encoded: Arrays) -> Arrays:
+    """What the whole model answers to encoded tensors: the offline state by name, item_ids and score."""
+    return _answers(whole.offline, lambda _, features: whole(features), plan, encoded)
+
+
+def part_answers(offline: OfflineEncoder, online: OnlineRanker, plan: Plan, encoded: Arrays) -> Arrays:
+    """What the offline part and then the online part answer."""
+    return _answers(offline, online, plan, encoded)
+
+
+def _answers(
+    offline: OfflineEncoder, score_all: Callable[[OfflineState, Features], Tensor], plan: Plan, encoded: Arrays
+) -> Arrays:
+    import torch
+
+    features = {}
+    for feature in plan.schema.request_features:
+        tensor = torch.from_numpy(encoded[feature.name + ENCODED])
+        features[feature.name] = tensor[:, 0] if isinstance(feature, Categorical | Numeric) else tensor
+    with torch.no_grad():
+        state = offline(features)
+        excluded = [features[name] for name in plan.schema.exclude] if plan.exclude_seen else []
+        scores = exclude_items(score_all(state, features), excluded, -torch.inf)
+        order = scores.sort(dim=1, descending=True, stable=True)
+    score, ids = order.values[:, : plan.top_k], order.indices[:, : plan.top_k]
+    kept = dict(zip((tensor.name for tensor in plan.state), state, strict=False))
+    answers = {**kept, ITEM_IDS: ids.masked_fill(score == -torch.inf, PADDING_ID), SCORE: score}
+    return {name: tensor.numpy() for name, tensor in answers.items()}
+
+
+def write_reference(reference: Reference, features: tuple[Feature, ...], folder: Path) -> None:
+    """Write the rows and torch's answers to them into `folder`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pylist(reference.rows, schema=arrow_schema(features))
+    for name, values in reference.answers.items():
+        table = table.append_column(KEPT + name, pa.array(list(values)))
+    pq.write_table(table, folder / GOLDEN)
+
+
+def read_reference(features: tuple[Feature, ...], repository: str | Path) -> Reference:
+    """Read the golden rows of a repository and what torch answered when it was exported."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = Path(repository) / GOLDEN
+    try:
+        table = pq.read_table(path)
+        rows = table.select([feature.name for feature in features]).to_pylist()
+        names = [name for name in table.column_names if name.startswith(KEPT)]
+        answers = {name.removeprefix(KEPT): np.stack(table[name].to_numpy()) for name in names}
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        raise RepositoryError(f"{path}: cannot be read ({error}): give what `export repository` wrote") from None
+    return Reference(rows, answers)

@@ -1,0 +1,121 @@
+"""Hold every hop of a repository against the trained model; refuse one that differs by more than the tolerance.
+
+    hop                    compared
+    preprocess_nvtabular   the served file's ids and numbers with the saved workflow's: equal
+    torch_parts            offline part, then online part, each loaded alone, with the whole model
+    offline_encoder        embedding and repeat logits of the exported graph with torch's
+    online_ranker          top-k of the exported graph, given torch's state, with torch's
+    decode                 raw ids with the item index: equal
+    recommend_nvtabular    the chain, one request a row, each of its own length, with torch's top-k
+
+Ids may differ only where scores tie: where the score of the id found and that of the id expected are no further apart
+than the tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.errors import ParityError
+from export.golden import Arrays, read_item_ids, request_tensors
+from export.local import LocalRepository
+from export.recommend import DECODE, ENCODER, ENSEMBLE, PREPROCESS, RANKER
+from export.reference import Reference, encode_rows
+from export.tensors import ENCODED, ITEM_ID, ITEM_IDS, SCORE
+from preprocessing.schema import FittedSchema
+
+TOLERANCE = 1e-4
+VERIFY = "verify.json"
+
+Differences = dict[str, float]
+Report = Callable[[str], None]
+
+
+def verify_repository(
+    repository: str | Path, data: str | Path, fitted: FittedSchema, reference: Reference, report: Report
+) -> Differences:
+    """The largest difference of each hop. Raises `ParityError` at the first that is beyond the tolerance."""
+    local = LocalRepository(repository)
+    features = fitted.schema_.request_features
+    item_ids = read_item_ids(data)
+    report(f"verify {PREPROCESS}")
+    encoded = encode_rows(features, data, reference.rows)
+    served = local.run(PREPROCESS, request_tensors(features, reference.rows))
+    differences = {PREPROCESS: compare_tensors(PREPROCESS, encoded, served, tolerance=0.0)}
+
+    report(f"verify {ENCODER}")
+    state = {name: tensor for name, tensor in reference.answers.items() if name not in (ITEM_IDS, SCORE)}
+    found = local.run_step(ENSEMBLE, ENCODER, encoded)
+    differences[ENCODER] = compare_tensors(ENCODER, state, found)
+
+    report(f"verify {RANKER}")
+    ranked = local.run_step(ENSEMBLE, RANKER, {**encoded, **state})
+    differences[RANKER] = compare_rankings(RANKER, reference.answers, ranked[ITEM_IDS], ranked[SCORE])
+
+    report(f"verify {DECODE}")
+    ids = np.arange(len(item_ids), dtype=np.int64)[:, None]
+    decoded = local.run(DECODE, {ITEM_IDS: ids})[ITEM_ID]
+    if decoded[:, 0].tolist() != item_ids:
+        raise ParityError(f"{DECODE}: its raw ids are not those of the item index: export the repository again")
+    differences[DECODE] = 0.0
+
+    report(f"verify {ENSEMBLE}")
+    encoded_ids = {item: place for place, item in reversed(list(enumerate(item_ids)))}
+    rows = [local.run(ENSEMBLE, request_tensors(features, [row])) for row in reference.rows]
+    found_ids = np.array([[encoded_ids[item] for item in row[ITEM_ID][0].tolist()] for row in rows])
+    scores = np.concatenate([row[SCORE] for row in rows])
+    differences[ENSEMBLE] = compare_rankings(ENSEMBLE, reference.answers, found_ids, scores)
+    return differences
+
+
+def compare_tensors(hop: str, expected: Arrays, found: Arrays, tolerance: float = TOLERANCE) -> float:
+    """The largest difference between tensors of equal names. Raises `ParityError` beyond the tolerance."""
+    largest = 0.0
+    for name, values in expected.items():
+        other = found.get(name)
+        if other is None or other.shape != values.shape or other.dtype != values.dtype:
+            seen = "missing" if other is None else f"{other.dtype} {list(other.shape)}"
+            raise ParityError(f"{hop}: {name} is {seen}, expected {values.dtype} {list(values.shape)}: export again")
+        difference = _largest(values, other)
+        limit = tolerance if values.dtype.kind == "f" else 0.0
+        if not difference <= limit:
+            shown = name.removesuffix(ENCODED)
+            raise ParityError(
+                f"{hop}: {shown} differs from the trained model by {difference:.3g}, {limit:g} is allowed"
+            )
+        largest = max(largest, difference)
+    return largest
+
+
+def compare_rankings(
+    hop: str, expected: Arrays, ids: NDArray[np.int64], score: NDArray[np.float32], tolerance: float = TOLERANCE
+) -> float:
+    """The largest difference of scores [N, K], rank by rank. Raises `ParityError` beyond the tolerance, or by an id."""
+    difference = compare_tensors(hop, {SCORE: expected[SCORE]}, {SCORE: score}, tolerance)
+    expected_score = {
+        (row, item): value
+        for row, (items, values) in enumerate(zip(expected[ITEM_IDS].tolist(), expected[SCORE].tolist(), strict=True))
+        for item, value in zip(items, values, strict=True)
+    }
+    for row, rank in np.argwhere(ids != expected[ITEM_IDS]).tolist():
+        item, wanted = int(ids[row, rank]), float(expected[SCORE][row, rank])
+        # An id that torch ranked below the last place can only tie with that place.
+        of_found = expected_score.get((row, item), float(expected[SCORE][row, -1]))
+        if not abs(of_found - wanted) <= tolerance or len(set(ids[row].tolist()) - {0}) < (ids[row] != 0).sum():
+            place = f"golden row {row}, rank {rank + 1}"
+            raise ParityError(f"{hop}: {place} is item {item}, the trained model says {expected[ITEM_IDS][row, rank]}")
+    return difference
+
+
+def _largest(values: NDArray[np.generic], other: NDArray[np.generic]) -> float:
+    """The largest absolute difference; equal infinities do not differ, nor do two NaN."""
+    if not values.size:
+        return 0.0
+    with np.errstate(invalid="ignore"):
+        same = (values == other) | ((values != values) & (other != other))
+        gaps = np.where(same, 0.0, np.abs(values.astype(np.float64) - other.astype(np.float64)))
+    return float("inf") if np.isnan(gaps).any() else float(gaps.max())

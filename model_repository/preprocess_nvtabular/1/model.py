@@ -1,0 +1,193 @@
+"""Triton model `preprocess_nvtabular`: the saved NVTabular workflow of the fit, run over all waiting requests at once.
+
+Raw request tensors in, `NAME.encoded` out. Ids: 0 padding, 1 null, 2 unknown, 3... known.
+
+- string [B, 1]: "" is null. int64 [B, 1]. float32 [B, 1]: NaN is null, filled by the workflow.
+- sequence [B, L]: "" is padding wherever it stands and is dropped; the newest (last) `max_length` items are kept; out
+  comes [B, min(L, max_length)], at least 1 wide, padded right with 0. More than 1,024 positions are refused.
+- text [B, 1]: lower-cased, split at white space, the first `max_length` words; out comes [B, max_length].
+- vector [B, dim]: passed through.
+
+Bytes that are not UTF-8 become U+FFFD, so that such a string is unknown. The file stands alone: the features come from
+config.pbtxt (`kind.NAME`, `max_length.NAME`), the workflow from the folder `workflow` beside this file.
+"""
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+MOST_POSITIONS = 1024
+ENCODED = ".encoded"
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+class Feature(NamedTuple):
+    """What the model has to know of one input; `width`: last dimension of its output, -1 for the request's own."""
+
+    name: str
+    kind: str
+    dtype: str
+    max_length: int
+    width: int
+
+
+class TritonPythonModel:
+    """One instance of the workflow."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Load the workflow; some seconds go to NVTabular's import."""
+        config = json.loads(args["model_config"])
+        folder = Path(args["model_repository"]) / args["model_version"]
+        self._preprocessor = Preprocessor(read_features(config), folder / "workflow")
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answer each request; one that cannot be answered gets an error, the others do not notice."""
+        # Only the server has this module; `export verify` loads the file without it.
+        import triton_python_backend_utils as pb_utils
+
+        arrays = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
+        responses = []
+        for request, answer in zip(requests, self._preprocessor.encode_requests(arrays), strict=True):
+            if isinstance(answer, Exception):
+                responses.append(pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer))))
+                continue
+            wanted = request.requested_output_names()
+            tensors = [pb_utils.Tensor(name, array) for name, array in answer.items() if name in wanted]
+            responses.append(pb_utils.InferenceResponse(tensors))
+        return responses
+
+
+def read_features(config: dict[str, Any]) -> list[Feature]:
+    """Read the features from a model config as JSON, in the order of its inputs."""
+    parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
+    widths = {output["name"]: int(output["dims"][0]) for output in config["output"]}
+    return [
+        Feature(
+            name=each["name"],
+            kind=parameters[f"kind.{each['name']}"],
+            dtype=each["data_type"],
+            max_length=int(parameters.get(f"max_length.{each['name']}", 0)),
+            width=widths[each["name"] + ENCODED],
+        )
+        for each in config["input"]
+    ]
+
+
+class Preprocessor:
+    """Request tensors -> encoded tensors, by a saved workflow."""
+
+    def __init__(self, features: list[Feature], workflow: Path) -> None:
+        # merlin imports torch where it finds it, to translate dtypes that no workflow of ours has: 170 MB and seconds.
+        had_torch = "torch" in sys.modules
+        if not had_torch:
+            sys.modules["torch"] = None  # type: ignore[assignment]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                import nvtabular
+
+                self._workflow = nvtabular.Workflow.load(str(workflow))
+        finally:
+            if not had_torch:
+                del sys.modules["torch"]
+        self._features = features
+
+    def encode_requests(self, requests: list[Arrays]) -> list[Arrays | Exception]:
+        """Encode requests of any lengths, `{name: [B, ...]}` each, in one run of the workflow."""
+        answers: list[Arrays | Exception] = []
+        columns: list[dict[str, list[Any]]] = []
+        for arrays in requests:
+            try:
+                columns.append({each.name: _raw_column(each, arrays[each.name]) for each in self._features})
+                answers.append({})
+            except ValueError as error:
+                answers.append(error)
+        places = [place for place, answer in enumerate(answers) if not isinstance(answer, Exception)]
+        for place, encoded in zip(places, self._encode_each(columns), strict=True):
+            if not isinstance(encoded, Exception):
+                encoded = self._to_tensors(encoded, requests[place])
+            answers[place] = encoded
+        return answers
+
+    def _encode_each(self, columns: list[dict[str, list[Any]]]) -> list[dict[str, Any] | Exception]:
+        """The workflow over the rows of all requests together; where that fails, over each request's alone."""
+        if not columns:
+            return []
+        sizes = [len(next(iter(each.values()))) for each in columns]
+        together = {each.name: [v for part in columns for v in part[each.name]] for each in self._features}
+        try:
+            encoded = self._encode(together)
+        except Exception as error:
+            if len(columns) == 1:
+                return [RuntimeError(f"the workflow failed: {error}")]
+            return [self._encode_each([each])[0] for each in columns]
+        ends = np.cumsum(sizes)
+        return [
+            {name: values[end - size : end] for name, values in encoded.items()}
+            for end, size in zip(ends, sizes, strict=True)
+        ]
+
+    def _encode(self, columns: dict[str, list[Any]]) -> dict[str, Any]:
+        import pandas as pd
+
+        # Categorify fails where a column of the batch is null throughout: a first row that never is, cut off again.
+        frame = pd.DataFrame({each.name: [_present(each), *columns[each.name]] for each in self._features})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            encoded = self._workflow.transform(frame)
+        return {each.name: encoded[each.name].to_numpy()[1:] for each in self._features}
+
+    def _to_tensors(self, encoded: dict[str, Any], request: Arrays) -> Arrays:
+        tensors: Arrays = {}
+        for each in self._features:
+            values = encoded[each.name]
+            if each.kind in ("sequence", "text"):
+                own = max(1, min(request[each.name].shape[1], each.max_length))
+                tensor = np.zeros((len(values), own if each.width == -1 else each.width), dtype=np.int64)
+                for row, ids in enumerate(values):
+                    tensor[row, : len(ids)] = ids
+            elif each.kind == "pretrained":
+                tensor = np.stack(list(values)).astype(np.float32, copy=False)
+            else:
+                tensor = values.astype(np.float32 if each.kind == "numeric" else np.int64)[:, None]
+            tensors[each.name + ENCODED] = tensor
+        return tensors
+
+
+def _raw_column(feature: Feature, array: np.ndarray[Any, Any]) -> list[Any]:
+    """One value a row, as the workflow takes them.
+
+    Raises:
+        ValueError: A history is longer than what is taken.
+
+    """
+    if feature.kind == "sequence":
+        if array.shape[1] > MOST_POSITIONS:
+            raise ValueError(
+                f"{feature.name}: has {array.shape[1]} positions, at most {MOST_POSITIONS} are taken: send the newest"
+            )
+        return [[_text(item) for item in row if item != b""][-feature.max_length :] for row in array.tolist()]
+    if feature.kind == "text":
+        return [_text(value).lower().split()[: feature.max_length] for value in array[:, 0]]
+    if feature.kind == "pretrained":
+        return list(array)
+    if feature.dtype == "TYPE_STRING":
+        return [_text(value) or None for value in array[:, 0]]
+    return list(array[:, 0].astype(np.float64 if feature.dtype == "TYPE_FP32" else np.int64))
+
+
+def _present(feature: Feature) -> Any:
+    if feature.kind in ("sequence", "text"):
+        return [""]
+    if feature.kind == "pretrained":
+        return np.zeros(feature.width, dtype=np.float32)
+    return {"TYPE_STRING": "", "TYPE_FP32": np.float64(0)}.get(feature.dtype, np.int64(0))
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
