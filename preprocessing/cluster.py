@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from preprocessing.nvtabular_engine import import_nvtabular
 from stage.errors import BadInput
 
 if TYPE_CHECKING:
@@ -49,27 +50,52 @@ class Tasks:
 def tasks(scheduler: str | None = None, workers: int = 1) -> Iterator[Tasks]:
     """Tasks on the cluster at `scheduler` ("tcp://host:port"), else on `workers` processes here (1: this process).
 
-    NVTabular finds the same cluster by itself. Workers read and write the folders that this process names: on several
-    machines that is a shared file system.
+    NVTabular finds the same cluster by itself. Workers read and write the folders that this process names and import
+    this package: on several machines that is a shared file system and the same checkout.
     """
-    if scheduler is None and workers == 1:
+    if workers < 1:
+        raise ClusterError(f"--workers {workers}: give 1 or more")
+    if scheduler is not None:
+        with _connected(scheduler) as client:
+            yield _tasks(client, scheduler)
+        return
+    if workers == 1:
         yield Tasks(None, 1)
         return
+    import logging
+
     from distributed import Client, LocalCluster
 
-    if scheduler is not None:
-        try:
-            client = Client(scheduler, timeout=10)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise ClusterError(f"no Dask scheduler at {scheduler} ({error}): start `dask scheduler`") from None
-        with client:
-            count = len(client.scheduler_info()["workers"])
-            if not count:
-                raise ClusterError(f"the Dask scheduler at {scheduler} has no workers: start `dask worker {scheduler}`")
-            yield Tasks(client, count)
-        return
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=0) as cluster,
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+            # A worker that is slow to end is killed, and that is told as a warning.
+            silence_logs=logging.ERROR,
+        ) as cluster,
         Client(cluster) as client,
     ):
-        yield Tasks(client, workers)
+        yield _tasks(client, cluster.scheduler_address)
+
+
+def _connected(scheduler: str) -> Client:
+    from distributed import Client
+
+    try:
+        return Client(scheduler, timeout=10)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ClusterError(f"no Dask scheduler at {scheduler} ({error}): start `dask scheduler`") from None
+
+
+def _tasks(client: Client, scheduler: str) -> Tasks:
+    from distributed import fire_and_forget
+
+    workers = list(client.scheduler_info()["workers"])
+    if not workers:
+        raise ClusterError(f"the Dask scheduler at {scheduler} has no workers: start `dask worker {scheduler}`")
+    for worker in workers:
+        # Its import takes seconds: the workers do it while this process reads the log.
+        fire_and_forget(client.submit(import_nvtabular, workers=[worker], pure=False))
+    return Tasks(client, len(workers))

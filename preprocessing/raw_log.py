@@ -49,9 +49,7 @@ def raw_log(schema: Schema, log: pd.DataFrame, users: pd.DataFrame | None, items
     ids = {role: strings(log[column]) for role, column in required.items() if column and role != "time"}
     for role, texts in ids.items():
         if missing := int(texts.isna().sum()):
-            raise LogError(
-                f"column {required[role]!r} ({role}): {missing} rows have none, filter them out of the log"
-            )
+            raise LogError(f"column {required[role]!r} ({role}): {missing} rows have none, filter them out of the log")
     if "session" not in ids:
         # Padded, so that sessions of one instant stay in the file's order.
         ids["session"] = pd.Series([f"{place:012}" for place in range(len(log))], index=log.index, dtype=object)
@@ -149,9 +147,8 @@ def _side_table(
                 f"{what} lacks {int((place < 0).sum())} {side}s of the log ({known[place < 0][0]!r}), "
                 f"{feature.name!r} is dtype 'int' and cannot be null: say dtype = 'string'"
             )
-        features[feature.name] = column.reset_index(drop=True).reindex(place).to_numpy()
-        if column.dtype == object:
-            features[feature.name] = np.where(place < 0, None, features[feature.name])
+        values = column.reset_index(drop=True).reindex(place)
+        features[feature.name] = (values.where(place >= 0, None) if column.dtype == object else values).to_numpy()
     return pd.DataFrame(features, index=known)
 
 

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from preprocessing.frequent_items import FrequentItems
-from preprocessing.nvtabular_engine import quiet
-from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Schema, Sequence, is_column
+from preprocessing.nvtabular_engine import import_nvtabular, quiet
+from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Schema, Sequence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,9 +34,8 @@ def group_by_user(purchases: pd.DataFrame) -> pd.DataFrame:
     purchases: `user`, `last` (the session's end), `session`, `place`, `item`, `value`; one row per purchase.
     Returns one row per user: `item-list`, `session-list`, `value-list`.
     """
+    nvt = import_nvtabular()
     with quiet():
-        import nvtabular as nvt
-
         grouped = list(purchases.columns) >> nvt.ops.Groupby(
             groupby_cols=["user"],
             sort_cols=["last", "session", "place"],
