@@ -147,6 +147,7 @@ def _arguments(settings: TrainingSettings, scratch: Path, every: int) -> Trainin
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_gradient_norm,
         bf16=settings.bf16,
+        use_cpu=not torch.cuda.is_available(),
         seed=settings.seed,
         data_seed=settings.seed,
         eval_strategy="steps",
