@@ -11,6 +11,8 @@ from stage.errors import BadInput
 
 if TYPE_CHECKING:
     from distributed import Client
+    from rich.console import Console
+    from rich.status import Status
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,11 +30,10 @@ class Tasks:
         self.workers = workers
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item], doing: str) -> list[Result]:
-        from rich.console import Console
         from rich.progress import track
 
         def progress(steps: Any) -> Any:
-            return track(steps, description=f"{doing:<24}", total=len(items), console=Console(stderr=True))
+            return track(steps, description=f"{doing:<24}", total=len(items), console=_console())
 
         if self._client is None:
             return [function(item) for item in progress(items)]
@@ -44,6 +45,17 @@ class Tasks:
                 self._client.cancel(futures)
             future.result()
         return [future.result() for future in futures]
+
+
+def busy(doing: str) -> Status:
+    """Shows `doing` while the block runs: for a step of this process that has no parts to count."""
+    return _console().status(doing)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from preprocessing.log_layout import Log, Split
 from stage.errors import BadInput
 
 CLOCK_SOURCES = ("hour", "weekday", "days_since_last")
-ROW_NAMES = ("user", "session", "time", "week", "split", "first", "last", "target")
+ROW_NAMES = ("user", "session", "time", "week", "split", "first", "target")
 ITEM_NAMES = ("item_id", "encoded_id", "purchases", "title")
 MOMENT_SOURCES = (*CLOCK_SOURCES, "session_value", "session_size")
 

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class RawLog:
     """Who took what in which session.
 
-    interactions: `session` (row of `sessions`), `item` (row of `items`), `value` (float64) and `place`, the order
-        inside the session. An item stands once in a session.
-    sessions: sorted by `user` and `session` (both strings); `first` and `last` instants (int64: nanoseconds, or the
-        order), `time` (shop-local, of the first), the columns of context features.
+    interactions: `session` (row of `sessions`), `item` (row of `items`), `instant` (int64: nanoseconds of UTC, or the
+        order), `place` (int64, orders what has one instant and session), `value` (float64). An item stands once in a
+        session.
+    sessions: sorted by `user` and `session` (both strings); `first` instant, `time` (shop-local, of the first), the
+        columns of context features.
     users: index `user`, columns of user features. items: index `item`, sorted; `title`, columns of item features.
     """
 
@@ -61,20 +62,18 @@ def raw_log(schema: Schema, log: pd.DataFrame, users: pd.DataFrame | None, items
     session_code = pd.Index(session_names).get_indexer(ids["session"])
     session, keys = pd.factorize(user * len(session_names) + session_code, sort=True)
     value = numbers(log[columns.value], columns.value).fillna(0.0).to_numpy() if columns.value else np.zeros(len(log))
-    starts = pd.Series(np.arange(len(log))).groupby(session).agg(["first", "last"])
-    first = starts["first"].to_numpy()
+    first = np.unique(session, return_index=True)[1]
     sessions = pd.DataFrame(
         {
             "user": np.asarray(user_names, dtype=object)[keys // len(session_names)],
             "session": np.asarray(session_names, dtype=object)[keys % len(session_names)],
             "first": instant[first],
-            "last": instant[starts["last"].to_numpy()],
             "time": local.to_numpy()[first],
         }
     )
     for feature in _column_features(schema, "context"):
         sessions[feature.name] = _context_column(feature, log, session, first)
-    rows = pd.DataFrame({"session": session, "item": item.astype(np.int32), "value": value})
+    rows = pd.DataFrame({"session": session, "item": item.astype(np.int32), "instant": instant, "value": value})
     rows["place"] = _places(schema, sessions, rows, item_names)
     user_table = _side_table(schema, "user", user_names, users, columns.user, log)
     item_table = _side_table(schema, "item", item_names, items, columns.item, log)
