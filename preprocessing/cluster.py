@@ -42,8 +42,9 @@ class Tasks:
         futures = self._client.map(function, items, pure=False)
         for future in progress(as_completed(futures)):
             if future.status == "error":
+                error = future.exception()
                 self._client.cancel(futures)
-            future.result()
+                raise error
         return [future.result() for future in futures]
 
 
