@@ -112,10 +112,12 @@ def _extreme(feature: Feature) -> Any:
     match feature:
         case Sequence():
             return [""]
+        case Numeric() if feature.log or feature.clip or feature.buckets:
+            return 1e9
         case Numeric():
-            return 1e6
+            return 50.0
         case Pretrained():
-            return [100.0] * feature.dim
+            return [20.0] * feature.dim
         case Categorical() if feature.dtype == "int":
             return -(2**63)
     return "x " * 2000

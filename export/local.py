@@ -92,7 +92,7 @@ def _open_torchscript(path: Path, config: ModelConfig) -> Run:
     inputs, outputs = ([tensor.name for tensor in side] for side in (config.inputs, config.outputs))
 
     def run(arrays: Arrays) -> Arrays:
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             answer = module(*[torch.from_numpy(arrays[name]) for name in inputs])
         tensors = [answer] if isinstance(answer, torch.Tensor) else answer
         return {name: tensor.numpy() for name, tensor in zip(outputs, tensors, strict=True)}
@@ -101,7 +101,19 @@ def _open_torchscript(path: Path, config: ModelConfig) -> Run:
 
 
 def _open_python(path: Path, config: ModelConfig) -> Run:
-    """The very file that the server runs, without the server."""
+    preprocessor = load_preprocessor(path, config)
+
+    def run(arrays: Arrays) -> Arrays:
+        [answer] = preprocessor.encode_requests([arrays])
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+    return run
+
+
+def load_preprocessor(path: Path, config: ModelConfig) -> Any:
+    """The `Preprocessor` of the very file that the server runs, without the server."""
     specification = importlib.util.spec_from_file_location(f"naiad_model_{config.name}", path)
     assert specification is not None
     assert specification.loader is not None
@@ -112,15 +124,7 @@ def _open_python(path: Path, config: ModelConfig) -> Run:
         "output": [{"name": t.name, "dims": list(t.dims)} for t in config.outputs],
         "parameters": {key: {"string_value": value} for key, value in config.parameters.items()},
     }
-    preprocessor = module.Preprocessor(module.read_features(as_json), path.parent / "workflow")
-
-    def run(arrays: Arrays) -> Arrays:
-        [answer] = preprocessor.encode_requests([arrays])
-        if isinstance(answer, Exception):
-            raise answer
-        return dict(answer)
-
-    return run
+    return module.Preprocessor(module.read_features(as_json), path.parent / "workflow")
 
 
 def _triton_dtype(dtype: str) -> str:

@@ -28,11 +28,11 @@ ENSEMBLE = "recommend_nvtabular"
 
 Format = Literal["onnx", "torchscript"]
 _BACKENDS: dict[Format, Backend] = {"onnx": "onnxruntime", "torchscript": "pytorch"}
-# One thread a model: on a server that is busy, requests keep the cores busy, and threads of one request only wait for
-# each other.
-_THREADS: dict[Backend, dict[str, str]] = {
+# One thread a model: on a busy server the requests keep the cores busy, and threads of one request wait for each other.
+# TorchScript's optimizer would hold up the first requests, and gains nothing here (tried on CPU).
+_RUNTIME: dict[Backend, dict[str, str]] = {
     "onnxruntime": {"intra_op_thread_count": "1", "inter_op_thread_count": "1"},
-    "pytorch": {"INTRA_OP_THREAD_COUNT": "1"},
+    "pytorch": {"INTRA_OP_THREAD_COUNT": "1", "DISABLE_OPTIMIZED_EXECUTION": "true"},
 }
 
 
@@ -111,7 +111,7 @@ def _member(
         max_batch_size=plan.max_batch_size,
         inputs=inputs,
         outputs=outputs,
-        parameters=dict(sorted({**_about(plan), **_THREADS.get(backend, {}), **(parameters or {})}.items())),
+        parameters=dict(sorted({**_about(plan), **_RUNTIME.get(backend, {}), **(parameters or {})}.items())),
         # The python backend is handed its requests one by one, so only there may their lengths differ.
         ragged=frozenset(t.name for t in inputs if -1 in t.dims) if backend == "python" else frozenset(),
         warmup=tuple(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from export.local import LocalRepository
 from export.recommend import DECODE, ENCODER, ENSEMBLE, PREPROCESS, RANKER
 from export.reference import Reference, encode_rows
 from export.tensors import ENCODED, ITEM_ID, ITEM_IDS, SCORE
-from preprocessing.schema import FittedSchema
+from preprocessing.schema import PADDING_ID, FittedSchema
 
 TOLERANCE = 1e-4
 VERIFY = "verify.json"
@@ -80,7 +81,7 @@ def compare_tensors(hop: str, expected: Arrays, found: Arrays, tolerance: float 
         if other is None or other.shape != values.shape or other.dtype != values.dtype:
             seen = "missing" if other is None else f"{other.dtype} {list(other.shape)}"
             raise ParityError(f"{hop}: {name} is {seen}, expected {values.dtype} {list(values.shape)}: export again")
-        difference = _largest(values, other)
+        difference = float(_differences(values, other).max(initial=0.0))
         limit = tolerance if values.dtype.kind == "f" else 0.0
         if not difference <= limit:
             shown = name.removesuffix(ENCODED)
@@ -96,26 +97,26 @@ def compare_rankings(
 ) -> float:
     """The largest difference of scores [N, K], rank by rank. Raises `ParityError` beyond the tolerance, or by an id."""
     difference = compare_tensors(hop, {SCORE: expected[SCORE]}, {SCORE: score}, tolerance)
-    expected_score = {
-        (row, item): value
-        for row, (items, values) in enumerate(zip(expected[ITEM_IDS].tolist(), expected[SCORE].tolist(), strict=True))
-        for item, value in zip(items, values, strict=True)
-    }
-    for row, rank in np.argwhere(ids != expected[ITEM_IDS]).tolist():
-        item, wanted = int(ids[row, rank]), float(expected[SCORE][row, rank])
+    for row in np.flatnonzero((ids != expected[ITEM_IDS]).any(axis=1)).tolist():
+        wanted_ids, wanted = expected[ITEM_IDS][row], expected[SCORE][row]
+        of_item = dict(zip(wanted_ids.tolist(), wanted.tolist(), strict=True))
         # An id that torch ranked below the last place can only tie with that place.
-        of_found = expected_score.get((row, item), float(expected[SCORE][row, -1]))
-        if not abs(of_found - wanted) <= tolerance or len(set(ids[row].tolist()) - {0}) < (ids[row] != 0).sum():
-            place = f"golden row {row}, rank {rank + 1}"
-            raise ParityError(f"{hop}: {place} is item {item}, the trained model says {expected[ITEM_IDS][row, rank]}")
+        of_found = np.array([of_item.get(item, wanted[-1]) for item in ids[row].tolist()])
+        no_item = (ids[row] == PADDING_ID) | (wanted_ids == PADDING_ID)
+        wrong = (ids[row] != wanted_ids) & (no_item | (_differences(wanted, of_found) > tolerance))
+        filled = ids[row][ids[row] != PADDING_ID].tolist()
+        if wrong.any() or len(set(filled)) < len(filled):
+            rank = int(wrong.argmax())
+            seen = (
+                f"golden row {row}, rank {rank + 1} is item {ids[row][rank]}" if wrong.any() else "an item stands twice"
+            )
+            raise ParityError(f"{hop}: {seen}, the trained model says {wanted_ids[rank]}: export the repository again")
     return difference
 
 
-def _largest(values: NDArray[np.generic], other: NDArray[np.generic]) -> float:
-    """The largest absolute difference; equal infinities do not differ, nor do two NaN."""
-    if not values.size:
-        return 0.0
+def _differences(values: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+    """Absolute differences; equal infinities do not differ, nor do two NaN; any other such pair does."""
     with np.errstate(invalid="ignore"):
         same = (values == other) | ((values != values) & (other != other))
-        gaps = np.where(same, 0.0, np.abs(values.astype(np.float64) - other.astype(np.float64)))
-    return float("inf") if np.isnan(gaps).any() else float(gaps.max())
+        apart = np.abs(values.astype(np.float64) - other.astype(np.float64))
+    return np.where(same, 0.0, np.where(np.isfinite(apart), apart, np.inf))

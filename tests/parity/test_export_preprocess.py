@@ -1,0 +1,126 @@
+"""`model_repository/preprocess_nvtabular/1/model.py` encodes as the saved workflow did for training."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from export.config import read_config
+from export.golden import Arrays, Row, golden_rows, request_tensors
+from export.local import load_preprocessor
+from export.recommend import PREPROCESS
+from export.reference import encode_rows
+from preprocessing.schema import FittedSchema, Sequence, read_fitted
+from tests.exported import repository
+
+
+@pytest.fixture(scope="module")
+def fitted(synthetic_data: Path) -> FittedSchema:
+    return read_fitted(synthetic_data)
+
+
+@pytest.fixture(scope="module")
+def preprocessor(synthetic_data: Path) -> Any:
+    folder = repository(synthetic_data, "onnx")
+    return load_preprocessor(folder / PREPROCESS / "1" / "model.py", read_config(folder, PREPROCESS))
+
+
+@pytest.fixture(scope="module")
+def rows(synthetic_data: Path, fitted: FittedSchema) -> list[Row]:
+    """Every recorded row of the test split, and the ugly rows."""
+    names = [feature.name for feature in fitted.schema_.request_features]
+    files = sorted((synthetic_data / "requests" / "test").glob("week=*/*.parquet"))
+    recorded = [row for file in files for row in pq.read_table(file, columns=names, partitioning=None).to_pylist()]
+    return [*golden_rows(synthetic_data, fitted), *recorded]
+
+
+def assert_equal(found: Arrays | Exception, expected: Arrays) -> None:
+    assert not isinstance(found, Exception), found
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        assert found[name].dtype == values.dtype, name
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+
+
+def test_recorded_rows_are_encoded_bit_for_bit_as_for_training(
+    synthetic_data: Path, fitted: FittedSchema, preprocessor: Any, rows: list[Row]
+) -> None:
+    features = fitted.schema_.request_features
+    [found] = preprocessor.encode_requests([request_tensors(features, rows)])
+    assert_equal(found, encode_rows(features, synthetic_data, rows))
+
+
+def test_requests_of_any_length_in_one_batch_are_encoded_as_each_alone(
+    synthetic_data: Path, fitted: FittedSchema, preprocessor: Any, rows: list[Row]
+) -> None:
+    features = fitted.schema_.request_features
+    short = {**rows[12], "recent": [*known_items(synthetic_data, 4)]}
+    parts = [rows[:1], rows[1:2], [short], rows[2:5], rows[6:13]]
+    together = preprocessor.encode_requests([request_tensors(features, part) for part in parts])
+    widths = set()
+    for part, found in zip(parts, together, strict=True):
+        assert_equal(found, encode_rows(features, synthetic_data, part))
+        widths.add(found["recent.encoded"].shape[1])
+    assert widths == {1, 4, 8}
+
+
+def request(fitted: FittedSchema, rows: list[Row], **changed: Any) -> Arrays:
+    return request_tensors(fitted.schema_.request_features, [{**rows[12], **changed}])
+
+
+def known_items(data: Path, count: int) -> list[str]:
+    items: list[str] = pq.read_table(data / "item_index.parquet")["item_id"].to_pylist()
+    return items[3 : 3 + count]
+
+
+def test_empty_strings_are_dropped_wherever_they_stand_and_the_newest_items_kept(
+    synthetic_data: Path, fitted: FittedSchema, preprocessor: Any, rows: list[Row]
+) -> None:
+    items = known_items(synthetic_data, 12)
+    gaps = [each for item in items for each in ("", item, "")]
+    [found] = preprocessor.encode_requests([request(fitted, rows, recent=gaps, basket=gaps[:9])])
+    assert found["recent.encoded"].tolist() == [list(range(7, 15))]
+    assert found["basket.encoded"].tolist() == [[3, 4, 5, 0]]
+
+
+def test_bytes_that_are_not_utf8_are_unknown(
+    synthetic_data: Path, fitted: FittedSchema, preprocessor: Any, rows: list[Row]
+) -> None:
+    arrays = request(fitted, rows, recent=["x", *known_items(synthetic_data, 1)])
+    arrays["recent"][0, 0] = b"\xff\xfe"
+    arrays["city"][0, 0] = b"\xc3"
+    arrays["query"][0, 0] = b"\xe6 \xe6"
+    [found] = preprocessor.encode_requests([arrays])
+    assert found["recent.encoded"][0].tolist() == [2, 3]
+    assert found["city.encoded"].tolist() == [[2]]
+    assert found["query.encoded"].tolist() == [[2, 2, 0]]
+
+
+def test_a_history_beyond_the_limit_is_refused_alone(fitted: FittedSchema, preprocessor: Any, rows: list[Row]) -> None:
+    at_limit, beyond = (request(fitted, rows, recent=["never seen"] * length) for length in (1024, 1025))
+    first, refused, last = preprocessor.encode_requests([at_limit, beyond, request(fitted, rows)])
+    assert str(refused) == "recent: has 1025 positions, at most 1024 are taken: send the newest"
+    assert first["recent.encoded"].tolist() == [[2] * 8]
+    assert last.keys() == first.keys()
+
+
+def test_nulls_alone_in_a_batch_are_encoded(fitted: FittedSchema, preprocessor: Any) -> None:
+    features = fitted.schema_.request_features
+    nothing: Row = {feature.name: None for feature in features}
+    nothing |= {feature.name: 0 for feature in features if getattr(feature, "dtype", "") == "int"}
+    [found] = preprocessor.encode_requests([request_tensors(features, [nothing])])
+    assert found["city.encoded"].tolist() == [[1]]
+    assert found["bio.encoded"].tolist() == [[0] * 6]
+    assert found["mood.encoded"].tolist() == [[0.0] * 3]
+    for feature in features:
+        if isinstance(feature, Sequence):
+            assert found[f"{feature.name}.encoded"].tolist() == [[0]]
+    assert np.isfinite(found["age.encoded"]).all()
+
+
+def test_vectors_pass_through_as_they_are(fitted: FittedSchema, preprocessor: Any, rows: list[Row]) -> None:
+    vector = [np.float32(0.1), np.nan, -np.inf]
+    [found] = preprocessor.encode_requests([request(fitted, rows, mood=vector)])
+    np.testing.assert_array_equal(found["mood.encoded"], np.array([vector], dtype=np.float32))

@@ -1,0 +1,102 @@
+"""config.pbtxt: read back as printed, committed as generated, complete."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tritonclient.grpc import model_config_pb2
+
+from export.config import ModelConfig, from_text, read_config, to_text
+from export.errors import RepositoryError
+from export.recommend import Format, Plan, configs
+from export.repository import COMMITTED, write_configs
+from preprocessing.schema import Schema, load_schema
+from tests.synthetic import SCHEMA_TOML
+from training.models.config import ModelConfig as ModelSizes
+
+
+@pytest.fixture(scope="module", params=["complete_journey", "generic", "movielens", "online_retail", "synthetic"])
+def schema(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Schema:
+    if request.param != "synthetic":
+        return load_schema(request.param)
+    path = tmp_path_factory.mktemp("schema") / "schema.toml"
+    path.write_text(SCHEMA_TOML, encoding="utf-8")
+    return load_schema(path)
+
+
+def without_longest(config: ModelConfig) -> ModelConfig:
+    """What config.pbtxt has no place for."""
+    return replace(
+        config,
+        inputs=tuple(replace(tensor, longest=None) for tensor in config.inputs),
+        outputs=tuple(replace(tensor, longest=None) for tensor in config.outputs),
+        warmup=tuple(
+            replace(warmup, inputs=tuple(replace(tensor, longest=None) for tensor in warmup.inputs))
+            for warmup in config.warmup
+        ),
+    )
+
+
+@pytest.mark.parametrize("format", ["onnx", "torchscript"])
+def test_every_config_reads_back_as_it_was_printed(schema: Schema, format: Format) -> None:
+    for config in configs(Plan(schema, 24, top_k=7, max_batch_size=5, format=format, digest="abc")):
+        assert from_text(to_text(config)) == without_longest(config)
+
+
+def test_the_committed_configs_are_those_of_the_default_schema(tmp_path: Path) -> None:
+    write_configs(Plan(load_schema("complete_journey"), ModelSizes().dim), tmp_path)
+    committed = {path.relative_to(COMMITTED): path.read_text() for path in COMMITTED.glob("*/config.pbtxt")}
+    written = {path.relative_to(tmp_path): path.read_text() for path in tmp_path.glob("*/config.pbtxt")}
+    assert committed == written, "run `python -m export configs --output model_repository`"
+
+
+@pytest.mark.parametrize("format", ["onnx", "torchscript"])
+def test_every_member_is_one_automatic_instance_that_batches_and_warms_up(schema: Schema, format: Format) -> None:
+    from google.protobuf import text_format
+
+    *members, ensemble = configs(Plan(schema, 24, format=format))
+    for config in members:
+        message = text_format.Parse(to_text(config), model_config_pb2.ModelConfig())
+        [instances] = message.instance_group
+        assert (instances.count, instances.kind) == (1, model_config_pb2.ModelInstanceGroup.KIND_AUTO)
+        assert message.HasField("dynamic_batching")
+        assert not message.dynamic_batching.max_queue_delay_microseconds
+        assert {warmup.batch_size for warmup in message.model_warmup} == {1, 64}
+        for warmup in message.model_warmup:
+            assert set(warmup.inputs) == {each.name for each in message.input}
+            assert all(min(tensor.dims) >= 1 for tensor in warmup.inputs.values())
+    assert not ensemble.warmup
+
+
+def test_the_ensemble_takes_each_tensor_from_an_earlier_step(schema: Schema) -> None:
+    plan = Plan(schema, 24, format="torchscript")
+    *members, ensemble = configs(plan)
+    known = {tensor.name: tensor for tensor in ensemble.inputs}
+    for step, member in zip(ensemble.steps, members, strict=True):
+        for side, names in ((member.inputs, step.inputs), (member.outputs, step.outputs)):
+            assert [tensor.name for tensor in side] == list(names)
+        for tensor in member.inputs:
+            assert known[step.inputs[tensor.name]].dims == tensor.dims
+            assert known[step.inputs[tensor.name]].dtype == tensor.dtype
+        known |= {step.outputs[tensor.name]: tensor for tensor in member.outputs}
+    assert {tensor.name: known[tensor.name].dims for tensor in ensemble.outputs} == {
+        "item_id": (100,),
+        "score": (100,),
+    }
+
+
+def test_only_a_fitted_schema_has_a_digest(schema: Schema) -> None:
+    for config in configs(Plan(schema, 24)):
+        assert config.parameters["family"] == "offline_online"
+        assert "schema_digest" not in config.parameters
+    for config in configs(Plan(schema, 24, digest="0123")):
+        assert config.parameters["schema_digest"] == "0123"
+
+
+def test_a_folder_without_the_model_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RepositoryError, match=r"no decode/config.pbtxt in .*: give what `export repository` wrote"):
+        read_config(tmp_path, "decode")
+    (tmp_path / "decode").mkdir()
+    (tmp_path / "decode" / "config.pbtxt").write_text("name: {")
+    with pytest.raises(RepositoryError, match="not a config"):
+        read_config(tmp_path, "decode")
