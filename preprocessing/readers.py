@@ -19,9 +19,10 @@ def read_log(schema: Schema, source: str | Path | None) -> RawLog:
         return raw_log(schema, *_complete_journey())
     if source is None:
         raise LogError(f"schema {schema.name} reads a file: give --source FILE.parquet, FILE.csv or a folder")
-    log = _find(Path(source), "interactions")
-    beside = [_read(log.parent / name) if name else None for name in (schema.log.users, schema.log.items)]
-    return raw_log(schema, _read(log), *beside)
+    path = _find(Path(source), "interactions")
+    log = _read(path)
+    beside = [_read(path.parent / name) if name else None for name in (schema.log.users, schema.log.items)]
+    return raw_log(schema, log, *beside)
 
 
 def _find(path: Path, stem: str) -> Path:

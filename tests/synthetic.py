@@ -39,7 +39,7 @@ test_days = 10
 FEATURES = {
     'side = "user", stage = "offline"': """
         name = "user_id", column = "user", kind = "categorical", embedding_dim = 8
-        name = "city", kind = "categorical", min_frequency = 15, embedding_dim = 4
+        name = "city", kind = "categorical", min_frequency = 20, embedding_dim = 4
         name = "tier", kind = "categorical", dtype = "int", embedding_dim = 4
         name = "age", kind = "numeric", fill = 40.0, clip = [18.0, 80.0], log = true, normalize = true
         name = "bio", kind = "text", max_length = 6, min_frequency = 20, embedding_dim = 4

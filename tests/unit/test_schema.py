@@ -1,0 +1,178 @@
+"""The feature schema: what a person may write, what is refused and how, and the digest that names a fit."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from preprocessing.schema import (
+    SCHEMA_FOLDER,
+    FittedSchema,
+    Schema,
+    SchemaError,
+    Sequence,
+    load_schema,
+    read_fitted,
+    require_same_digest,
+)
+from tests.synthetic import SCHEMA_TOML
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "shop.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in SCHEMA_FOLDER.glob("*.toml")))
+def test_every_shipped_schema_is_valid_and_says_what_it_is(name: str) -> None:
+    schema = load_schema(name)
+    assert schema.name == name
+    assert schema.description
+    assert schema.item_id.side == "item"
+    assert any(isinstance(feature, Sequence) for feature in schema.request_features)
+
+
+def test_the_default_schema_has_the_features_that_a_grocer_knows() -> None:
+    schema = load_schema("complete_journey")
+    online = {feature.name for feature in schema.stage("online")}
+    assert online == {"basket_items", "store_id", "hour", "weekday", "basket_value", "days_since_last_visit"}
+    offline = {feature.name for feature in schema.stage("offline")}
+    assert {"household_id", "income", "kids_count", "recent_items", "frequent_items"} <= offline
+    assert {f.name for f in schema.item_features} == {
+        "department",
+        "product_category",
+        "product_type",
+        "brand",
+        "package_size",
+    }
+
+
+def test_a_feature_moves_between_stages_by_its_stage_alone(tmp_path: Path) -> None:
+    moved = SCHEMA_TOML.replace('name = "age", kind = "numeric",', 'name = "age", kind = "numeric", stage = "online",')
+    moved = moved.replace('normalize = true, side = "user", stage = "offline"', 'normalize = true, side = "user"')
+    assert "age" in {feature.name for feature in load_schema(write(tmp_path, SCHEMA_TOML)).stage("offline")}
+    assert "age" in {feature.name for feature in load_schema(write(tmp_path, moved)).stage("online")}
+
+
+CITY = 'name = "city", kind = "categorical",'
+REFUSED = {
+    "no TOML": ('name = "synthetic"', "name = synthetic", r"shop\.toml: is not TOML \(.*line 2.*\), mend it"),
+    "an unknown key of a feature": (CITY, f"{CITY} colour = 3,", "shop.toml: features.'city'.colour: unknown key"),
+    "an unknown key of the log": ("[log]", "[log]\nsep = ';'", "log.sep: unknown key"),
+    "an unknown kind": (CITY, 'name = "city", kind = "colour",', "features.'city'.*colour.*expected tags.*categorical"),
+    "a name used twice": ('name = "tier"', 'name = "city"', "duplicate feature name 'city'.*rename"),
+    "a name of the row": ('name = "city"', 'name = "session"', "feature name 'session' is kept for the row"),
+    "a name of the item table": ('name = "brand"', 'name = "title"', "feature name 'title' is kept for the row"),
+    "a name that is none": (
+        'name = "city"',
+        'name = "my city"',
+        "features.'my city'.name: String should match pattern",
+    ),
+    "no item id": ('column = "item", kind', 'column = "brand", kind', "no item id feature.*column 'item'"),
+    "an item id of ints": ('column = "item",', 'column = "item", dtype = "int",', "item ids are strings, drop dtype"),
+    "a number below zero": (
+        "max_length = 8",
+        "max_length = -8",
+        "features.'recent'.max_length: Input should be greater",
+    ),
+    "buckets that fall": ("[4.0, 6.5, 13.0]", "[4.0, 3.0]", "screen: buckets must rise strictly"),
+    "buckets of a normalised number": ("buckets = [4.0,", "log = true, buckets = [4.0,", "drop log and normalize"),
+    "an empty clip": ("clip = [18.0, 80.0]", "clip = [80.0, 18.0]", "age: clip must be"),
+    "an exclusion of no sequence": ('exclude = ["basket"]', 'exclude = ["city"]', "exclude names 'city'.*'basket'"),
+    "a sequence of items' own": ('picture", kind = "pretrained", dim = 5', 'seq", kind = "sequence"', "side 'user' or"),
+    "a fact of the moment of a user": (
+        'name = "age", kind = "numeric",',
+        'name = "age", kind = "numeric", source = "session_value",',
+        "age: session_value is a fact of the moment, say side = 'context'",
+    ),
+    "an hour as text": ('dtype = "int", source = "hour"', 'source = "hour"', "hour is a number, say dtype = 'int'"),
+    "a time split without times": ("[log]", "[log]\ntime_unit = 'order'", "only an order"),
+    "a missing column role": ('user = "user"\n', "", "log.columns.user: is missing, add it"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_a_schema_may_not_say_is_refused_in_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in SCHEMA_TOML
+    with pytest.raises(SchemaError, match=message) as raised:
+        load_schema(write(tmp_path, SCHEMA_TOML.replace(old, new, 1)))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_schema_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match=r"no schema 'nope'.*complete_journey, generic, movielens, online_retail"):
+        load_schema("nope")
+    with pytest.raises(SchemaError, match=r"gone\.toml: No such file.*give the path"):
+        load_schema(tmp_path / "gone.toml")
+    with pytest.raises(SchemaError, match="directory"):
+        load_schema(tmp_path.rename(tmp_path.with_suffix(".toml")))
+
+
+def test_columns_of_the_log_are_renamed_with_the_features_that_read_them() -> None:
+    schema = load_schema("generic").with_columns("user=who, item=what,time=when,session=visit")
+    columns = schema.log.columns
+    assert (columns.user, columns.item, columns.time, columns.session) == ("who", "what", "when", "visit")
+    assert {f.name: f.raw_column for f in schema.features if f.column} == {"user_id": "who", "item_id": "what"}
+    for mapping in ("customer=who", "user", "user=", "user=who,,"):
+        with pytest.raises(SchemaError, match=r"--columns: '.*' is not ROLE=NAME, the roles are user, item, time"):
+            load_schema("generic").with_columns(mapping)
+
+
+def test_another_split_is_checked_against_the_log() -> None:
+    assert load_schema("complete_journey").with_split("leave_one_out").split.kind == "leave_one_out"
+    body: dict[str, Any] = load_schema("generic").model_dump()
+    body["log"]["time_unit"], body["split"]["kind"] = "order", "leave_one_out"
+    body["features"] = [f for f in body["features"] if f["side"] != "context"]
+    with pytest.raises(SchemaError, match="only an order: use split kind 'leave_one_out'"):
+        Schema.model_validate(body).with_split("time")
+
+
+def fitted_schema(**changes: Any) -> FittedSchema:
+    schema = Schema.model_validate(tomllib.loads(SCHEMA_TOML))
+    return FittedSchema(schema_=schema, **{"learned": {}, "items": 9, **changes}).sealed()
+
+
+def test_a_fitted_schema_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    fitted = fitted_schema(
+        boundaries={"test": "2024-01-01"}, learned={"age": {"statistics": {"mean": 0.1, "std": 1 / 3}}}
+    )
+    (tmp_path / "schema.json").write_text(fitted.model_dump_json(by_alias=True), encoding="utf-8")
+    assert read_fitted(tmp_path) == fitted
+
+
+def test_the_digest_tells_fits_apart_and_is_the_same_for_the_same_fit() -> None:
+    digests = {fitted_schema().digest, fitted_schema(items=10).digest, fitted_schema(vocabularies={"a": "b"}).digest}
+    assert len(digests) == 3
+    assert fitted_schema().digest in digests
+    with pytest.raises(
+        SchemaError, match=r"model was made with schema digest \w+, the data has \w+: use the folders of"
+    ):
+        require_same_digest(fitted_schema(), fitted_schema(items=10), "model")
+
+
+def test_an_edited_schema_json_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "schema.json"
+    body = json.loads(fitted_schema().model_dump_json(by_alias=True))
+    body["schema"]["features"][0]["embedding_dim"] = 99
+    path.write_text(json.dumps(body), encoding="utf-8")
+    with pytest.raises(
+        SchemaError, match=r"schema\.json: digest \w+ is not its content's: it was edited, run the fit again"
+    ):
+        read_fitted(tmp_path)
+    path.write_text(json.dumps({**body, "extra": 1}), encoding="utf-8")
+    with pytest.raises(SchemaError, match=r"extra: unknown key.*run the fit again"):
+        read_fitted(tmp_path)
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(SchemaError, match="is not JSON"):
+        read_fitted(tmp_path)
+    path.unlink()
+    with pytest.raises(SchemaError, match=r"no schema\.json in .*give the output folder of an earlier stage"):
+        read_fitted(tmp_path)
+
+
+def test_a_feature_without_ids_has_no_cardinality() -> None:
+    with pytest.raises(SchemaError, match="age: has no ids"):
+        fitted_schema(learned={"age": {"statistics": {}}}).cardinality("age")

@@ -1,0 +1,62 @@
+"""Splits: by date on local days, or each user's last sessions left out."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from preprocessing.declared import parse_schema
+from preprocessing.log_columns import LogError
+from preprocessing.schema import Schema
+from preprocessing.split import split_of_sessions
+
+
+def schema_of(**split: Any) -> Schema:
+    columns = {"user": "user", "item": "item", "time": "time"}
+    item = {"name": "item", "kind": "categorical", "side": "item"}
+    return parse_schema({"name": "unit", "log": {"columns": columns}, "split": split, "features": [item]}, "unit")
+
+
+def sessions_at(*days: tuple[str, float]) -> pd.DataFrame:
+    """Sessions of (user, day), the day a fraction of days after 2024-01-01."""
+    time = pd.Timestamp("2024-01-01") + pd.to_timedelta([day for _, day in days], "D")
+    return pd.DataFrame({"user": [user for user, _ in days], "time": time, "first": time.to_numpy().astype("int64")})
+
+
+def test_the_last_local_days_are_the_test_and_those_before_the_validation() -> None:
+    days = [0.0, 6.9, 7.0, 9.99, 10.0, 11.5]
+    split, boundaries = split_of_sessions(
+        schema_of(validation_days=3, test_days=2), sessions_at(*(("u", day) for day in days))
+    )
+    assert split.tolist() == ["train", "train", "validation", "validation", "test", "test"]
+    assert boundaries == {"validation": "2024-01-08T00:00:00", "test": "2024-01-11T00:00:00"}
+
+
+def test_the_last_session_of_a_user_is_the_test_and_the_one_before_it_the_validation() -> None:
+    days = [("a", 5.0), ("a", 1.0), ("a", 3.0), ("a", 2.0), ("b", 1.0), ("b", 2.0), ("c", 1.0), ("c", 1.0), ("c", 1.0)]
+    split, boundaries = split_of_sessions(schema_of(kind="leave_one_out"), sessions_at(*days))
+    assert split[:4].tolist() == ["test", "train", "validation", "train"]
+    assert split[4:6].tolist() == ["train", "train"]
+    assert split[6:].tolist() == ["train", "validation", "test"]
+    assert boundaries == {}
+
+
+@pytest.mark.parametrize(
+    ("split", "days", "message"),
+    [
+        (
+            {"validation_days": 3, "test_days": 20},
+            [0.0, 9.0],
+            "no session falls in train .*2024-01-01 to 2024-01-10.*shorten",
+        ),
+        (
+            {"validation_days": 3, "test_days": 1},
+            [0.0, 9.0],
+            "no session falls in validation .*shorten split.validation_days",
+        ),
+        ({"kind": "leave_one_out"}, [0.0, 9.0], "no session falls in validation .*give users of three sessions"),
+    ],
+)
+def test_a_split_that_nothing_falls_in_is_refused(split: dict[str, Any], days: list[float], message: str) -> None:
+    with pytest.raises(LogError, match=message):
+        split_of_sessions(schema_of(**split), sessions_at(*(("u", day) for day in days)))

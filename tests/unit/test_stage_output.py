@@ -1,0 +1,101 @@
+"""An output folder is whole or as it was before."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from stage.output import OutputError, whole_folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_folder_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+    output = tmp_path / "deep" / "er" / "out"
+    with whole_folder(output) as folder:
+        (folder / "a").write_text("1", encoding="utf-8")
+        assert not output.exists()
+        assert folder.parent == output.parent
+    assert (output / "a").read_text(encoding="utf-8") == "1"
+    assert names(output.parent) == ["out"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_error_leaves_nothing_behind(tmp_path: Path, error: type[BaseException]) -> None:
+    def run() -> None:
+        with whole_folder(tmp_path / "deep" / "er" / "out") as folder:
+            (folder / "half").write_text("1", encoding="utf-8")
+            raise error
+
+    with pytest.raises(error):
+        run()
+    assert names(tmp_path) == []
+
+
+def test_an_error_leaves_the_old_output_as_it_was(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "old").touch()
+
+    def run() -> None:
+        with whole_folder(output, overwrite=True) as folder:
+            (folder / "new").touch()
+            raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        run()
+    assert names(tmp_path) == ["out"]
+    assert names(output) == ["old"]
+
+
+def test_what_holds_files_is_replaced_only_when_told_so(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    with whole_folder(output) as folder:
+        (folder / "old").touch()
+    with pytest.raises(OutputError, match=r"out: holds files already, give another folder or --overwrite"):
+        whole_folder(output).__enter__()
+    with whole_folder(output, overwrite=True) as folder:
+        (folder / "new").touch()
+        assert names(output) == ["old"]
+    assert names(output) == ["new"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with whole_folder(tmp_path / "out") as folder:
+        (folder / "a").touch()
+    assert names(tmp_path / "out") == ["a"]
+
+
+def test_what_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file: is a file, give a folder"):
+        whole_folder(tmp_path / "file").__enter__()
+    with pytest.raises(
+        OutputError, match=r"below: cannot be written \(Not a directory\), give a folder you may write to"
+    ):
+        whole_folder(tmp_path / "file" / "below").__enter__()
+    with pytest.raises(OutputError, match=r"/proc/naiad: cannot be written \(.*\)"):
+        whole_folder("/proc/naiad").__enter__()
+    assert names(tmp_path) == ["file"]
+
+
+def test_overwriting_the_folder_one_works_in_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "project" / "sub").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project" / "sub")
+    for output in (tmp_path / "project", Path(".."), Path("/")):
+        with pytest.raises(OutputError, match="which --overwrite would delete"):
+            whole_folder(output, overwrite=True).__enter__()
+    assert names(tmp_path / "project") == ["sub"]
+
+
+def test_what_a_killed_run_of_the_same_process_id_left_is_cleared(tmp_path: Path) -> None:
+    left = tmp_path / f".out.partial-{os.getpid()}"
+    left.mkdir()
+    (left / "stale").touch()
+    with whole_folder(tmp_path / "out"):
+        pass
+    assert names(tmp_path / "out") == []
