@@ -1,0 +1,78 @@
+"""`export embeddings`: one row a user, of the latest request, equal to torch."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from export.embeddings import export_embeddings
+from export.recommend import Plan
+from export.reference import encode_rows, whole_answers
+from preprocessing.schema import SchemaError, read_fitted
+from stage.output import OutputError
+from tests.exported import CONFIG, checkpoint, repository
+from training.checkpoint import load
+
+
+@pytest.fixture(scope="module")
+def written(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("embeddings") / "users.parquet"
+    result = export_embeddings(repository(synthetic_data, "onnx"), synthetic_data, path, batch_size=7)
+    assert result["users"] == pq.read_metadata(path).num_rows
+    assert result["per_second"] > 0
+    return path
+
+
+def test_every_user_has_the_embedding_that_torch_gives_the_latest_request(synthetic_data: Path, written: Path) -> None:
+    fitted = read_fitted(synthetic_data)
+    requests = pq.read_table(synthetic_data / "requests").to_pandas().sort_values("time", kind="stable")
+    latest = requests.groupby("user").tail(1).set_index("user")
+    table = pq.read_table(written).to_pandas().set_index("user").loc[latest.index]
+    assert len(table) == requests["user"].nunique()
+    features = fitted.schema_.request_features
+    rows = [
+        {
+            feature.name: value.tolist() if isinstance(value := row[feature.name], np.ndarray) else value
+            for feature in features
+        }
+        for row in latest.to_dict("records")
+    ]
+    encoded = encode_rows(features, synthetic_data, rows)
+    plan = Plan(fitted.schema_, CONFIG.dim)
+    with torch.no_grad():
+        expected = whole_answers(load(checkpoint(synthetic_data), "whole"), plan, encoded)
+    np.testing.assert_allclose(np.stack(table["embedding"]), expected["user_embedding"], atol=1e-4)
+    for row, (items, logits) in enumerate(zip(table["repeat_items"], table["repeat_logits"], strict=True)):
+        visible = expected["repeat_items"][row] != 0
+        assert items.tolist() == expected["repeat_items"][row][visible].tolist()
+        np.testing.assert_allclose(logits, expected["repeat_logits"][row][visible], atol=1e-4)
+
+
+def test_the_file_names_its_schema_and_keeps_vectors_of_fixed_length(synthetic_data: Path, written: Path) -> None:
+    schema = pq.read_schema(written)
+    assert schema.metadata[b"schema_digest"].decode() == read_fitted(synthetic_data).digest
+    assert schema.field("embedding").type.list_size == CONFIG.dim
+
+
+def test_what_cannot_be_written_is_refused_and_leaves_nothing(
+    synthetic_data: Path, written: Path, tmp_path: Path
+) -> None:
+    folder = repository(synthetic_data, "onnx")
+    before = written.read_bytes()
+    with pytest.raises(OutputError, match="is there already"):
+        export_embeddings(folder, synthetic_data, written)
+    assert written.read_bytes() == before
+    with pytest.raises(OutputError, match="is a folder"):
+        export_embeddings(folder, synthetic_data, tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        export_embeddings(folder, synthetic_data, tmp_path / "file" / "users.parquet")
+    other = shutil.copytree(folder, tmp_path / "other")
+    fitted = read_fitted(other).model_copy(update={"boundaries": {}}).sealed()
+    (other / "schema.json").write_text(fitted.model_dump_json(by_alias=True))
+    with pytest.raises(SchemaError, match="schema digest"):
+        export_embeddings(other, synthetic_data, tmp_path / "users.parquet")
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "other"}
