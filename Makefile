@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+# Certificates of this system, as pip uses them; uv's own know no company's.
+export UV_SYSTEM_CERTS := true
 # ONNX Runtime 1.32 reports home when imported.
 export ORT_DISABLE_TELEMETRY := 1
 READY := $(VENV)/.ready
