@@ -125,13 +125,15 @@ def first_error(error: ValidationError, body: object) -> str:
     first = error.errors()[0]
     where: list[str] = []
     for part in first["loc"]:
-        if isinstance(part, int) and isinstance(body, list | tuple):
+        if isinstance(body, Mapping) and part == body.get("kind"):
+            continue  # pydantic names the union's member beside the feature
+        if isinstance(body, list | tuple) and isinstance(part, int):
             body = body[part] if part < len(body) else None
-            name = body.get("name") if isinstance(body, Mapping) else None
-            where.append(repr(name) if name else str(part))
-        elif isinstance(body, Mapping) and (part in body or first["type"] != "union_tag_invalid"):
-            where += [] if part == body.get("kind") else [str(part)]
-            body = body.get(part, body) if isinstance(part, str) else body
+            named = body.get("name") if isinstance(body, Mapping) else None
+            where.append(repr(named) if named else str(part))
+        else:
+            body = body.get(part) if isinstance(body, Mapping) else None
+            where.append(str(part))
     what = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         what = "unknown key, drop it or mend its spelling"

@@ -23,6 +23,7 @@ from preprocessing.items import (
     write_item_index,
     write_item_table,
 )
+from preprocessing.learnable import require_learnable
 from preprocessing.learned import learned_of, vocabulary_hashes
 from preprocessing.merlin_schema import write_merlin_schema
 from preprocessing.readers import read_log
@@ -57,13 +58,14 @@ def fit(
             log = read_log(schema, source)
             split, boundaries = split_of_sessions(schema, log.sessions)
             items = number_items(schema, log, split)
+            require_learnable(schema, log, split, items)
         vocabulary = known_items(items)["item"]
         scratch = folder / "scratch"
         moments = write_moments(schema, log, split, scratch, run)
         items.to_parquet(scratch / "items.parquet", index=False)
         with busy("fitting the workflow"):
             workflow = build_workflow(schema.request_features, vocabulary, folder)
-            fit_workflow(workflow, train_rows(schema, moments, vocabulary.iloc[0]), folder / "workflow")
+            fit_workflow(workflow, train_rows(schema, moments), folder / "workflow")
             shutil.rmtree(folder / "categories", ignore_errors=True)
         rows = write_weeks(schema, moments, scratch / "items.parquet", folder, run)
         shutil.rmtree(scratch)

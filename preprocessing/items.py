@@ -11,7 +11,7 @@ import numpy as np
 from preprocessing.log_columns import LogError
 from preprocessing.raw_log import RawLog
 from preprocessing.schema import FIRST_KNOWN_ID, UNKNOWN_ID, Feature, Numeric, Pretrained, Schema, Text
-from preprocessing.workflow import build_workflow, fit_workflow, load_workflow, to_workflow_columns, transform
+from preprocessing.workflow import build_workflow, fit_workflow, load_workflow, to_fit_columns, transform
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,7 @@ def write_item_index(schema: Schema, log: RawLog, items: pd.DataFrame, folder: P
     if features:
         rows = log.items.iloc[known.index].reset_index(drop=True)
         workflow = build_workflow(features, known["item"], folder)
-        fit_workflow(workflow, to_workflow_columns(features, rows), folder / "item_workflow")
+        fit_workflow(workflow, to_fit_columns(features, rows), folder / "item_workflow")
         shutil.rmtree(folder / "categories", ignore_errors=True)
         encoded = transform(load_workflow(folder / "item_workflow"), features, rows)
         for feature in features:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Schema, SchemaError
+from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Schema, SchemaError, Text
 from stage.errors import BadInput
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def feature_column(feature: Feature, raw: pd.Series[Any], what: str) -> pd.Serie
         return _whole_numbers(raw, name, feature.name)
     if isinstance(feature, Pretrained):
         return _vectors(raw, feature)
-    return strings(raw)
+    values = strings(raw)
+    return values.where(values.str.strip() != "", None) if isinstance(feature, Text) else values
 
 
 def strings(column: pd.Series[Any]) -> pd.Series[Any]:

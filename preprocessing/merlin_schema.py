@@ -14,8 +14,11 @@ def write_merlin_schema(fitted: FittedSchema, path: Path) -> None:
     from merlin.schema.io.tensorflow_metadata import TensorflowMetadata
 
     columns = [_column(fitted, feature) for feature in fitted.schema_.request_features]
-    text = TensorflowMetadata.from_merlin_schema(MerlinSchema(columns)).to_proto_text()
-    path.write_text(text, encoding="utf-8")
+    metadata = TensorflowMetadata.from_merlin_schema(MerlinSchema(columns))
+    for column in metadata.proto_schema.feature:
+        # Merlin keeps tags in a set: the same fit shall write the same text.
+        column.annotation.tag = sorted(column.annotation.tag)
+    path.write_text(metadata.to_proto_text(), encoding="utf-8")
 
 
 def _column(fitted: FittedSchema, feature: Feature) -> Any:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from preprocessing.cluster import Tasks
 from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Schema, Sequence
-from preprocessing.workflow import load_workflow, to_workflow_columns, transform
+from preprocessing.workflow import load_workflow, to_fit_columns, transform
 
 if TYPE_CHECKING:
     from dask.dataframe import DataFrame as DaskFrame
@@ -24,26 +24,19 @@ WEEKS_PER_TASK = 4
 ORDER = [("time", "ascending"), ("user", "ascending"), ("session", "ascending")]
 
 
-def train_rows(schema: Schema, moments: Path, item: str) -> DaskFrame:
-    """What the workflow is fitted on: the moments of the train period, a few weeks a partition.
-
-    item: stands in every sequence; their vocabulary is given, so that nothing is learned from their rows.
-    """
+def train_rows(schema: Schema, moments: Path) -> DaskFrame:
+    """What the workflow is fitted on: the moments of the train period, a few weeks a partition."""
     import dask.dataframe as dd
 
-    load = partial(_train_columns, schema.request_features, item)
+    load = partial(_train_columns, schema.request_features)
     weeks = _chunks(sorted((moments / "train").iterdir()))
     # Held in memory: NVTabular would read them again for every operator that it fits.
     return dd.from_map(load, weeks, meta=load(weeks[0][:1]).iloc[:0]).persist()
 
 
-def _train_columns(features: tuple[Feature, ...], item: str, weeks: Iterable[Path]) -> pd.DataFrame:
+def _train_columns(features: tuple[Feature, ...], weeks: Iterable[Path]) -> pd.DataFrame:
     columns = [feature.name for feature in features if not isinstance(feature, Sequence)]
-    rows = pa.concat_tables([_read_week(week, columns) for week in weeks]).to_pandas()
-    for feature in features:
-        if isinstance(feature, Sequence):
-            rows[feature.name] = [[item]] * len(rows)
-    return to_workflow_columns(features, rows)
+    return to_fit_columns(features, pa.concat_tables([_read_week(week, columns) for week in weeks]).to_pandas())
 
 
 def write_weeks(schema: Schema, moments: Path, item_numbers: Path, folder: Path, run: Tasks) -> dict[str, int]:

@@ -68,12 +68,35 @@ def _numeric(feature: Numeric) -> Any:
     return node
 
 
+def to_fit_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> pd.DataFrame:
+    """Raw columns as the workflow is fitted on them; `frame` needs no sequences.
+
+    NVTabular cannot tell the type of a list column that is empty throughout a partition, so no list is empty here: a
+    text without words holds a null, which no vocabulary counts, and a sequence, whose vocabulary is given, a stand-in.
+    """
+    stand_ins = {feature.name: [["an item"]] * len(frame) for feature in features if isinstance(feature, Sequence)}
+    columns = to_workflow_columns(features, frame.assign(**stand_ins))
+    for feature in features:
+        if isinstance(feature, Text):
+            columns[feature.name] = [words or [None] for words in columns[feature.name]]
+    return columns
+
+
 def fit_workflow(workflow: nvt.Workflow, rows: Any, folder: Path) -> None:
-    """Fit on `rows` (a pandas or Dask frame of `to_workflow_columns`) and save as NVTabular does: a pickle of the
-    operators beside the tables of Categorify."""
+    """Fit on `rows` (a pandas or Dask frame of `to_fit_columns`) and save as NVTabular does: a pickle of the
+    operators beside the tables of Categorify.
+
+    `Workflow.fit` ends with a trial run over the first partition, which fails where a column is null throughout it. No
+    operator of ours needs another one's statistics, so its one phase of fitting is called by itself.
+    """
     nvt = import_nvtabular()
     with quiet():
-        workflow.fit(nvt.Dataset(rows))
+        dataset = nvt.Dataset(rows)
+        workflow.fit_schema(dataset.schema)
+        learning = workflow.graph.get_nodes_by_op_type([workflow.output_node], nvt.ops.StatOperator)
+        if learning:
+            workflow.executor.fit_phase(dataset, learning)
+        workflow.graph.construct_schema(dataset.schema, preserve_dtypes=True)
         workflow.save(str(folder))
 
 

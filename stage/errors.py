@@ -2,7 +2,7 @@
 
     BadInput (ValueError)
     ├── OutputError                    stage.output
-    ├── SchemaError                    preprocessing.schema
+    ├── SchemaError                    preprocessing.declared
     └── …                              each stage adds its leaves
 
 A message is one line: the thing seen, what was expected, the remedy.

@@ -65,13 +65,15 @@ except SystemExit:
     assert loaded.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_fit_prints_a_table_then_one_line_of_json_and_no_warning(tmp_path: Path) -> None:
+def test_a_fit_prints_a_table_then_one_line_of_json_and_no_warning(tmp_path: Path, synthetic_data: Path) -> None:
     log = write_log(tmp_path / "log")
     done = command(*fit_arguments(log, "--workers", "2"))
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     written = json.loads((tmp_path / "data" / "schema.json").read_text(encoding="utf-8"))
     assert result["digest"] == written["digest"]
+    for name in ("schema.json", "schema.pbtxt"):
+        assert (tmp_path / "data" / name).read_bytes() == (synthetic_data / name).read_bytes()
     assert result["train_rows"] > result["test_rows"] > 0
     assert "24 users" in done.stdout
     assert "basket_value" in done.stdout
@@ -154,6 +156,10 @@ BAD_LOGS: dict[str, tuple[Callable[[Path], None], str]] = {
     "an empty log": (edit("interactions", lambda t: t.iloc[:0]), "the log is empty"),
     "a single user": (edit("interactions", lambda t: t[t["user"] == t["user"][0]]), "the log has a single user"),
     "an all-null column": (edit("items", lambda t: t.assign(brand=None)), "'brand' of the item table is all null"),
+    "a column that is null in training": (
+        edit("interactions", lambda t: t.assign(device=t["device"].where(t["time"] > "2024-03-12"))),
+        "column 'device' is all null in the train period: drop the feature 'device', or move the split",
+    ),
     "an int column with nulls": (edit("interactions", nulls_in_slot), "column 'slot' has"),
     "a file that is torn": (torn, "interactions.parquet: cannot be read as parquet"),
     "a table that is not there": (lambda log: (log / "users.parquet").unlink(), "users.parquet: no such file"),

@@ -156,6 +156,25 @@ def test_a_cluster_of_two_workers_writes_the_same_bytes(tmp_path: Path, syntheti
     assert {process.pid for process in multiprocessing.active_children()} <= before
 
 
+def test_a_feature_that_is_null_in_training_but_for_one_session_is_learned_from_that_one(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log")
+    table = pd.read_parquet(log / "interactions.parquet")
+    late = table["session"] == table["session"][table["time"] < "2024-03-01"].iloc[-1]
+    values = {"device": "phone", "query": "und und mit", "temperature": 30.0}
+    for name, value in values.items():
+        table[name] = pd.Series(value, index=table.index).where(late)
+    table.to_parquet(log / "interactions.parquet", index=False)
+    items = pd.read_parquet(log / "items.parquet")
+    items.assign(brand=None, description=" ").to_parquet(log / "items.parquet", index=False)
+    items.loc[items["item"] == "item-5", ["brand", "description"]] = ["one", "one word"]
+    items.to_parquet(log / "items.parquet", index=False)
+    fitted = fit(load_schema(log / "schema.toml"), log, tmp_path / "data").fitted
+    assert [fitted.cardinality(name) for name in ("device", "query")] == [4, 4]
+    raw, encoded = rows(tmp_path / "data" / "requests" / "train"), rows(tmp_path / "data" / "train")
+    seen = {(request["device"], row["device"], tuple(row["query"])) for request, row in zip(raw, encoded, strict=True)}
+    assert seen == {(None, 1, ()), ("phone", 3, (3, 3, 2))}
+
+
 def test_a_log_whose_time_is_only_an_order_is_left_one_out_without_weeks(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     log = pd.DataFrame({"user_id": np.repeat(range(12), 8), "position": list(range(8)) * 12})

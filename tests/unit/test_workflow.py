@@ -19,7 +19,7 @@ from preprocessing.schema import (
     Text,
     read_fitted,
 )
-from preprocessing.workflow import build_workflow, fit_workflow, load_workflow, to_workflow_columns, transform
+from preprocessing.workflow import build_workflow, fit_workflow, load_workflow, to_fit_columns, transform
 
 Row = dict[str, Any]
 
@@ -241,7 +241,7 @@ def test_only_vectors_and_plain_numbers_make_a_workflow_too(tmp_path: Path) -> N
     )
     frame = pd.DataFrame({"v": [[1.0, 2.0], None], "x": [np.nan, 3.0]})
     workflow = build_workflow(features, pd.Series(["a"]), tmp_path)
-    fit_workflow(workflow, to_workflow_columns(features, frame), tmp_path / "saved")
+    fit_workflow(workflow, to_fit_columns(features, frame), tmp_path / "saved")
     encoded = transform(load_workflow(tmp_path / "saved"), features, frame)
     assert encoded["x"].tolist() == [-1.0, 3.0]
     assert [vector.tolist() for vector in encoded["v"]] == [[1.0, 2.0], [0.0, 0.0]]
