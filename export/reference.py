@@ -34,6 +34,14 @@ class Reference:
     answers: Arrays
 
 
+def workflow_folder(data: str | Path) -> Path:
+    """Where `preprocessing fit` saved the workflow. Raises `RepositoryError` where it did not."""
+    folder = Path(data) / "workflow"
+    if not (folder / "workflow.pkl").is_file():
+        raise RepositoryError(f"no saved workflow in {folder}: give the output folder of `preprocessing fit`")
+    return folder
+
+
 def encode_rows(features: tuple[Feature, ...], data: str | Path, rows: list[Row]) -> Arrays:
     """Rows through the saved workflow of `data`, as it was run over the training rows: `NAME.encoded` tensors.
 
@@ -41,10 +49,7 @@ def encode_rows(features: tuple[Feature, ...], data: str | Path, rows: list[Row]
     """
     from preprocessing.workflow import load_workflow, transform
 
-    folder = Path(data) / "workflow"
-    if not (folder / "workflow.pkl").is_file():
-        raise RepositoryError(f"no saved workflow in {folder}: give the output folder of `preprocessing fit`")
-    encoded = transform(load_workflow(folder), features, workflow_frame(features, rows))
+    encoded = transform(load_workflow(workflow_folder(data)), features, workflow_frame(features, rows))
     return {feature.name + ENCODED: _tensor(feature, rows, list(encoded[feature.name])) for feature in features}
 
 

@@ -23,7 +23,15 @@ from export.golden import golden_rows, read_item_ids
 from export.graphs import serving_graphs
 from export.onnx_graph import write_decode, write_onnx
 from export.recommend import DECODE, ENCODER, PREPROCESS, RANKER, Format, Plan, configs
-from export.reference import Reference, encode_rows, part_answers, read_reference, whole_answers, write_reference
+from export.reference import (
+    Reference,
+    encode_rows,
+    part_answers,
+    read_reference,
+    whole_answers,
+    workflow_folder,
+    write_reference,
+)
 from export.torchscript import write_torchscript
 from export.verify import TOLERANCE, VERIFY, compare_rankings, compare_tensors, verify_repository
 from export.version import naiad_version
@@ -108,7 +116,7 @@ def _write_models(whole: OfflineOnline, plan: Plan, data: Path, folder: Path, st
         (folder / config.name / "1").mkdir()
     step(f"write {PREPROCESS}")
     shutil.copy2(COMMITTED / PREPROCESS / "1" / "model.py", folder / PREPROCESS / "1" / "model.py")
-    shutil.copytree(data / "workflow", folder / PREPROCESS / "1" / "workflow")
+    shutil.copytree(workflow_folder(data), folder / PREPROCESS / "1" / "workflow")
     encoder, ranker = serving_graphs(whole, plan)
     for name, graph, inputs, outputs in (
         (ENCODER, encoder, plan.encoder_inputs, plan.state),

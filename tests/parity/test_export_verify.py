@@ -122,6 +122,13 @@ def test_folders_that_lack_something_are_refused_in_one_line(
         export_repository(tmp_path, synthetic_data, tmp_path / "out", Options())
     with pytest.raises(OutputError, match="holds files already"):
         export_repository(checkpoint(synthetic_data), synthetic_data, copied, Options())
+    data = shutil.copytree(synthetic_data, tmp_path / "data")
+    for missing, message in (("workflow", "no saved workflow"), ("item_index.parquet", "no item_index.parquet")):
+        (data / missing).rename(tmp_path / "aside")
+        with pytest.raises(RepositoryError, match=f"{message} in .*: give the output folder of `preprocessing fit`"):
+            export_repository(checkpoint(synthetic_data), data, tmp_path / "out", Options(format="torchscript"))
+        (tmp_path / "aside").rename(data / missing)
+    assert not (tmp_path / "out").exists()
     shutil.rmtree(copied / RANKER / "1")
     with pytest.raises(RepositoryError, match=r"no .*online_ranker/1/model.onnx: export the repository again"):
         verify_again(copied, synthetic_data)
