@@ -129,7 +129,9 @@ def to_workflow_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> p
                 ]
                 out[feature.name] = pd.Series(vectors, dtype=object)
             case Numeric():
-                out[feature.name] = column.to_numpy(dtype=np.float64)
+                # A request carries float32: what is fitted and recorded is rounded in the same way.
+                with np.errstate(over="ignore"):
+                    out[feature.name] = column.to_numpy(dtype=np.float64).astype(np.float32).astype(np.float64)
             case Sequence():
                 items = [[] if ids is None else [item for item in ids if item] for ids in column]
                 out[feature.name] = pd.Series(items, dtype=object)

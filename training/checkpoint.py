@@ -40,7 +40,9 @@ def save(model: OfflineOnline, config: ModelConfig, data: Path, output: Path) ->
     """Write the whole model, its two parts and the shared artifacts of `data` into `output`."""
     parts: dict[str, nn.Module] = {"whole": model, "offline": model.offline, "online": model.online}
     for name, part in parts.items():
-        save_model(part, str(output / f"{name}.safetensors"))
+        path = output / f"{name}.safetensors"
+        save_model(part, str(path))
+        path.chmod(0o644)  # safetensors writes 0600, which a server of another user cannot read
     (output / "model.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
     for name in SHARED:
         if (data / name).is_dir():
