@@ -26,6 +26,7 @@ from preprocessing.items import (
 from preprocessing.learnable import require_learnable
 from preprocessing.learned import learned_of, vocabulary_hashes
 from preprocessing.merlin_schema import write_merlin_schema
+from preprocessing.number_range import require_in_range
 from preprocessing.readers import read_log
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, Schema
 from preprocessing.split import SPLITS, split_of_sessions
@@ -65,7 +66,9 @@ def fit(
         items.to_parquet(scratch / "items.parquet", index=False)
         with busy("fitting the workflow"):
             workflow = build_workflow(schema.request_features, vocabulary, folder)
-            fit_workflow(workflow, train_rows(schema, moments), folder / "workflow")
+            rows_of_train = train_rows(schema, moments)
+            require_in_range(schema.request_features, rows_of_train)
+            fit_workflow(workflow, rows_of_train, folder / "workflow")
             shutil.rmtree(folder / "categories", ignore_errors=True)
         rows = write_weeks(schema, moments, scratch / "items.parquet", folder, run)
         shutil.rmtree(scratch)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from preprocessing.log_columns import LogError
+from preprocessing.number_range import require_in_range
 from preprocessing.raw_log import RawLog
 from preprocessing.schema import FIRST_KNOWN_ID, UNKNOWN_ID, Feature, Numeric, Pretrained, Schema, Text
 from preprocessing.workflow import build_workflow, fit_workflow, load_workflow, to_fit_columns, transform
@@ -76,6 +77,7 @@ def write_item_index(schema: Schema, log: RawLog, items: pd.DataFrame, folder: P
     )
     if features:
         rows = log.items.iloc[known.index].reset_index(drop=True)
+        require_in_range(features, rows)
         workflow = build_workflow(features, known["item"], folder)
         fit_workflow(workflow, to_fit_columns(features, rows), folder / "item_workflow")
         shutil.rmtree(folder / "categories", ignore_errors=True)

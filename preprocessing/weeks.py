@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from preprocessing.cluster import Tasks
+from preprocessing.number_range import require_in_range
 from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Schema, Sequence
 from preprocessing.workflow import load_workflow, to_fit_columns, transform
 
@@ -67,7 +68,9 @@ def _write_weeks(schema: Schema, item_numbers: Path, folder: Path, weeks: list[P
     for week in weeks:
         rows = _read_week(week)
         place = Path(week.parent.name) / week.name
-        encoded = transform(workflow, features, _request_frame(features, rows, names.to_numpy(zero_copy_only=False)))
+        frame = _request_frame(features, rows, names.to_numpy(zero_copy_only=False))
+        require_in_range(features, frame)
+        encoded = transform(workflow, features, frame)
         table = {feature.name: _encoded_array(feature, encoded[feature.name]) for feature in features}
         table["target"] = _map_lists(rows["target"], lambda numbers: pa.array(ids[numbers.to_numpy()]))
         _write(pa.table(table), folder / place)

@@ -160,6 +160,29 @@ BAD_LOGS: dict[str, tuple[Callable[[Path], None], str]] = {
         edit("interactions", lambda t: t.assign(device=t["device"].where(t["time"] > "2024-03-12"))),
         "column 'device' is all null in the train period: drop the feature 'device', or move the split",
     ),
+    "a number with no logarithm": (
+        rewrite(
+            'name = "temperature", kind = "numeric", fill = 12.0', 'name = "temperature", kind = "numeric", log = true'
+        ),
+        "naiad: column 'temperature' has the smallest value -3.5, log = true takes log(1 + x) and needs more than -1: "
+        "say clip = [0.0, ...] for the feature 'temperature'",
+    ),
+    "a number with no logarithm after training": (
+        edit("interactions", lambda t: t.assign(amount=t["amount"].where(t["time"] < "2024-03-12", -99.0))),
+        "session_value has the smallest value -",
+    ),
+    "an item's number with no logarithm": (
+        edit("items", lambda t: t.assign(price=-1.0)),
+        "column 'price' has the smallest value -1, log = true",
+    ),
+    "a number beyond float32": (
+        edit("interactions", lambda t: t.assign(temperature=1e39)),
+        "column 'temperature' reaches inf in float32, numbers must be finite: clean it, or say clip = [low, high]",
+    ),
+    "an item's number beyond float32": (
+        edit("items", lambda t: t.assign(price=1e39)),
+        "column 'price' reaches inf in float32",
+    ),
     "an int column with nulls": (edit("interactions", nulls_in_slot), "column 'slot' has"),
     "a file that is torn": (torn, "interactions.parquet: cannot be read as parquet"),
     "a table that is not there": (lambda log: (log / "users.parquet").unlink(), "users.parquet: no such file"),
