@@ -39,14 +39,18 @@ def health(options: argparse.Namespace) -> int:
 
 def recommend(options: argparse.Namespace) -> int:
     """One table a request."""
+    recorded = None
     if options.request is not None:
         rows = read_requests(options.request)
     elif options.user:
-        rows = RecordedRows(options.requests).newest_of(options.user)
+        recorded = RecordedRows(options.requests)
+        rows = recorded.newest_of(options.user)
     else:
         raise RecordedDataInvalid("--requests: needs to know whose: add --user ID")
     titles = read_titles(options.items) if options.items else {}
     with _client(options, options.model) as client:
+        if recorded is not None:
+            recorded.require(*client.signature.inputs)
         answers = client.recommend([row.features for row in rows])
     console = Console()
     for position, (row, answer) in enumerate(zip(rows, answers, strict=True), start=1):
@@ -78,12 +82,12 @@ def evaluate(options: argparse.Namespace) -> int:
 def bench(options: argparse.Namespace) -> int:
     """The latency table, then the same as JSON."""
     program = find_perf_analyzer()
-    rows = RecordedRows(options.requests).spread(options.rows)
+    recorded = RecordedRows(options.requests)
     measured: list[tuple[str, int, Measurement]] = []
     with tempfile.TemporaryDirectory(prefix="naiad-bench-") as folder:
         data = {model: Path(folder) / f"{position}.json" for position, model in enumerate(options.model)}
         for model, path in data.items():
-            _write_bench_data(options, model, rows, path)
+            _write_bench_data(options, model, recorded, path)
         with _progress() as progress:
             task = progress.add_task("bench", total=len(options.model) * len(options.concurrency))
             for model, concurrency in itertools.product(options.model, options.concurrency):
@@ -108,11 +112,13 @@ def bench(options: argparse.Namespace) -> int:
     return 0
 
 
-def _write_bench_data(options: argparse.Namespace, model: str, rows: list[RecordedRow], path: Path) -> None:
+def _write_bench_data(options: argparse.Namespace, model: str, recorded: RecordedRows, path: Path) -> None:
     with _client(options, model) as client:
         most = client.signature.max_batch_size
         if options.batch_size > most:
             raise InvalidRequest(f"--batch-size {options.batch_size}: {model} takes at most {most} rows: give fewer")
+        recorded.require(*client.signature.inputs)
+        rows = recorded.spread(options.rows)
         write_input_data(path, build_tensors(client.signature, [row.features for row in rows]))
 
 

@@ -14,8 +14,6 @@ ClientError
 """
 
 
-
-
 class ClientError(Exception):
     """Root of the tree."""
 

@@ -23,9 +23,11 @@ def evaluate(
     """Metrics over the first `limit` rows, the number of rows, and rows per second (requests only).
 
     `advance` is told the number of rows after each batch. Raises ModelMismatch where the model lists fewer
-    items than the largest k: the metric would be another one.
+    items than the largest k, and RecordedDataInvalid where the rows lack the target or a column that the model
+    takes (sent as nulls): the metric would be another one.
     """
     rows.require("target")
+    rows.require(*client.signature.inputs)
     metrics = RankingMetrics(ks)
     listed = client.signature.outputs[ITEM_ID].dims if ITEM_ID in client.signature.outputs else (-1,)
     if 0 < listed[-1] < max(ks):

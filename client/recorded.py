@@ -30,6 +30,7 @@ class RecordedRows:
     """The rows below a folder, in the order of its files; read as Parquet, made Python row by row."""
 
     def __init__(self, path: Path | str, columns: Sequence[str] | None = None) -> None:
+        self._path = path
         self._table = _read_table(Path(path), columns)
         if not self._table.num_rows:
             raise RecordedDataInvalid(f"{path}: holds no rows: give the requests of a split that has some")
@@ -37,11 +38,13 @@ class RecordedRows:
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
-    def require(self, column: str) -> None:
-        """Refuse rows that lack a column."""
-        if column not in self._table.column_names:
-            seen = ", ".join(self._table.column_names)
-            raise RecordedDataInvalid(f"recorded rows have no column {column!r} but {seen}: give DATA/requests/<split>")
+    def require(self, *columns: str) -> None:
+        """Refuse rows that lack a column, by the name of the first."""
+        for column in columns:
+            if column not in self._table.column_names:
+                raise RecordedDataInvalid(
+                    f"{self._path}: has no column {column!r}: give DATA/requests/<split> of the model's own data"
+                )
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[list[RecordedRow]]:
         """The first `limit` rows, `size` at a time."""

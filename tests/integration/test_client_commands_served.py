@@ -41,6 +41,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def perf_analyzer_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program that is found as perf_analyzer, for what is refused before anything is measured."""
+    stand_in = tmp_path / "perf_analyzer"
+    stand_in.write_text("#!/bin/sh\nexit 0\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PERF_ANALYZER", str(stand_in))
+    return stand_in
+
+
 def json_line(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
     out = capsys.readouterr().out
     return json.loads(out.splitlines()[-1]), out
@@ -67,6 +77,34 @@ def test_evaluate_refuses_a_k_that_the_model_does_not_list(
     arguments = ["evaluate", "--url", url, "--requests", str(data / "test"), "--model", "short_list", "--k", "10"]
     assert main(arguments) == 2
     assert "lists 5 items, fewer than k = 10" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("perf_analyzer_stand_in")
+@pytest.mark.parametrize(
+    ("command", "column"),
+    [
+        ("evaluate", "household_id"),
+        ("evaluate", "recent_items"),
+        ("evaluate", "target"),
+        ("bench", "basket_value"),
+        ("recommend", "basket_value"),
+    ],
+)
+def test_recorded_rows_that_lack_a_column_are_refused_rather_than_sent_as_nulls(
+    url: str,
+    data: Path,
+    command: str,
+    column: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pq.read_table(data / "test", partitioning=None).drop_columns([column]), path)
+    arguments = [command, "--url", url, "--requests", str(path), *(["--user", "h3"] * (command == "recommend"))]
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1].startswith(f"naiad: {path}: has no column {column!r}: give DATA/requests/")
+    assert captured.out == ""
 
 
 def test_recommend_shows_names_beside_what_was_bought_before(
@@ -122,13 +160,10 @@ def test_bench_measures_recorded_rows_with_perf_analyzer(
         assert row["per_second"] == pytest.approx(row["concurrency"] * batch_size * 1e6 / row["p50_us"], rel=0.9)
 
 
+@pytest.mark.usefixtures("perf_analyzer_stand_in")
 def test_a_bench_refuses_batches_that_the_model_does_not_take(
-    url: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    url: str, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stand_in = tmp_path / "perf_analyzer"
-    stand_in.write_text("#!/bin/sh\nexit 0\n")
-    stand_in.chmod(0o755)
-    monkeypatch.setenv("PERF_ANALYZER", str(stand_in))
     assert main(["bench", "--url", url, "--requests", str(data / "test"), "--batch-size", "5"]) == 2
     message = f"naiad: --batch-size 5: {SHOP} takes at most 4 rows: give fewer\n"
     assert capsys.readouterr().err == message
@@ -136,9 +171,11 @@ def test_a_bench_refuses_batches_that_the_model_does_not_take(
 
 @pytest.mark.skipif(bench_environment() is None, reason="perf_analyzer is not on PATH and PERF_ANALYZER is not set")
 def test_a_bench_whose_requests_fail_says_what_the_server_said(
-    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    url: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pq.write_table(pa.table({"hour": [1, 98, 2]}), tmp_path / "rows.parquet")
+    rows = pq.read_table(data / "test", partitioning=None).slice(0, 3)
+    place = rows.column_names.index("hour")
+    pq.write_table(rows.set_column(place, "hour", pa.array([1, 98, 2])), tmp_path / "rows.parquet")
     arguments = ["bench", "--url", url, "--requests", str(tmp_path / "rows.parquet"), "--seconds", "1"]
     assert main([*arguments, "--concurrency", "1"]) == 2
     assert "the shop is shut at hour 98" in capsys.readouterr().err
