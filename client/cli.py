@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = command("evaluate", "replay recorded rows through the server and measure the ranking")
     evaluate.add_argument("--requests", required=True, metavar="DATA/requests/test", help="recorded rows")
-    evaluate.add_argument("--k", type=_positives, default=(10, 20), metavar="K,K", help="cut-offs (10,20)")
+    evaluate.add_argument("--k", type=_positives, default=(5, 10, 20), metavar="K,K", help="cut-offs (5,10,20)")
     evaluate.add_argument("--limit", type=_positive, metavar="N", help="the first N rows only")
 
     bench = command("bench", "measure latency and throughput with perf_analyzer on recorded rows", with_model=False)
