@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from stage.command import print_result, run_command
+from stage.command import Parser, print_result, run_command
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
+    parser = Parser(prog="python -m export", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     repository = commands.add_parser("repository", help="write and verify a model repository, whole or not at all")

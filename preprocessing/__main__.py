@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from stage.command import print_result, run_command
+from stage.command import Parser, print_result, run_command
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m preprocessing", description=__doc__)
+    parser = Parser(prog="python -m preprocessing", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     fit = commands.add_parser("fit", help="read a log, build moments, fit and save the workflow, write Parquet by week")
     fit.add_argument("--schema", required=True, help="a shipped schema's name, or a .toml file")

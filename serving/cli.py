@@ -7,6 +7,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"naiad: {message}: see `{self.prog} --help`\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,8 +75,8 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m serving", description="Serve a model repository with Triton.")
-    commands = parser.add_subparsers(required=True, metavar="command")
+    parser = _Parser(prog="python -m serving", description="Serve a model repository with Triton.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up_ = commands.add_parser("up", help="start Triton, wait until ready, stay until Ctrl-C")
     up_.add_argument("--repository", type=Path, required=True, help="directory with one directory per model")
     up_.add_argument("--address", default="127.0.0.1", help="interface to listen on (default: %(default)s)")

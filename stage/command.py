@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import signal
 import sys
@@ -14,6 +15,13 @@ from stage.errors import BadInput
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser, and through it its subparsers, that refuses an argument in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_BAD_INPUT, f"naiad: {' '.join(message.split())}: see `{self.prog} --help`\n")
 
 
 def run_command(main: Callable[[], None]) -> NoReturn:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from stage.command import print_result, run_command
+from stage.command import Parser, print_result, run_command
 from stage.errors import BadInput
 from training.models.config import ModelConfig
 from training.settings import TrainingSettings
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser = Parser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     fit = commands.add_parser("fit", help="train and save the model, whole and in its two parts")
     fit.add_argument("--data", required=True, help="output folder of `preprocessing fit`")

@@ -2,12 +2,17 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from stage.command import print_result, run_command
+from stage.command import Parser, print_result, run_command
 from stage.errors import BadInput
+
+ROOT = Path(__file__).parents[2]
 
 
 def ended(main: Callable[[], None]) -> object:
@@ -26,6 +31,39 @@ def test_bad_input_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str
 
     assert ended(main) == 2
     assert capsys.readouterr().err == "naiad: column 'x' is missing: add it\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "naiad: the following arguments are required: COMMAND: see `naiad --help`"),
+        (["fit"], "naiad: the following arguments are required: --data: see `naiad fit --help`"),
+        (["fit", "--data", "d", "--steps", "ten"], "naiad: argument --steps: invalid int value: 'ten': see `naiad fit"),
+        (["go"], "naiad: argument COMMAND: invalid choice: 'go' (choose from 'fit'): see `naiad --help`"),
+    ],
+)
+def test_a_wrong_argument_is_one_line_and_exit_code_2(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = Parser(prog="naiad")
+    fit = parser.add_subparsers(required=True, metavar="COMMAND").add_parser("fit")
+    fit.add_argument("--data", required=True)
+    fit.add_argument("--steps", type=int)
+    with pytest.raises(SystemExit) as raised:
+        parser.parse_args(arguments)
+    assert raised.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(line)
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("package", ["preprocessing", "training", "export", "serving", "client"])
+def test_every_packages_command_refuses_a_wrong_argument_in_one_line(package: str) -> None:
+    run = [sys.executable, "-m", package, "nonsense"]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("naiad: argument COMMAND: invalid choice: 'nonsense'")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_fault_of_ours_keeps_its_trace() -> None:
