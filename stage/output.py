@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -19,14 +20,15 @@ class OutputError(BadInput):
 def whole_folder(output: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """Yield an empty folder beside `output` that takes its place when the block ends without an error.
 
+    What runs that were killed left beside it is cleared first; an old output that one had moved aside comes back.
     Raises `OutputError` before any work where `output` holds something (and `overwrite` is false) or cannot be written.
     """
     target = Path(output).resolve()
     try:
+        _clear_after_killed_runs(target)
         _refuse(target, output, overwrite)
         missing = [parent for parent in target.parents if not parent.exists()]
         partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
-        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
     except OSError as error:
         raise OutputError(f"{output}: cannot be written ({error.strerror}), give a folder you may write to") from None
@@ -39,6 +41,31 @@ def whole_folder(output: str | Path, overwrite: bool = False) -> Iterator[Path]:
             if parent.is_dir() and not any(parent.iterdir()):
                 parent.rmdir()
         raise
+
+
+def _clear_after_killed_runs(target: Path) -> None:
+    for kind in ("partial", "replaced"):
+        for left in target.parent.glob(f".{glob.escape(target.name)}.{kind}-*"):
+            pid = left.name.rpartition("-")[2]
+            if not pid.isdecimal() or _is_another_run(int(pid)):
+                continue
+            if kind == "replaced" and not target.exists():
+                left.rename(target)
+            else:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_another_run(pid: int) -> bool:
+    """Whether the process lives; this one has not begun to write, so its number's folders are of an earlier one."""
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _refuse(target: Path, output: str | Path, overwrite: bool) -> None:

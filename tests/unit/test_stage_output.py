@@ -1,11 +1,16 @@
 """An output folder is whole or as it was before."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from stage.output import OutputError, whole_folder
+
+ROOT = Path(__file__).parents[2]
 
 
 def names(folder: Path) -> list[str]:
@@ -93,9 +98,47 @@ def test_overwriting_the_folder_one_works_in_is_refused(tmp_path: Path, monkeypa
 
 
 def test_what_a_killed_run_of_the_same_process_id_left_is_cleared(tmp_path: Path) -> None:
-    left = tmp_path / f".out.partial-{os.getpid()}"
-    left.mkdir()
-    (left / "stale").touch()
+    filled(tmp_path / f".out.partial-{os.getpid()}")
     with whole_folder(tmp_path / "out"):
         pass
     assert names(tmp_path / "out") == []
+
+
+def test_the_folders_of_killed_runs_are_cleared_and_those_of_living_ones_and_of_others_stay(tmp_path: Path) -> None:
+    gone = killed_inside_the_block(tmp_path / "out[1]")
+    assert names(tmp_path) == [f".out[1].partial-{gone}"]
+    filled(tmp_path / f".out[1].replaced-{gone}")
+    others = {f".out[1].partial-{os.getppid()}", f".out1.partial-{gone}", ".out[1].partial-note"}
+    for name in others:
+        filled(tmp_path / name)
+    (tmp_path / "out[1]").mkdir()
+    with whole_folder(tmp_path / "out[1]"):
+        pass
+    assert set(names(tmp_path)) == {"out[1]", *others}
+
+
+def test_an_old_output_that_a_killed_run_had_moved_aside_comes_back(tmp_path: Path) -> None:
+    gone = killed_inside_the_block(tmp_path / "out")
+    filled(tmp_path / f".out.replaced-{gone}")
+    with pytest.raises(OutputError, match="holds files already"):
+        whole_folder(tmp_path / "out").__enter__()
+    assert names(tmp_path) == ["out"]
+    assert names(tmp_path / "out") == ["stale"]
+
+
+def filled(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "stale").touch()
+
+
+def killed_inside_the_block(output: Path) -> int:
+    """The process id of a run that SIGKILL ended while it wrote."""
+    script = (
+        "import os, signal, sys\n"
+        "from stage.output import whole_folder\n"
+        "with whole_folder(sys.argv[1]):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(output)], cwd=ROOT) as run:
+        assert run.wait(20) == -signal.SIGKILL
+    return run.pid
