@@ -5,6 +5,7 @@ A row is what a client sends: feature name -> str or None, int, float or None, l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence as Rows
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ UNICODE = "käse 寿司 🧀 \u202enever seen"
 
 
 def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
-    """Rows of the validation split at even distances, then the ugly ones; the first row has no null."""
+    """Ugly rows, of which the first has no null; rows of the validation split at even distances; furthest numbers."""
     features = fitted.schema_.request_features
     recorded = _recorded(Path(data), features)
     known = read_item_ids(data)[FIRST_KNOWN_ID:]
@@ -42,6 +43,8 @@ def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
     unknown = {feature.name: _unknown(feature) for feature in features}
     nothing = {feature.name: _nothing(feature) for feature in features}
     extreme = {feature.name: _extreme(feature) for feature in features}
+    lowest = {feature.name: _furthest(feature, -1) for feature in features if isinstance(feature, Numeric)}
+    highest = {feature.name: _furthest(feature, 1) for feature in features if isinstance(feature, Numeric)}
     first, last = recorded[0], recorded[-1]
     return [
         unknown,
@@ -57,6 +60,8 @@ def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
         ugly(last, lambda f: ["never seen"] * f.max_length),
         ugly(nothing, lambda _: some(1)),
         *recorded,
+        {**first, **lowest},
+        {**first, **highest},
     ]
 
 
@@ -121,6 +126,15 @@ def _extreme(feature: Feature) -> Any:
         case Categorical() if feature.dtype == "int":
             return -(2**63)
     return "x " * 2000
+
+
+def _furthest(feature: Numeric, sign: int) -> float:
+    """The furthest number below (-1) or above (1) that is answered: any where there are buckets or a clip."""
+    if feature.buckets or (feature.clip and (sign > 0 or not feature.log or feature.clip[0] > -1)):
+        return sign * math.inf
+    if feature.log:
+        return 1e9 if sign > 0 else -0.5
+    return sign * 50.0
 
 
 def request_tensors(features: tuple[Feature, ...], rows: Rows[Row]) -> Arrays:

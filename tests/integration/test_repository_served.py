@@ -1,5 +1,6 @@
 """An exported repository on the real server: its answers are torch's, its errors are the request's own."""
 
+import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def encoded_ids(synthetic_data: Path) -> dict[str, int]:
     return {item: place for place, item in reversed(list(enumerate(read_item_ids(synthetic_data))))}
 
 
-def inputs(arrays: Arrays) -> list[triton.InferInput]:
+def inputs(arrays: Arrays, triton: Any = triton) -> list[Any]:
     tensors = []
     for name, array in arrays.items():
         tensor = triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
@@ -169,6 +170,29 @@ def test_a_request_beyond_the_limit_fails_alone_among_those_in_flight(
     fine = [0, 1, 3, 4, 5]
     assert_torch_s(golden, [20 + place for place in fine], [answers[place][0] for place in fine], encoded_ids)
     assert client.is_server_ready()
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("basket_value", -5.0, "basket_value: -5 is out of range"),
+        ("mood", [0.0, np.nan, 0.0], "mood: nan is out of range"),
+        ("recent", ["x"] * 1025, "recent: has 1025 positions"),
+    ],
+)
+def test_what_a_request_itself_got_wrong_is_an_invalid_argument(
+    server: TritonServer, fitted: FittedSchema, golden: Reference, protocol: str, name: str, value: Any, message: str
+) -> None:
+    triton: Any = importlib.import_module(f"tritonclient.{protocol}")
+    arrays = request_tensors(fitted.schema_.request_features, [{**golden.rows[20], name: value}])
+    target = server.grpc_target if protocol == "grpc" else server.http_url.removeprefix("http://")
+    with (
+        triton.InferenceServerClient(target) as client,
+        pytest.raises(InferenceServerException, match=message) as refusal,
+    ):
+        client.infer(ENSEMBLE, inputs(arrays, triton))
+    assert refusal.value.status() == ("StatusCode.INVALID_ARGUMENT" if protocol == "grpc" else "400")
 
 
 def test_bytes_that_are_not_utf8_count_as_unknown(

@@ -1,5 +1,6 @@
 """`model_repository/preprocess_nvtabular/1/model.py` encodes as the saved workflow did for training."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,37 @@ def test_nulls_alone_in_a_batch_are_encoded(fitted: FittedSchema, preprocessor: 
     assert np.isfinite(found["age.encoded"]).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("basket_value", -5.0, "basket_value: -5 is out of range (encoded it is nan): send a number as in the "),
+        ("basket_value", -1.0, "basket_value: -1 is out of range (encoded it is -inf): "),
+        ("basket_value", math.inf, "basket_value: inf is out of range (encoded it is inf): "),
+        ("temperature", -math.inf, "temperature: -inf is out of range (encoded it is -inf): "),
+        ("mood", [0.0, math.nan, 1.0], "mood: nan is out of range: "),
+        ("mood", [0.0, 2.0, -math.inf], "mood: -inf is out of range: "),
+    ],
+)
+def test_a_number_that_would_empty_the_answer_is_refused_alone(
+    fitted: FittedSchema, preprocessor: Any, rows: list[Row], name: str, value: Any, message: str
+) -> None:
+    fine = request(fitted, rows)
+    first, refused, last = preprocessor.encode_requests([fine, request(fitted, rows, **{name: value}), fine])
+    assert isinstance(refused, ValueError)
+    assert str(refused).startswith(message)
+    assert_equal(first, last)
+
+
+def test_nan_is_null_and_far_numbers_are_clipped_or_fall_into_a_bucket(
+    fitted: FittedSchema, preprocessor: Any, rows: list[Row]
+) -> None:
+    far = {"age": math.inf, "screen": math.inf, "days_since": -math.inf, "temperature": math.nan}
+    near = {"age": 80.0, "screen": 99.0, "days_since": 0.0, "temperature": 12.0}
+    found, expected = preprocessor.encode_requests([request(fitted, rows, **far), request(fitted, rows, **near)])
+    assert_equal(found, expected)
+
+
 def test_vectors_pass_through_as_they_are(fitted: FittedSchema, preprocessor: Any, rows: list[Row]) -> None:
-    vector = [np.float32(0.1), np.nan, -np.inf]
+    vector = [np.float32(0.1), 3e38, -1e-40]
     [found] = preprocessor.encode_requests([request(fitted, rows, mood=vector)])
     np.testing.assert_array_equal(found["mood.encoded"], np.array([vector], dtype=np.float32))

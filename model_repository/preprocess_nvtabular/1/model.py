@@ -2,11 +2,14 @@
 
 Raw request tensors in, `NAME.encoded` out. Ids: 0 padding, 1 null, 2 unknown, 3... known.
 
-- string [B, 1]: "" is null. int64 [B, 1]. float32 [B, 1]: NaN is null, filled by the workflow.
+- string [B, 1]: "" is null. int64 [B, 1]. float32 [B, 1]: NaN is null, filled by the workflow; a number that the
+  workflow makes infinite or NaN (log(1 + x) of x <= -1) is refused.
 - sequence [B, L]: "" is padding wherever it stands and is dropped; the newest (last) `max_length` items are kept; out
   comes [B, min(L, max_length)], at least 1 wide, padded right with 0. More than 1,024 positions are refused.
 - text [B, 1]: lower-cased, split at white space, the first `max_length` words; out comes [B, max_length].
-- vector [B, dim]: passed through.
+- vector [B, dim]: passed through; its numbers must be finite.
+
+A refused request gets INVALID_ARG (400 over HTTP) and the feature's name; those it was batched with are answered.
 
 Bytes that are not UTF-8 become U+FFFD, so that such a string is unknown. The file stands alone: the features come from
 config.pbtxt (`kind.NAME`, `max_length.NAME`), the workflow from the folder `workflow` beside this file.
@@ -54,7 +57,10 @@ class TritonPythonModel:
         responses = []
         for request, answer in zip(requests, self._preprocessor.encode_requests(arrays), strict=True):
             if isinstance(answer, Exception):
-                responses.append(pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer))))
+                # ValueError: the request's own fault, and never worth a second try; any other is ours.
+                ours = not isinstance(answer, ValueError)
+                code = pb_utils.TritonError.INTERNAL if ours else pb_utils.TritonError.INVALID_ARG
+                responses.append(pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer), code)))
                 continue
             wanted = request.requested_output_names()
             tensors = [pb_utils.Tensor(name, array) for name, array in answer.items() if name in wanted]
@@ -109,9 +115,12 @@ class Preprocessor:
                 answers.append(error)
         places = [place for place, answer in enumerate(answers) if not isinstance(answer, Exception)]
         for place, encoded in zip(places, self._encode_each(columns), strict=True):
-            if not isinstance(encoded, Exception):
-                encoded = self._to_tensors(encoded, requests[place])
-            answers[place] = encoded
+            try:
+                answers[place] = (
+                    encoded if isinstance(encoded, Exception) else self._to_tensors(encoded, requests[place])
+                )
+            except ValueError as error:
+                answers[place] = error
         return answers
 
     def _encode_each(self, columns: list[dict[str, list[Any]]]) -> list[dict[str, Any] | Exception]:
@@ -154,7 +163,10 @@ class Preprocessor:
             elif each.kind == "pretrained":
                 tensor = np.stack(list(values)).astype(np.float32, copy=False)
             else:
-                tensor = values.astype(np.float32 if each.kind == "numeric" else np.int64)[:, None]
+                with np.errstate(over="ignore"):
+                    tensor = values.astype(np.float32 if each.kind == "numeric" else np.int64)[:, None]
+            if tensor.dtype == np.float32:
+                _require_finite(each, request[each.name], tensor)
             tensors[each.name + ENCODED] = tensor
         return tensors
 
@@ -179,6 +191,20 @@ def _raw_column(feature: Feature, array: np.ndarray[Any, Any]) -> list[Any]:
     if feature.dtype == "TYPE_STRING":
         return [_text(value) or None for value in array[:, 0]]
     return list(array[:, 0].astype(np.float64 if feature.dtype == "TYPE_FP32" else np.int64))
+
+
+def _require_finite(feature: Feature, raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> None:
+    """Both [B, width].
+
+    Raises:
+        ValueError: A number that would make every score of its row NaN, and so its answer empty.
+
+    """
+    wrong = ~np.isfinite(encoded)
+    if wrong.any():
+        seen = f"{raw[wrong][0]:g}"
+        as_what = "" if feature.kind == "pretrained" else f" (encoded it is {encoded[wrong][0]:g})"
+        raise ValueError(f"{feature.name}: {seen} is out of range{as_what}: send a number as in the training data")
 
 
 def _present(feature: Feature) -> Any:
