@@ -27,20 +27,23 @@ setup: $(READY)  ## make the environment in .venv from the lock
 demo: $(READY)  ## the whole chain: log -> preprocess -> train -> export -> verify -> serve -> recommend -> measure
 	$(BIN)/python -m benchmarks.demo
 
-check: $(READY)  ## ruff, mypy, import-linter, hadolint, shellcheck
+check: $(READY)  ## ruff, mypy, import-linter, hadolint, yamllint, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy model_repository/preprocess_nvtabular/1/model.py
 	$(BIN)/lint-imports --cache-dir .cache/import_linter
 	$(BIN)/hadolint docker/*.Dockerfile
+	$(BIN)/yamllint --strict docker .yamllint
 	$(BIN)/shellcheck .ci/run
 
 test: $(READY)  ## every test, those on the real Triton server included
 	$(BIN)/python -m pytest
 
+# torch anew at each resolution: the lock names it without the local build that was resolved, which drags no CUDA along.
 lock: $(READY)  ## resolve requirements/lock.txt again (no index or file URL in it)
 	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 \
-	  --no-emit-index-url --no-emit-find-links --no-header --output-file requirements/lock.txt -q
+	  --no-emit-index-url --no-emit-find-links --no-header --upgrade-package torch --output-file requirements/lock.txt -q
 	sed -i 's/^torch==\([0-9.]*\)+[a-z0-9]*/torch==\1/' requirements/lock.txt
 
 clean:  ## remove everything that was made here
