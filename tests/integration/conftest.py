@@ -10,6 +10,8 @@ import pytest
 import tritonclient.grpc as triton
 from onnx import TensorProto, helper
 
+from tests.integration.doubling import write_double
+
 WriteOnnx = Callable[..., None]
 
 _TRITON = {
@@ -58,6 +60,14 @@ def write_onnx() -> WriteOnnx:
         )
 
     return write
+
+
+@pytest.fixture(scope="session")
+def good(tmp_path_factory: pytest.TempPathFactory, write_onnx: WriteOnnx) -> Path:
+    """A repository of one model, `double`."""
+    root = tmp_path_factory.mktemp("good")
+    write_double(write_onnx, root, "double")
+    return root
 
 
 @pytest.fixture(scope="session")

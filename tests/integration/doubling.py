@@ -1,0 +1,19 @@
+"""A model that doubles what it is given, and the command that serves a folder of such models."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from onnx import TensorProto, helper
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def write_double(write_onnx: Callable[..., None], root: Path, name: str, **options: str) -> None:
+    node = helper.make_node("Add", ["x", "x"], ["y"])
+    write_onnx(root, name, [node], {"x": (TensorProto.FLOAT, 2)}, {"y": (TensorProto.FLOAT, 2)}, **options)
+
+
+def command(*arguments: str | Path) -> list[str]:
+    ports = [f"--{name}-port=0" for name in ("http", "grpc", "metrics")]
+    return [sys.executable, "-m", "serving", "up", *ports, *map(str, arguments)]
