@@ -26,6 +26,8 @@ from stage.command import print_result, run_command
 from stage.errors import BadInput
 
 ENSEMBLE = "recommend_nvtabular"
+MADE_BY = "made_by.json"
+METRICS = ("ndcg@20", "recall@20", "mrr@20")
 CONSOLE = Console()
 
 
@@ -77,30 +79,29 @@ def run(schema: str, source: str | None, root: Path, extra: Sequence[str] = ()) 
     """The chain of one schema under `root`: data, model, repository, server, answers, numbers."""
     started = time.monotonic()
     data, model, repository = root / "data", root / "model", root / "repository"
-    source_flags = ["--source", source] if source else []
-    if _is_current(schema, data):
+    if _made_by(data, schema=_schema_text(schema), source=source):
         reuse("Preprocess", data)
     else:
-        shutil.rmtree(data, ignore_errors=True)
         workers = str(min(os.cpu_count() or 1, 4))
         step(
-            "Preprocess", "preprocessing", "fit", "--schema", schema, *source_flags,
-            "--output", str(data), "--workers", workers,
+            "Preprocess", "preprocessing", "fit", "--schema", schema, *(["--source", source] if source else []),
+            "--output", str(data), "--workers", workers, "--overwrite",
         )  # fmt: skip
-    if _same_digest(data, model):
+        _note(data, schema=_schema_text(schema), source=source)
+    if _made_by(model, digest=_digest(data), flags=list(extra)):
         reuse("Train", model)
     else:
-        step(
-            "Train", "training", "fit", "--data", str(data), "--output", str(model),
-            "--overwrite", "--resume", *extra,
-        )  # fmt: skip
-    if _same_digest(model, repository) and _newer(repository, model):
+        step("Train", "training", "fit", "--data", str(data), "--output", str(model), "--overwrite", *extra)
+        _note(model, digest=_digest(data), flags=list(extra))
+    made = (model / MADE_BY).stat().st_mtime
+    if _made_by(repository, model=made):
         reuse("Export and verify", repository)
     else:
         step(
             "Export and verify", "export", "repository", "--model", str(model), "--data", str(data),
             "--output", str(repository), "--overwrite",
         )  # fmt: skip
+        _note(repository, model=made)
     offline = step(
         "Evaluate offline", "training", "evaluate", "--data", str(data), "--model", str(model), show=False
     )  # fmt: skip
@@ -110,6 +111,7 @@ def run(schema: str, source: str | None, root: Path, extra: Sequence[str] = ()) 
         print(done.text)
     _show_parity(repository)
     _show_equal(offline.result, served["evaluate"].result)
+    _require(offline.result, served["evaluate"].result)
     if "bench" in served:
         print(served["bench"].text)
     else:
@@ -128,20 +130,29 @@ def run(schema: str, source: str | None, root: Path, extra: Sequence[str] = ()) 
     )
 
 
-def _is_current(schema: str, data: Path) -> bool:
-    from preprocessing.schema import load_schema, read_fitted
+def _note(folder: Path, **inputs: object) -> None:
+    """Write what a step's output was made from."""
+    (folder / MADE_BY).write_text(json.dumps(inputs), encoding="utf-8")
 
-    return (data / "schema.json").is_file() and read_fitted(data).schema_ == load_schema(schema)
+
+def _made_by(folder: Path, **inputs: object) -> bool:
+    """Whether the folder is the whole output of a step from these very inputs."""
+    try:
+        return bool(json.loads((folder / MADE_BY).read_text(encoding="utf-8")) == inputs)
+    except (OSError, ValueError):
+        return False
 
 
-def _same_digest(earlier: Path, later: Path) -> bool:
+def _schema_text(schema: str) -> str:
+    from preprocessing.schema import load_schema
+
+    return load_schema(schema).model_dump_json()
+
+
+def _digest(data: Path) -> str:
     from preprocessing.schema import read_fitted
 
-    return (later / "schema.json").is_file() and read_fitted(earlier).digest == read_fitted(later).digest
-
-
-def _newer(later: Path, earlier: Path) -> bool:
-    return later.stat().st_mtime >= earlier.stat().st_mtime
+    return read_fitted(data).digest
 
 
 def _serve(data: Path, repository: Path) -> dict[str, Done]:
@@ -198,10 +209,20 @@ def _show_equal(offline: dict[str, Any], served: dict[str, Any]) -> None:
     table = Table(title="Offline = served", title_justify="left")
     for column in ("metric", "training evaluate", "client evaluate", "difference"):
         table.add_column(column, justify="left" if column == "metric" else "right")
-    for name in ("ndcg@20", "recall@20", "mrr@20"):
+    for name in METRICS:
         a, b = offline[name], served[name]
         table.add_row(name, f"{a:.6f}", f"{b:.6f}", f"{abs(a - b):.1e}")
     CONSOLE.print(table)
+
+
+def _require(offline: dict[str, Any], served: dict[str, Any]) -> None:
+    """The two claims that the demo makes: served as trained, and better than every baseline."""
+    for name in METRICS:
+        if abs(offline[name] - served[name]) > 1e-6:
+            raise StepError(f"{name} is {offline[name]} offline and {served[name]} served: the chain does not hold")
+    for name, metrics in offline.items():
+        if isinstance(metrics, dict) and metrics["ndcg@20"] >= offline["ndcg@20"]:
+            raise StepError(f"the model's ndcg@20 {offline['ndcg@20']:.4f} does not beat {name}: train for longer")
 
 
 def _show_next(root: Path) -> None:

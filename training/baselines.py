@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from preprocessing.schema import FittedSchema, Sequence
+from stage.parquet import read_columns
 from training.data import Batch, SplitData
 from training.ranking import Scorer
 
@@ -31,7 +31,7 @@ def baselines(data: str | Path, split: SplitData, fitted: FittedSchema) -> dict[
 
 def _popularity(data: str | Path, fitted: FittedSchema) -> Tensor:
     """Purchases in the train period, [I]."""
-    counts = pq.read_table(Path(data) / "item_index.parquet", columns=["purchases"])["purchases"].to_numpy()
+    counts = read_columns(Path(data) / "item_index.parquet", ["purchases"])["purchases"].to_numpy()
     return torch.from_numpy(counts.astype(np.float32)).reshape(fitted.items)
 
 
@@ -42,7 +42,7 @@ class RecentPopularity:
     """
 
     def __init__(self, data: str | Path, split: SplitData, fitted: FittedSchema, days: int) -> None:
-        table = pq.read_table(Path(data) / "daily_purchases.parquet")
+        table = read_columns(Path(data) / "daily_purchases.parquet", ["day", "encoded_id", "purchases"])
         date = table["day"].to_numpy().astype("datetime64[D]")
         self._first, self._days = date.min(), days
         place = (date - self._first).astype(np.int64)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from preprocessing.schema import FIRST_KNOWN_ID, Feature, FittedSchema, Pretrained, Sequence, Text
 from stage.errors import BadInput
+from stage.parquet import read_columns
 
 Array = npt.NDArray[Any]
 
@@ -74,7 +74,7 @@ class SplitData:
             raise DataError(f"no rows of {split} in {data}: give the output folder of `preprocessing fit`")
         self.features = fitted.schema_.request_features
         names = [feature.name for feature in self.features] + ["target"]
-        table = pa.concat_tables([pq.read_table(file, columns=names, partitioning=None) for file in files])
+        table = pa.concat_tables([read_columns(file, names) for file in files])
         self._columns = {feature.name: _column(feature, table) for feature in self.features}
         self.targets = _ragged(table["target"])
         self._count: int = table.num_rows
@@ -100,8 +100,7 @@ class SplitData:
     def times(self) -> Array:
         """Local time of every row, [N] datetime64."""
         files = sorted(self._requests.glob("week=*/*.parquet"))
-        tables = [pq.read_table(file, columns=["time"], partitioning=None) for file in files]
-        times: Array = pa.concat_tables(tables)["time"].to_numpy()
+        times: Array = pa.concat_tables([read_columns(file, ["time"]) for file in files])["time"].to_numpy()
         return times
 
     def having_targets(self) -> Array:

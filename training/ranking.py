@@ -10,9 +10,15 @@ from torch import Tensor
 
 from metrics import RankingMetrics, target_ranks_from_scores
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema
+from stage.errors import BadInput
 from training.data import Array, Batch, SplitData
 from training.models.exclusion import exclude_items
 from training.models.offline_online import OfflineOnline
+
+
+class ScoreError(BadInput):
+    """A model whose scores cannot be ranked."""
+
 
 Scorer = Callable[[Batch], Tensor]
 KS = (5, 10, 20)
@@ -35,6 +41,8 @@ def rank_split(
         excluded = [batch.features[name] for name in fitted.schema_.exclude]
         scores = exclude_items(scorer(batch), excluded, -torch.inf)
         targets = data.target_lists(chunk)
+        if torch.isnan(scores).any():
+            raise ScoreError("scores are not numbers: train with a lower --learning-rate, or clip the numeric features")
         metrics.update(target_ranks_from_scores(scores.numpy(), targets, first_item=FIRST_KNOWN_ID))
     return metrics.compute()
 

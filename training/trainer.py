@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from preprocessing.schema import FittedSchema, read_fitted
 from stage.output import whole_folder
 from training.checkpoint import new_model, save
 from training.data import DataError, Rows, SplitData, collate
+from training.interrupted import begin, checkpoint_folder
 from training.losses import softmax_cross_entropy
 from training.models.config import ModelConfig
 from training.models.offline_online import OfflineOnline
@@ -96,15 +96,16 @@ def fit(
     the same random numbers that the unbroken run would have drawn.
     """
     started = time.monotonic()
-    data, scratch = Path(data), Path(output).with_name(Path(output).name + ".checkpoints")
+    data = Path(data)
     fitted = read_fitted(data)
+    set_seed(settings.seed)
+    model = new_model(data, fitted, config)
     train, validation = SplitData(data, "train", fitted), SplitData(data, "validation", fitted)
     rows = train.having_targets()
     if not len(rows):
         raise DataError(f"no train row of {data} has a known target: lower min_frequency of the item id")
     with whole_folder(output, overwrite) as folder:
-        set_seed(settings.seed)
-        model = new_model(data, fitted, config)
+        checkpoint = begin(output, fitted, config, settings, resume)
         steps_per_epoch = math.ceil(len(rows) / settings.batch_size)
         every = math.ceil(steps_per_epoch / settings.evaluations_per_epoch)
         trainer = RankingTrainer(
@@ -112,21 +113,18 @@ def fit(
             fitted=fitted,
             rows=min(settings.validation_rows, len(validation)),
             model=TrainingStep(model, fitted.schema_.exclude),
-            args=_arguments(settings, scratch, every),
+            args=_arguments(settings, checkpoint_folder(output), every),
             train_dataset=Rows(rows),
             eval_dataset=Rows(np.arange(len(validation))),
             data_collator=partial(collate, train),
             callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience)],
         )
-        checkpoint = get_last_checkpoint(str(scratch)) if resume and scratch.is_dir() else None
-        if checkpoint is None:
-            shutil.rmtree(scratch, ignore_errors=True)
         trainer.train(resume_from_checkpoint=checkpoint)
         best = {k.removeprefix("eval_"): v for k, v in _best_log(trainer).items() if k.startswith("eval_")}
         save(model.eval(), config, data, folder)
         (folder / "settings.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
         trainer.state.save_to_json(str(folder / "trainer_state.json"))
-    shutil.rmtree(scratch, ignore_errors=True)
+    shutil.rmtree(checkpoint_folder(output), ignore_errors=True)
     return Trained(best, trainer.state.global_step, time.monotonic() - started)
 
 

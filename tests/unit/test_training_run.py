@@ -2,17 +2,25 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
 
+from preprocessing.schema import SchemaError, read_fitted
+from stage.parquet import ParquetError
 from training.__main__ import main
+from training.evaluate import evaluate
+from training.interrupted import ResumeError, begin
 from training.models.config import ModelConfig
+from training.models.encoders import EncoderError
 from training.settings import TrainingSettings
 from training.trainer import fit
 
@@ -54,6 +62,55 @@ def test_a_killed_run_resumes_to_the_weights_of_an_unbroken_one(tmp_path: Path, 
     assert json.loads(done.stdout.splitlines()[-1])["steps"] > 0
     fit(synthetic_data, tmp_path / "unbroken", CONFIG, SETTINGS)
     assert weights(output) == weights(tmp_path / "unbroken")
+
+
+def test_training_stops_early_when_the_ndcg_stands_still(tmp_path: Path, synthetic_data: Path) -> None:
+    still = SETTINGS.model_copy(update={"epochs": 6, "evaluations_per_epoch": 1, "patience": 1, "learning_rate": 1e-12})
+    stopped = fit(synthetic_data, tmp_path / "stopped", CONFIG, still)
+    unbroken = fit(synthetic_data, tmp_path / "unbroken", CONFIG, still.model_copy(update={"epochs": 2, "patience": 9}))
+    assert stopped.steps == unbroken.steps
+
+
+def test_checkpoints_of_another_run_are_not_resumed(tmp_path: Path, synthetic_data: Path) -> None:
+    fitted = read_fitted(synthetic_data)
+    begin(tmp_path / "model", fitted, CONFIG, SETTINGS, resume=False)
+    begin(tmp_path / "model", fitted, CONFIG, SETTINGS, resume=True)
+    other = fitted.model_copy(update={"boundaries": {}}).sealed()
+    with pytest.raises(ResumeError, match=r"schema_digest .* drop --resume"):
+        begin(tmp_path / "model", other, CONFIG, SETTINGS, resume=True)
+    with pytest.raises(ResumeError, match=r"model\.dim 16, not 32"):
+        begin(tmp_path / "model", fitted, ModelConfig(dim=32, hidden=16), SETTINGS, resume=True)
+
+
+def test_a_folder_that_is_not_ours_is_not_removed(tmp_path: Path, synthetic_data: Path) -> None:
+    mine = tmp_path / "model.checkpoints" / "thesis.txt"
+    mine.parent.mkdir()
+    mine.write_text("years of work", encoding="utf-8")
+    with pytest.raises(ResumeError, match="holds no checkpoints of ours"):
+        fit(synthetic_data, tmp_path / "model", CONFIG, SETTINGS)
+    assert mine.exists()
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda file: file.write_bytes(file.read_bytes()[:200]), "cannot be read"),
+        (lambda file: pq.write_table(pq.read_table(file).drop_columns(["recent"]), file), "no column 'recent' in"),
+    ],
+)
+def test_torn_or_narrow_rows_are_one_line(
+    harm: Callable[[Path], None], said: str, tmp_path: Path, synthetic_data: Path
+) -> None:
+    data = shutil.copytree(synthetic_data, tmp_path / "data")
+    harm(sorted((data / "train").glob("week=*/*.parquet"))[0])
+    with pytest.raises(ParquetError, match=said):
+        fit(data, tmp_path / "model", CONFIG, SETTINGS)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_width_that_the_heads_do_not_divide_is_one_line(tmp_path: Path, synthetic_data: Path) -> None:
+    with pytest.raises(EncoderError, match="2 heads do not divide the width 15"):
+        fit(synthetic_data, tmp_path / "model", ModelConfig(dim=15), SETTINGS)
 
 
 def test_bf16_trains_too(tmp_path: Path, synthetic_data: Path) -> None:
@@ -98,9 +155,6 @@ def test_bad_input_is_one_line_and_code_2(
 
 
 def test_a_model_of_another_fit_is_refused(tmp_path: Path, synthetic_data: Path) -> None:
-    from preprocessing.schema import SchemaError, read_fitted
-    from training.evaluate import evaluate
-
     fit(synthetic_data, tmp_path / "model", CONFIG, SETTINGS.model_copy(update={"epochs": 1}))
     other = read_fitted(tmp_path / "model").model_copy(update={"boundaries": {}}).sealed()
     (tmp_path / "model" / "schema.json").write_text(other.model_dump_json(by_alias=True), encoding="utf-8")

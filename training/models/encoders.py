@@ -10,8 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from preprocessing.schema import Encoder
+from stage.errors import BadInput
 
 INVISIBLE = -1e4  # a logit whose exp is zero in float32 and in bfloat16, and that adds without becoming NaN
+
+
+class EncoderError(BadInput):
+    """The encoder that the schema asks for cannot be built."""
 
 
 class SequenceEncoder(nn.Module):
@@ -46,7 +51,7 @@ def _transformer(encoder: Encoder, width: int, max_length: int, dropout: float) 
     if encoder.type == "mean":
         return None
     if width % encoder.heads:
-        raise ValueError(f"{encoder.heads} heads do not divide the width {width}: change heads or the dim")
+        raise EncoderError(f"{encoder.heads} heads do not divide the width {width}: change heads, or --dim")
     from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel, T5Config, T5EncoderModel
 
     eager = {"attn_implementation": "eager"}

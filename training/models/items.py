@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
 
 from preprocessing.schema import Categorical, Feature, FittedSchema, Numeric, Pretrained, Text
+from stage.parquet import read_columns
 
 INITIAL_STD = 0.05
 
@@ -57,7 +57,7 @@ class ItemEmbedding(nn.Module):
 
     def load_index(self, path: Path) -> None:
         """Fill the buffers and the bias from the fit's `item_index.parquet`."""
-        table = pq.read_table(path)
+        table = read_columns(path, ["purchases", *(feature.name for feature in self.features)])
         for feature in self.features:
             buffer = self.get_buffer(f"index_{feature.name}")
             values = table[feature.name]
