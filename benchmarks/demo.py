@@ -5,7 +5,6 @@ Steps whose output is there already, and was made from the same schema, are reus
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
@@ -20,19 +19,13 @@ from typing import Any
 
 from rich.console import Console
 from rich.rule import Rule
-from rich.table import Table
 
-from stage.command import print_result, run_command
-from stage.errors import BadInput
+from benchmarks.demo_report import StepError, require, show_equal, show_parity
+from stage.command import Parser, print_result, run_command
 
 ENSEMBLE = "recommend_nvtabular"
 MADE_BY = "made_by.json"
-METRICS = ("ndcg@20", "recall@20", "mrr@20")
 CONSOLE = Console()
-
-
-class StepError(BadInput):
-    """A step of the chain ended with an error; its own lines stand above."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +102,9 @@ def run(schema: str, source: str | None, root: Path, extra: Sequence[str] = ()) 
     CONSOLE.print(Rule("[bold]What came of it"))
     for done in (served["recommend"], offline):
         print(done.text)
-    _show_parity(repository)
-    _show_equal(offline.result, served["evaluate"].result)
-    _require(offline.result, served["evaluate"].result)
+    show_parity(repository)
+    show_equal(offline.result, served["evaluate"].result)
+    require(offline.result, served["evaluate"].result)
     if "bench" in served:
         print(served["bench"].text)
     else:
@@ -195,36 +188,6 @@ def _two_users(data: Path) -> list[str]:
     raise StepError("no two users of the test period have 20 earlier items")
 
 
-def _show_parity(repository: Path) -> None:
-    verify = json.loads((repository / "verify.json").read_text(encoding="utf-8"))
-    table = Table(title="Parity of the hops on golden rows", title_justify="left")
-    table.add_column("hop")
-    table.add_column("largest difference", justify="right")
-    for name, difference in verify["differences"].items():
-        table.add_row(name, f"{difference:.1e}")
-    CONSOLE.print(table)
-
-
-def _show_equal(offline: dict[str, Any], served: dict[str, Any]) -> None:
-    table = Table(title="Offline = served", title_justify="left")
-    for column in ("metric", "training evaluate", "client evaluate", "difference"):
-        table.add_column(column, justify="left" if column == "metric" else "right")
-    for name in METRICS:
-        a, b = offline[name], served[name]
-        table.add_row(name, f"{a:.6f}", f"{b:.6f}", f"{abs(a - b):.1e}")
-    CONSOLE.print(table)
-
-
-def _require(offline: dict[str, Any], served: dict[str, Any]) -> None:
-    """The two claims that the demo makes: served as trained, and better than every baseline."""
-    for name in METRICS:
-        if abs(offline[name] - served[name]) > 1e-6:
-            raise StepError(f"{name} is {offline[name]} offline and {served[name]} served: the chain does not hold")
-    for name, metrics in offline.items():
-        if isinstance(metrics, dict) and metrics["ndcg@20"] >= offline["ndcg@20"]:
-            raise StepError(f"the model's ndcg@20 {offline['ndcg@20']:.4f} does not beat {name}: train for longer")
-
-
 def _show_next(root: Path) -> None:
     CONSOLE.print(Rule("[bold]Go on with", align="left"))
     for line in (
@@ -240,7 +203,7 @@ def _show_next(root: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
+    parser = Parser(prog="python -m benchmarks.demo", description=__doc__)
     parser.add_argument("--schema", default="complete_journey")
     parser.add_argument("--source", help="the log, for schemas that read a file")
     parser.add_argument("--root", type=Path, help="folder of the run (default runs/SCHEMA)")
