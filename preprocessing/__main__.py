@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from stage.command import Parser, print_result, run_command
+from stage.command import Parser, leave, print_result, run_command
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    leave(main)

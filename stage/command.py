@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -41,6 +43,23 @@ def run_command(main: Callable[[], None]) -> NoReturn:
     finally:
         signal.signal(signal.SIGTERM, before)
     sys.exit(0)
+
+
+def leave(main: Callable[[], None]) -> NoReturn:
+    """Run a command as the process that it is, and end the process as soon as everything of ours is done.
+
+    Python's own teardown would race the threads of pyarrow, and now and then abort ("terminate called without an
+    active exception") a command that had already succeeded or been refused.
+    """
+    code: object = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -1,10 +1,14 @@
 """Fixtures that every part of the suite shares."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.synthetic import fitted_data
+
+# A shell that starts the suite in the background has its children ignore Ctrl-C; the commands under test must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from stage.command import Parser, print_result, run_command
+from stage.command import Parser, leave, print_result, run_command
 from stage.errors import BadInput
 from training.models.config import ModelConfig
 from training.settings import TrainingSettings
@@ -74,4 +74,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    leave(main)

@@ -150,9 +150,10 @@ def test_requests_of_different_length_sent_together_are_each_right(
     for row, (answer, error) in zip(rows, answers, strict=True):
         assert error is None
         np.testing.assert_allclose(answer.as_numpy("pooled"), TABLE[row].sum(1), rtol=1e-6)
-    # Triton ends a batch where the length changes: only neighbours of equal length meet.
-    batch_sizes = [answer.as_numpy("batch_size")[0, 0] for answer, _ in answers]
-    assert batch_sizes == [1, 2, 2, 1, 1, 1, 1, 1, 2]
+    # Triton ends a batch where the length changes: only requests of equal length meet, in the order they came in.
+    for row, (answer, _) in zip(rows, answers, strict=True):
+        of_this_length = sum(len(other) for other in rows if other.shape[1] == row.shape[1])
+        assert len(row) <= answer.as_numpy("batch_size")[0, 0] <= of_this_length
 
 
 def test_a_request_that_the_graph_refuses_fails_alone(
