@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from export.data_files import REMEDY, read_columns
 from export.errors import RepositoryError
 from export.golden import Arrays
 from export.local import LocalRepository
@@ -71,7 +72,7 @@ def latest_rows(data: Path) -> list[Latest]:
     newest: dict[str, tuple[Any, Path, int]] = {}
     for split in ("train", "validation", "test"):
         for file in sorted((data / "requests" / split).glob("week=*/*.parquet")):
-            table = pq.read_table(file, columns=["user", "time"], partitioning=None)
+            table = read_columns(file, ["user", "time"])
             encoded = data / split / file.parent.name / file.name
             moments = zip(table["user"].to_pylist(), table["time"].to_numpy(), strict=True)
             for row, (user, moment) in enumerate(moments):
@@ -93,10 +94,10 @@ def _batches(latest: list[Latest], schema: Schema, size: int) -> Iterator[tuple[
     users: list[str] = []
     tables: list[pa.Table] = []
     for each in latest:
-        names = [feature.name for feature in features]
-        if not each.file.is_file():
-            raise RepositoryError(f"no {each.file}: run `preprocessing fit` again")
-        tables.append(pq.read_table(each.file, columns=names, partitioning=None).take(each.rows))
+        encoded = read_columns(each.file, [feature.name for feature in features])
+        if max(each.rows) >= encoded.num_rows:
+            raise RepositoryError(f"{each.file}: has {encoded.num_rows} rows, fewer than its requests: {REMEDY}")
+        tables.append(encoded.take(each.rows))
         users += each.users
         while len(users) >= size:
             together = pa.concat_tables(tables)

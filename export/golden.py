@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.data_files import read_columns
 from export.errors import RepositoryError
 from preprocessing.schema import FIRST_KNOWN_ID, Categorical, Feature, FittedSchema, Numeric, Pretrained, Sequence
 
@@ -67,13 +68,12 @@ def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
 
 def _recorded(data: Path, features: tuple[Feature, ...]) -> list[Row]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     for split in ("validation", "test", "train"):
         files = sorted((data / "requests" / split).glob("week=*/*.parquet"))
         if files:
             names = [feature.name for feature in features]
-            table = pa.concat_tables([pq.read_table(file, columns=names, partitioning=None) for file in files])
+            table = pa.concat_tables([read_columns(file, names) for file in files])
             count = min(RECORDED, table.num_rows)
             rows: list[Row] = table.take([i * table.num_rows // count for i in range(count)]).to_pylist()
             return rows
@@ -82,12 +82,7 @@ def _recorded(data: Path, features: tuple[Feature, ...]) -> list[Row]:
 
 def read_item_ids(data: str | Path) -> list[str]:
     """The raw id of every encoded id, "" for the special ones, from `item_index.parquet`."""
-    import pyarrow.parquet as pq
-
-    path = Path(data) / "item_index.parquet"
-    if not path.is_file():
-        raise RepositoryError(f"no item_index.parquet in {data}: give the output folder of `preprocessing fit`")
-    ids: list[str] = pq.read_table(path, columns=["item_id"])["item_id"].to_pylist()
+    ids: list[str] = read_columns(Path(data) / "item_index.parquet", ["item_id"])["item_id"].to_pylist()
     return ids
 
 
