@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from stage.command import Parser, print_result, run_command
+from stage.command import Parser, leave, print_result, run_command
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -15,7 +15,12 @@ def _parser() -> argparse.ArgumentParser:
     repository.add_argument("--model", required=True, help="output folder of `training fit`")
     repository.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     repository.add_argument("--output", required=True, help="model repository to write")
-    repository.add_argument("--format", choices=("onnx", "torchscript"), default="onnx", help="default onnx")
+    repository.add_argument(
+        "--format",
+        choices=("onnx", "torchscript"),
+        default="onnx",
+        help="of the graphs; it is the one verified (default onnx)",
+    )
     repository.add_argument(
         "--top-k", type=_positive, default=100, metavar="K", help="items in an answer (default 100)"
     )
@@ -26,7 +31,13 @@ def _parser() -> argparse.ArgumentParser:
     repository.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
     repository.set_defaults(run=_repository)
 
-    verify = commands.add_parser("verify", help="hold an exported repository against the trained model again")
+    verify = commands.add_parser(
+        "verify",
+        help="hold an exported repository against the trained model again",
+        description="Compare what a repository answers, hop by hop and in the format it was exported in, with what "
+        "torch answered when it was exported: REPO/golden.parquet holds those requests and answers. REPO/verify.json "
+        "is rewritten with the differences found; one beyond the tolerance is refused and leaves it as it was.",
+    )
     verify.add_argument("--repository", required=True, help="output folder of `export repository`")
     verify.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     verify.set_defaults(run=_verify)
@@ -101,4 +112,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    leave(main)

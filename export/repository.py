@@ -8,9 +8,10 @@ REPOSITORY/
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -33,15 +34,17 @@ from export.reference import (
     write_reference,
 )
 from export.torchscript import write_torchscript
-from export.verify import TOLERANCE, VERIFY, compare_rankings, compare_tensors, verify_repository
+from export.verify import HOPS, TOLERANCE, VERIFY, compare_rankings, compare_tensors, verify_repository
 from export.version import naiad_version
 from preprocessing.schema import FIRST_KNOWN_ID, read_fitted, require_same_digest
-from stage.output import whole_folder
+from stage.output import OutputError, whole_folder
 from training.checkpoint import load, read_config
 from training.models.offline_online import OfflineOnline
 
 COMMITTED = Path(__file__).parents[1] / "model_repository"
-STEPS = 11
+_LOAD, _GOLDEN = "load the model", "golden rows through torch"
+_VERIFY_STEPS = tuple(f"verify {hop}" for hop in HOPS)
+_EXPORT_STEPS = (_LOAD, *(f"write {each}" for each in (PREPROCESS, ENCODER, RANKER, DECODE)), _GOLDEN, *_VERIFY_STEPS)
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,11 @@ def export_repository(model: str | Path, data: str | Path, output: str | Path, o
         exclude_seen=options.exclude_seen,
         digest=fitted.digest,
     )
-    with whole_folder(output, options.overwrite) as folder, _steps(STEPS) as step:
-        step("load the model")
+    with whole_folder(output, options.overwrite) as folder, _steps(_EXPORT_STEPS) as step:
+        step(_LOAD)
         whole = load(model, "whole")
         _write_models(whole, plan, Path(data), folder, step)
-        step("golden rows through torch")
+        step(_GOLDEN)
         rows = golden_rows(data, fitted)
         encoded = encode_rows(fitted.schema_.request_features, data, rows)
         reference = Reference(rows, whole_answers(whole, plan, encoded))
@@ -84,23 +87,29 @@ def export_repository(model: str | Path, data: str | Path, output: str | Path, o
         (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
         differences = verify_repository(folder, data, fitted, reference, step)
         result = _result(plan, len(rows), {"torch_parts": max(apart, ranked), **differences})
-        (folder / VERIFY).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        _write_result(result, folder)
     return result
 
 
 def verify_again(repository: str | Path, data: str | Path) -> dict[str, Any]:
-    """Verify an exported repository against what torch answered when it was exported."""
+    """Verify an exported repository against what torch answered when it was exported; rewrite its verify.json.
+
+    `torch_parts` stays as it was: the trained model itself is not at hand. Raises `ParityError`, the file left as is.
+    """
     fitted = read_fitted(repository)
     require_same_digest(read_fitted(data), fitted, f"the repository in {repository}")
     path = Path(repository) / VERIFY
     try:
         exported = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        before = dict(exported["differences"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RepositoryError(f"{path}: cannot be read ({error}): give what `export repository` wrote") from None
     reference = read_reference(fitted.schema_.request_features, repository)
-    with _steps(STEPS - 6) as step:
+    with _steps(_VERIFY_STEPS) as step:
         differences = verify_repository(repository, data, fitted, reference, step)
-    return {**exported, "versions": _versions(), "differences": differences}
+    result = {**exported, "differences": {**before, **differences}, "versions": _versions()}
+    _write_result(result, Path(repository))
+    return result
 
 
 def write_configs(plan: Plan, folder: Path) -> None:
@@ -148,6 +157,18 @@ def _result(plan: Plan, rows: int, differences: dict[str, float]) -> dict[str, A
     }
 
 
+def _write_result(result: dict[str, Any], folder: Path) -> None:
+    """Write verify.json beside and rename it: whoever reads it finds the old one or the new one."""
+    path, partial = folder / VERIFY, folder / f".{VERIFY}.partial-{os.getpid()}"
+    try:
+        partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}), give a folder you may write to") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _versions() -> dict[str, str]:
     packages = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "nvtabular")
     return {
@@ -158,20 +179,17 @@ def _versions() -> dict[str, str]:
 
 
 @contextmanager
-def _steps(total: int) -> Iterator[Callable[[str], None]]:
-    """A progress bar on standard error; what is yielded says which step begins."""
+def _steps(names: Sequence[str]) -> Iterator[Callable[[str], None]]:
+    """A progress bar on standard error; what is yielded says which of the steps begins."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("export", total=total)
-        begun = False
+        task = progress.add_task("export", total=len(names))
 
         def step(name: str) -> None:
-            nonlocal begun
-            progress.update(task, description=name, advance=1 if begun else 0)
-            begun = True
+            progress.update(task, description=name, completed=names.index(name))
 
         yield step
-        progress.update(task, description="done", completed=total)
+        progress.update(task, description="done", completed=len(names))

@@ -1,5 +1,8 @@
 """Hold every hop of a repository against the trained model; refuse one that differs by more than the tolerance.
 
+The trained model is there as torch's answers to the golden rows, which golden.parquet keeps since the export. Only what
+the repository serves is compared: its graphs are in the one format it was exported in, ONNX or TorchScript.
+
     hop                    compared
     preprocess_nvtabular   the served file's ids and numbers with the saved workflow's: equal
     torch_parts            offline part, then online part, each loaded alone, with the whole model
@@ -32,6 +35,9 @@ from preprocessing.schema import PADDING_ID, FittedSchema
 TOLERANCE = 1e-4
 ALONE = 20
 VERIFY = "verify.json"
+
+HOPS = (PREPROCESS, ENCODER, RANKER, DECODE, ENSEMBLE)
+"""What a repository is held to the trained model by, in this order."""
 
 Differences = dict[str, float]
 Report = Callable[[str], None]

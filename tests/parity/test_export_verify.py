@@ -51,8 +51,22 @@ def test_every_hop_of_an_export_is_within_the_tolerance(synthetic_data: Path, fo
 def test_an_untouched_repository_is_verified_again(synthetic_data: Path, copied: Path) -> None:
     before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
     again = verify_again(copied, synthetic_data)
-    assert again["differences"].keys() == HOPS - {"torch_parts"}
+    assert again["differences"].keys() == HOPS
     assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
+
+
+def test_verify_json_holds_what_was_found_last(synthetic_data: Path, copied: Path) -> None:
+    change_largest(copied / ENCODER / "1" / "model.onnx", by=1e-7)
+    before = json.loads((copied / "verify.json").read_text())
+    again = verify_again(copied, synthetic_data)
+    assert again == json.loads((copied / "verify.json").read_text())
+    assert again["differences"][ENCODER] != before["differences"][ENCODER]
+    assert again["differences"]["torch_parts"] == before["differences"]["torch_parts"]
+    change_largest(copied / ENCODER / "1" / "model.onnx", by=0.1)
+    with pytest.raises(ParityError):
+        verify_again(copied, synthetic_data)
+    assert again == json.loads((copied / "verify.json").read_text())
+    assert list(copied.glob(".*")) == []
 
 
 @pytest.mark.parametrize("model", [ENCODER, RANKER])
@@ -123,9 +137,12 @@ def test_folders_that_lack_something_are_refused_in_one_line(
     with pytest.raises(OutputError, match="holds files already"):
         export_repository(checkpoint(synthetic_data), synthetic_data, copied, Options())
     data = shutil.copytree(synthetic_data, tmp_path / "data")
-    for missing, message in (("workflow", "no saved workflow"), ("item_index.parquet", "no item_index.parquet")):
+    for missing, message in (
+        ("workflow", "no saved workflow in .*: give the output folder of `preprocessing fit`"),
+        ("item_index.parquet", "item_index.parquet: no such file: run `preprocessing fit` again"),
+    ):
         (data / missing).rename(tmp_path / "aside")
-        with pytest.raises(RepositoryError, match=f"{message} in .*: give the output folder of `preprocessing fit`"):
+        with pytest.raises(RepositoryError, match=message):
             export_repository(checkpoint(synthetic_data), data, tmp_path / "out", Options(format="torchscript"))
         (tmp_path / "aside").rename(data / missing)
     assert not (tmp_path / "out").exists()
