@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from client.cli import main
+from client.errors import PerfAnalyzerMissing
+from client.perf_analyzer import find_perf_analyzer
 from metrics import RankingMetrics, target_ranks_from_scores
 from serving.server import TritonServer, run_triton
 from tests.integration.client_shop import SHOP, K, shop_scores, write_data, write_model
+
+BESIDE = Path(__file__).parents[3] / "shared" / "tools" / "perf_analyzer"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_data(folder)
     return folder
+
+
+@pytest.fixture
+def perf_analyzer(monkeypatch: pytest.MonkeyPatch) -> str:
+    """What `client bench` finds, or else the program that may lie beside the checkout; without either, a skip."""
+    try:
+        return find_perf_analyzer()
+    except PerfAnalyzerMissing as missing:
+        if not BESIDE.is_file():
+            pytest.skip(str(missing))
+    monkeypatch.setenv("PERF_ANALYZER", str(BESIDE))
+    return find_perf_analyzer()
 
 
 @pytest.fixture
@@ -135,11 +149,7 @@ def test_health_lists_the_models_of_the_server(url: str, capsys: pytest.CaptureF
     assert "short_list" in out
 
 
-def bench_environment() -> str | None:
-    return os.environ.get("PERF_ANALYZER") or shutil.which("perf_analyzer")
-
-
-@pytest.mark.skipif(bench_environment() is None, reason="perf_analyzer is not on PATH and PERF_ANALYZER is not set")
+@pytest.mark.usefixtures("perf_analyzer")
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_bench_measures_recorded_rows_with_perf_analyzer(
     url: str, data: Path, batch_size: int, capsys: pytest.CaptureFixture[str]
@@ -169,7 +179,7 @@ def test_a_bench_refuses_batches_that_the_model_does_not_take(
     assert capsys.readouterr().err == message
 
 
-@pytest.mark.skipif(bench_environment() is None, reason="perf_analyzer is not on PATH and PERF_ANALYZER is not set")
+@pytest.mark.usefixtures("perf_analyzer")
 def test_a_bench_whose_requests_fail_says_what_the_server_said(
     url: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
