@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-DEFAULT_URL = "grpc://127.0.0.1:8001"
-DEFAULT_MODEL = "recommend_nvtabular"
+from client.recommend_client import DEFAULT_MODEL, DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, DEFAULT_URL
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,9 +45,15 @@ def _parser() -> argparse.ArgumentParser:
         if with_model:
             added.add_argument("--model", default=DEFAULT_MODEL, help="an ensemble of the server (%(default)s)")
         added.add_argument(
-            "--timeout", type=_seconds, default=30.0, metavar="SECONDS", help="of a single call (%(default)s)"
+            "--timeout",
+            type=_seconds,
+            default=DEFAULT_TIMEOUT_S,
+            metavar="SECONDS",
+            help="of a single call (%(default)s)",
         )
-        added.add_argument("--retries", type=_count, default=3, help="while the server is unavailable (%(default)s)")
+        added.add_argument(
+            "--retries", type=_count, default=DEFAULT_RETRIES, help="while the server is unavailable (%(default)s)"
+        )
         return added
 
     command("health", "say whether the server and each of its models are ready", with_model=False)

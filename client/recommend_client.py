@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from client.errors import ModelMismatch, ServerUnavailable
 from client.request_tensors import build_tensors
 from client.signature import Signature, read_signature
-from client.transport import DEFAULT_URL, open_transport
+from client.transport import open_transport
 
+DEFAULT_URL = "grpc://127.0.0.1:8001"
 DEFAULT_MODEL = "recommend_nvtabular"
+DEFAULT_TIMEOUT_S = 30.0
+DEFAULT_RETRIES = 3
 ITEM_ID, SCORE = "item_id", "score"
 
 _FIRST_BACKOFF_S = 0.1
@@ -38,7 +41,10 @@ class RecommendClient:
     """A connection to one model of a Triton server.
 
         with RecommendClient("grpc://127.0.0.1:8001") as client:
-            [best] = client.recommend([{"household_id": "1", "hour": 18, "recent_items": ["1029743"]}])
+            request = {"household_id": "1", "hour": 18, "weekday": 4, "recent_items": ["1029743", "995242"]}
+            [answer] = client.recommend([request])
+
+    What a request leaves out is null, but for ints, which have none: hour and weekday above must be given.
 
     `timeout_s` bounds every single call; a call that finds the server unavailable is repeated up to
     `retries` times, after 0.1 s, 0.2 s, 0.4 s, ... (at most 2 s, each shortened at random by up to a half
@@ -47,7 +53,12 @@ class RecommendClient:
     """
 
     def __init__(
-        self, url: str = DEFAULT_URL, model: str = DEFAULT_MODEL, *, timeout_s: float = 10.0, retries: int = 3
+        self,
+        url: str = DEFAULT_URL,
+        model: str = DEFAULT_MODEL,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        retries: int = DEFAULT_RETRIES,
     ) -> None:
         if timeout_s <= 0 or retries < 0:
             raise ValueError(f"timeout_s {timeout_s}, retries {retries}: give more than 0 s and at least 0 retries")

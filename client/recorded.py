@@ -31,7 +31,7 @@ class RecordedRows:
 
     def __init__(self, path: Path | str, columns: Sequence[str] | None = None) -> None:
         self._path = path
-        self._table = _read_table(Path(path), columns)
+        self._table = _read_table(Path(path), columns, "give DATA/requests/<split>")
         if not self._table.num_rows:
             raise RecordedDataInvalid(f"{path}: holds no rows: give the requests of a split that has some")
 
@@ -87,7 +87,7 @@ class RecordedRows:
 
 def read_titles(path: Path | str) -> dict[str, str]:
     """Raw item id -> title, from an item table with `item_id` and, where the log has names, `title`."""
-    table = _read_table(Path(path), None)
+    table = _read_table(Path(path), None, "give DATA/items.parquet")
     if "item_id" not in table.column_names:
         raise RecordedDataInvalid(f"{path}: has no column 'item_id': give DATA/items.parquet")
     ids = [str(item) for item in table["item_id"].to_pylist()]
@@ -109,14 +109,15 @@ def read_requests(path: Path | str) -> list[RecordedRow]:
     return [RecordedRow(request) for request in requests]
 
 
-def _read_table(path: Path, columns: Sequence[str] | None) -> Any:
+def _read_table(path: Path, columns: Sequence[str] | None, remedy: str) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         return pq.read_table(path, columns=None if columns is None else list(columns))
     except FileNotFoundError:
-        raise RecordedDataInvalid(f"{path}: no such file or folder: give what `preprocessing fit` wrote") from None
+        raise RecordedDataInvalid(f"{path}: no such file or folder: {remedy}") from None
     except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise RecordedDataInvalid(f"{path}: not readable as Parquet ({reason}): write it again") from None
+        if isinstance(error, PermissionError):
+            raise RecordedDataInvalid(f"{path}: {error.strerror}: {remedy}") from None
+        raise RecordedDataInvalid(f"{path}: is no Parquet file: {remedy}") from None

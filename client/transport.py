@@ -22,8 +22,6 @@ from client.errors import (
     UnknownModel,
 )
 
-DEFAULT_URL = "grpc://127.0.0.1:8001"
-
 
 class Transport(Protocol):
     """One connection. Every call raises ServerUnavailable, RequestTimeout, RequestRefused or UnknownModel."""

@@ -39,7 +39,7 @@ def test_a_url_without_scheme_host_and_port_is_refused(url: str) -> None:
         (["health", "--url", "http://127.0.0.1:1", "--retries", "0"], "http://127.0.0.1:1 does not answer"),
         (["evaluate", "--requests", "nowhere"], "nowhere: no such file or folder"),
         (["evaluate", "--requests", "empty.parquet"], "empty.parquet: holds no rows"),
-        (["evaluate", "--requests", "text.json"], "text.json: not readable as Parquet"),
+        (["evaluate", "--requests", "text.json"], "text.json: is no Parquet file: give DATA/requests/<split>\n"),
         (["recommend", "--request", "nowhere.json"], "nowhere.json: No such file"),
         (["recommend", "--request", "text.json"], "text.json: not JSON"),
         (["recommend", "--request", "list.json"], "list.json: holds no request"),
@@ -47,6 +47,10 @@ def test_a_url_without_scheme_host_and_port_is_refused(url: str) -> None:
         (
             ["recommend", "--requests", "rows.parquet", "--user", "9"],
             "user '9' has no recorded row here: there are such as 1",
+        ),
+        (
+            ["recommend", "--request", "good.json", "--items", "text.json"],
+            "text.json: is no Parquet file: give DATA/items.parquet\n",
         ),
         (["recommend", "--request", "good.json", "--items", "rows.parquet"], "rows.parquet: has no column 'item_id'"),
     ],

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.errors import InvalidRequest, ModelMismatch
+from client.recommend_client import DEFAULT_MODEL, RecommendClient
 from client.request_tensors import LENGTH_BUCKETS, bucket_length, build_tensors
 from client.signature import Signature, TensorSpec, read_signature
+from export.config import read_config
 
 
 def signature_of(*inputs: tuple[str, str, tuple[int, ...]]) -> Signature:
@@ -103,6 +109,15 @@ def test_a_wrong_value_is_refused_naming_request_feature_and_remedy(request_: di
     with pytest.raises(InvalidRequest, match=f"^request 1: {message}") as refusal:
         build_tensors(SHOP, [{"hour": 1}, request_])
     assert "\n" not in str(refusal.value)
+
+
+def test_the_request_of_the_client_s_docstring_is_one_that_the_default_model_takes() -> None:
+    shown = re.search(r"request = (\{.*\})", inspect.getdoc(RecommendClient) or "")
+    assert shown is not None
+    inputs = read_config(Path(__file__).parents[2] / "model_repository", DEFAULT_MODEL).inputs
+    kinds = {"string": "BYTES", "int64": "INT64", "float32": "FP32"}
+    model = signature_of(*[(tensor.name, kinds[tensor.dtype], tensor.dims) for tensor in inputs])
+    assert build_tensors(model, [ast.literal_eval(shown[1])]).keys() == {tensor.name for tensor in inputs}
 
 
 def test_an_input_that_no_feature_can_fill_is_named() -> None:
