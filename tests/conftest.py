@@ -3,12 +3,18 @@
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.synthetic import fitted_data
 
 # A shell that starts the suite in the background has its children ignore Ctrl-C; the commands under test must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# The same examples at every run: the gate must not fail for an example that no one has seen.
+hypothesis.settings.register_profile("gate", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("gate")
 
 
 @pytest.fixture(scope="session")
