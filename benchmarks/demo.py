@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,28 +33,39 @@ class StepError(BadInput):
     """A step of the chain ended with an error; its own lines stand above."""
 
 
-def step(title: str, *command: str) -> dict[str, Any]:
-    """Run `python -m …`, show it and what it prints, and return its last line's JSON."""
+@dataclass(frozen=True)
+class Done:
+    """What a step printed, and its last line's JSON."""
+
+    text: str
+    result: dict[str, Any]
+
+
+def step(title: str, *command: str, show: bool = True) -> Done:
+    """Run `python -m …`; its progress is always seen, what it prints only if `show`: the demo's end shows the rest."""
     CONSOLE.print(Rule(f"[bold]{title}", align="left"))
     CONSOLE.print(f"[dim]$ python -m {shlex.join(command)}", highlight=False, soft_wrap=True)
     started = time.monotonic()
     environment = os.environ | {"COLUMNS": str(CONSOLE.width)}
     if CONSOLE.is_terminal:
         environment["FORCE_COLOR"] = "1"
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True, env=environment, encoding="utf-8"
+    ran = subprocess.run(
+        [sys.executable, "-m", *command],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        encoding="utf-8",
+        check=False,
     )
-    assert process.stdout is not None
-    last = ""
-    for line in process.stdout:
-        if last:
-            print(last, end="")
-        last = line
-    if process.wait() != 0:
-        raise StepError(f"`python -m {command[0]} {command[1]}` ended with code {process.returncode}, see above")
+    *lines, last = ran.stdout.splitlines() or [""]
+    if ran.returncode != 0:
+        print(ran.stdout, end="")
+        raise StepError(f"`python -m {command[0]} {command[1]}` ended with code {ran.returncode}, see above")
+    done = Done("\n".join(lines), json.loads(last))
+    if show and done.text:
+        print(done.text)
     CONSOLE.print(f"[dim]{time.monotonic() - started:.0f} s\n")
-    result: dict[str, Any] = json.loads(last)
-    return result
+    return done
 
 
 def reuse(title: str, folder: Path) -> None:
@@ -82,7 +94,6 @@ def run(schema: str, source: str | None, root: Path, extra: Sequence[str] = ()) 
             "Train", "training", "fit", "--data", str(data), "--output", str(model),
             "--overwrite", "--resume", *extra,
         )  # fmt: skip
-    offline = step("Evaluate offline", "training", "evaluate", "--data", str(data), "--model", str(model))
     if _same_digest(model, repository) and _newer(repository, model):
         reuse("Export and verify", repository)
     else:
@@ -90,11 +101,31 @@ def run(schema: str, source: str | None, root: Path, extra: Sequence[str] = ()) 
             "Export and verify", "export", "repository", "--model", str(model), "--data", str(data),
             "--output", str(repository), "--overwrite",
         )  # fmt: skip
-    _show_parity(repository)
+    offline = step(
+        "Evaluate offline", "training", "evaluate", "--data", str(data), "--model", str(model), show=False
+    )  # fmt: skip
     served = _serve(data, repository)
-    _show_equal(offline, served["evaluate"])
+    CONSOLE.print(Rule("[bold]What came of it"))
+    for done in (served["recommend"], offline):
+        print(done.text)
+    _show_parity(repository)
+    _show_equal(offline.result, served["evaluate"].result)
+    if "bench" in served:
+        print(served["bench"].text)
+    else:
+        CONSOLE.print("[yellow]no perf_analyzer, so no latency table: `python -m client bench` says how to get it")
     _show_next(root)
-    print_result({"schema": schema, "seconds": round(time.monotonic() - started, 1), "offline": offline, **served})
+    seconds = round(time.monotonic() - started, 1)
+    print_result(
+        {
+            "schema": schema,
+            "seconds": seconds,
+            "ndcg@20": offline.result["ndcg@20"],
+            "served_ndcg@20": served["evaluate"].result["ndcg@20"],
+            "baselines_ndcg@20": {n: v["ndcg@20"] for n, v in offline.result.items() if isinstance(v, dict)},
+            "rows": served["bench"].result["rows"] if "bench" in served else [],
+        }
+    )
 
 
 def _is_current(schema: str, data: Path) -> bool:
@@ -113,30 +144,25 @@ def _newer(later: Path, earlier: Path) -> bool:
     return later.stat().st_mtime >= earlier.stat().st_mtime
 
 
-def _serve(data: Path, repository: Path) -> dict[str, Any]:
+def _serve(data: Path, repository: Path) -> dict[str, Done]:
     from serving.server import run_triton
 
     CONSOLE.print(Rule("[bold]Serve", align="left"))
     CONSOLE.print(f"[dim]$ python -m serving up --repository {repository}")
     with run_triton(repository) as server:
         CONSOLE.print(f"[dim]Triton is ready at {server.grpc_url} and {server.http_url}\n")
-        requests = str(data / "requests" / "test")
-        to = ("--url", server.grpc_url, "--model", ENSEMBLE, "--requests", requests)
-        households = _two_users(data)
-        shown = step(
-            "Recommend", "client", "recommend", *to, "--items", str(data / "items.parquet"),
-            "--user", *households, "--top", "10",
-        )  # fmt: skip
-        evaluated = step("Evaluate through the server", "client", "evaluate", *to, "--k", "5,10,20")
-        measured = {}
+        to = ("--url", server.grpc_url, "--model", ENSEMBLE, "--requests", str(data / "requests" / "test"))
+        done = {
+            "recommend": step(
+                "Recommend", "client", "recommend", *to, "--items", str(data / "items.parquet"),
+                "--user", *_two_users(data), "--top", "10", show=False,
+            ),
+            "evaluate": step("Evaluate through the server", "client", "evaluate", *to, "--k", "5,10,20", show=False),
+        }  # fmt: skip
         if analyzer := _perf_analyzer():
             os.environ["PERF_ANALYZER"] = analyzer
-            measured = step("Measure", "client", "bench", *to, "--concurrency", "1,4,16")
-        else:
-            CONSOLE.print(
-                "[yellow]no perf_analyzer here, so no latency table; `python -m client bench` says how to get it"
-            )
-    return {"recommend": shown, "evaluate": evaluated, "bench": measured}
+            done["bench"] = step("Measure", "client", "bench", *to, "--concurrency", "1,4,16", show=False)
+    return done
 
 
 def _perf_analyzer() -> str | None:

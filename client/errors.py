@@ -13,7 +13,7 @@ ClientError
     └── PerfAnalyzerMissing  perf_analyzer is not installed, or does not run on this system
 """
 
-# ruff: noqa: N818 - the leaves read as what happened: "except RequestTimeout"
+
 
 
 class ClientError(Exception):

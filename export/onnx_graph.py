@@ -21,21 +21,24 @@ _TORCH_DTYPES = {"int64": torch.int64, "float32": torch.float32}
 
 def write_onnx(module: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Tensor], path: Path) -> None:
     """Export a module of positional tensors; the batch and every -1 of `inputs` are dynamic."""
-    examples = example_inputs(inputs)
     try:
         with torch.no_grad(), quiet():
-            torch.onnx.export(
+            program = torch.onnx.export(
                 module,
-                examples,
-                str(path),
+                example_inputs(inputs),
                 input_names=[tensor.name for tensor in inputs],
                 output_names=[tensor.name for tensor in outputs],
                 dynamic_shapes=(_dynamic_shapes(inputs),),
                 opset_version=OPSET,
                 dynamo=True,
-                external_data=False,
                 verbose=False,
             )
+            assert program is not None
+            # Torch notes at every node which line of which file it comes from, with this machine's paths.
+            for node in program.model.graph.all_nodes():
+                node.metadata_props.clear()
+            program.model.ir_version = IR_VERSION
+            program.save(str(path), external_data=False)
     except torch.onnx.OnnxExporterError as error:
         first = str(error).strip().splitlines()[0]
         raise GraphError(
@@ -61,15 +64,19 @@ def write_decode(item_ids: Sequence[str], path: Path) -> None:
 
 
 def example_inputs(inputs: Sequence[Tensor]) -> tuple[torch.Tensor, ...]:
-    """Three rows for tracing, ids all 3; lengths of at least 2, since 0 and 1 would be taken for constants."""
-    return tuple(
-        torch.full(
-            (3, *(min(tensor.longest or 7, 7) if d == -1 else d for d in tensor.dims)),
-            3,
-            dtype=_TORCH_DTYPES[tensor.dtype],
-        )
-        for tensor in inputs
-    )
+    """Three rows for tracing, [3, ...], ids 1, the last row with padding.
+
+    Lengths are at least 2 where they may be: 0 and 1 would be taken for constants.
+    """
+    return tuple(_example(tensor) for tensor in inputs)
+
+
+def _example(tensor: Tensor) -> torch.Tensor:
+    dims = [min(tensor.longest or 7, 7) if dim == -1 else dim for dim in tensor.dims]
+    example = torch.ones(3, *dims, dtype=_TORCH_DTYPES[tensor.dtype])
+    if tensor.dtype == "int64":
+        example[-1, 1:] = 0
+    return example
 
 
 def _dynamic_shapes(inputs: Sequence[Tensor]) -> tuple[dict[int, torch.export.Dim], ...]:

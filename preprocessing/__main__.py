@@ -34,15 +34,18 @@ def _fit(arguments: argparse.Namespace) -> None:
     import time
 
     from preprocessing.fit import fit
+    from preprocessing.summary import print_summary
 
     started = time.monotonic()
     made = fit(schema, arguments.source, arguments.output, arguments.scheduler, arguments.workers, arguments.overwrite)
+    print_summary(made)
     print_result(
         {
             "output": arguments.output,
             "digest": made.fitted.digest,
             "items": made.fitted.items,
-            **{f"{split}_rows": rows for split, rows in sorted(made.rows.items())},
+            "users": made.users,
+            **{f"{split}_rows": rows for split, rows in made.rows.items()},
             "seconds": round(time.monotonic() - started, 1),
         }
     )

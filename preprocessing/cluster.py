@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from preprocessing.nvtabular_engine import import_nvtabular
 from stage.errors import BadInput
 
 if TYPE_CHECKING:
     from distributed import Client
+    from rich.console import Console
+    from rich.status import Status
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,11 +30,10 @@ class Tasks:
         self.workers = workers
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item], doing: str) -> list[Result]:
-        from rich.console import Console
         from rich.progress import track
 
         def progress(steps: Any) -> Any:
-            return track(steps, description=f"{doing:<24}", total=len(items), console=Console(stderr=True))
+            return track(steps, description=f"{doing:<24}", total=len(items), console=_console())
 
         if self._client is None:
             return [function(item) for item in progress(items)]
@@ -40,36 +42,73 @@ class Tasks:
         futures = self._client.map(function, items, pure=False)
         for future in progress(as_completed(futures)):
             if future.status == "error":
+                error = future.exception()
                 self._client.cancel(futures)
-            future.result()
+                raise error
         return [future.result() for future in futures]
+
+
+def busy(doing: str) -> Status:
+    """Shows `doing` while the block runs: for a step of this process that has no parts to count."""
+    return _console().status(doing)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
 
 
 @contextmanager
 def tasks(scheduler: str | None = None, workers: int = 1) -> Iterator[Tasks]:
     """Tasks on the cluster at `scheduler` ("tcp://host:port"), else on `workers` processes here (1: this process).
 
-    NVTabular finds the same cluster by itself. Workers read and write the folders that this process names: on several
-    machines that is a shared file system.
+    NVTabular finds the same cluster by itself. Workers read and write the folders that this process names and import
+    this package: on several machines that is a shared file system and the same checkout.
     """
-    if scheduler is None and workers == 1:
+    if workers < 1:
+        raise ClusterError(f"--workers {workers}: give 1 or more")
+    if scheduler is not None:
+        with _connected(scheduler) as client:
+            yield _tasks(client, scheduler)
+        return
+    if workers == 1:
         yield Tasks(None, 1)
         return
+    import logging
+
     from distributed import Client, LocalCluster
 
-    if scheduler is not None:
-        try:
-            client = Client(scheduler, timeout=10)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise ClusterError(f"no Dask scheduler at {scheduler} ({error}): start `dask scheduler`") from None
-        with client:
-            count = len(client.scheduler_info()["workers"])
-            if not count:
-                raise ClusterError(f"the Dask scheduler at {scheduler} has no workers: start `dask worker {scheduler}`")
-            yield Tasks(client, count)
-        return
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=0) as cluster,
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+            # A worker that is slow to end is killed, and that is told as a warning.
+            silence_logs=logging.ERROR,
+        ) as cluster,
         Client(cluster) as client,
     ):
-        yield Tasks(client, workers)
+        yield _tasks(client, cluster.scheduler_address)
+
+
+def _connected(scheduler: str) -> Client:
+    from distributed import Client
+
+    try:
+        return Client(scheduler, timeout=10)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ClusterError(f"no Dask scheduler at {scheduler} ({error}): start `dask scheduler`") from None
+
+
+def _tasks(client: Client, scheduler: str) -> Tasks:
+    from distributed import fire_and_forget
+
+    workers = list(client.scheduler_info()["workers"])
+    if not workers:
+        raise ClusterError(f"the Dask scheduler at {scheduler} has no workers: start `dask worker {scheduler}`")
+    for worker in workers:
+        # Its import takes seconds: the workers do it while this process reads the log.
+        fire_and_forget(client.submit(import_nvtabular, workers=[worker], pure=False))
+    return Tasks(client, len(workers))

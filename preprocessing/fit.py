@@ -15,7 +15,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocessing.cluster import tasks
+from preprocessing.cluster import busy, tasks
 from preprocessing.items import (
     known_items,
     number_items,
@@ -27,7 +27,7 @@ from preprocessing.learned import learned_of, vocabulary_hashes
 from preprocessing.merlin_schema import write_merlin_schema
 from preprocessing.readers import read_log
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, Schema
-from preprocessing.split import split_of_sessions
+from preprocessing.split import SPLITS, split_of_sessions
 from preprocessing.user_parts import write_moments
 from preprocessing.weeks import train_rows, write_weeks
 from preprocessing.workflow import build_workflow, fit_workflow
@@ -53,16 +53,18 @@ def fit(
 ) -> Summary:
     """Run the whole fit; `output` is whole when it returns and untouched when it raises."""
     with whole_folder(output, overwrite) as folder, tasks(scheduler, workers) as run:
-        log = read_log(schema, source)
-        split, boundaries = split_of_sessions(schema, log.sessions)
-        items = number_items(schema, log, split)
+        with busy("reading the log"):
+            log = read_log(schema, source)
+            split, boundaries = split_of_sessions(schema, log.sessions)
+            items = number_items(schema, log, split)
         vocabulary = known_items(items)["item"]
         scratch = folder / "scratch"
         moments = write_moments(schema, log, split, scratch, run)
         items.to_parquet(scratch / "items.parquet", index=False)
-        workflow = build_workflow(schema.request_features, vocabulary, folder)
-        fit_workflow(workflow, train_rows(schema, moments, vocabulary.iloc[0]), folder / "workflow")
-        shutil.rmtree(folder / "categories", ignore_errors=True)
+        with busy("fitting the workflow"):
+            workflow = build_workflow(schema.request_features, vocabulary, folder)
+            fit_workflow(workflow, train_rows(schema, moments, vocabulary.iloc[0]), folder / "workflow")
+            shutil.rmtree(folder / "categories", ignore_errors=True)
         rows = write_weeks(schema, moments, scratch / "items.parquet", folder, run)
         shutil.rmtree(scratch)
         write_item_table(schema, log, items, folder)
@@ -78,4 +80,4 @@ def fit(
         ).sealed()
         (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
         write_merlin_schema(fitted, folder / "schema.pbtxt")
-        return Summary(fitted, rows, len(log.users))
+        return Summary(fitted, {split: rows[split] for split in SPLITS}, len(log.users))

@@ -1,4 +1,4 @@
-"""A user's items by the number of sessions that held them, kept up as sessions are added."""
+"""A user's items by the number of sessions that held them, kept up as time goes on."""
 
 from __future__ import annotations
 
@@ -12,38 +12,39 @@ DAY_NS = 86_400_000_000_000
 
 
 class FrequentItems:
-    """The user's items by (decayed) number of sessions, ties by the latest purchase; the most frequent last.
+    """The user's items by number of sessions, each halved every `half_life_days`; ties by the latest purchase.
 
-    items: [N] int32, all purchases of the user in the order in which their sessions are added; an item stands once in
-    a session.
+    items, instants (ns): [N], all purchases of the user in time order; an item stands once in a session.
     """
 
-    def __init__(self, items: Column, half_life_days: float | None = None) -> None:
+    def __init__(self, items: Column, instants: Column, half_life_days: float | None = None) -> None:
         self._items, self._codes = np.unique(items, return_inverse=True)
+        self._instants = instants
         self._weight = np.zeros(len(self._items))
         self._latest = np.zeros(len(self._items), dtype=np.int64)
-        self._added = 0
+        self._counted = 0
         self._half_life_ns = half_life_days * DAY_NS if half_life_days else None
-        self._as_of: int | None = None
 
-    def add(self, size: int, instant: int) -> None:
-        """Add the next `size` purchases: one session that ended at `instant` (ns, not before the last one's)."""
-        if self._half_life_ns:
-            since = 0 if self._as_of is None else instant - self._as_of
-            self._weight *= 0.5 ** (since / self._half_life_ns)
-            self._as_of = instant
-        end = self._added + size
-        codes = self._codes[self._added : end]
-        self._weight[codes] += 1.0
-        self._latest[codes] = np.arange(self._added + 1, end + 1)
-        self._added = end
+    def advance(self, count: int) -> None:
+        """Count the purchases up to the first `count`; never fewer than before."""
+        new = slice(self._counted, count)
+        codes = self._codes[new]
+        weight: Column | float = 1.0
+        if self._half_life_ns and len(codes):
+            now = self._instants[count - 1]
+            if self._counted:
+                self._weight *= 0.5 ** ((now - self._instants[self._counted - 1]) / self._half_life_ns)
+            weight = 0.5 ** ((now - self._instants[new]) / self._half_life_ns)
+        np.add.at(self._weight, codes, weight)
+        self._latest[codes] = np.arange(self._counted + 1, count + 1)
+        self._counted = count
 
     def top(self, most: int) -> Column:
-        """At most `most` item numbers."""
+        """At most `most` items, the most frequent last."""
         seen = np.flatnonzero(self._latest)
         if len(seen) > most:
             least = np.partition(self._weight[seen], -most)[-most]
             seen = seen[self._weight[seen] >= least]
         order = np.lexsort((self._latest[seen], self._weight[seen]))[-most:]
-        names: Column = self._items[seen[order]]
-        return names
+        items: Column = self._items[seen[order]]
+        return items

@@ -71,7 +71,9 @@ def write_item_index(schema: Schema, log: RawLog, items: pd.DataFrame, folder: P
 
     known, features = known_items(items), schema.item_features
     blank = [""] * FIRST_KNOWN_ID
-    index = pd.DataFrame({"item_id": blank + list(known["item"]), "purchases": [0] * len(blank) + list(known["purchases"])})
+    index = pd.DataFrame(
+        {"item_id": blank + list(known["item"]), "purchases": [0] * len(blank) + list(known["purchases"])}
+    )
     if features:
         rows = log.items.iloc[known.index].reset_index(drop=True)
         workflow = build_workflow(features, known["item"], folder)

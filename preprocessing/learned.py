@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from preprocessing.schema import FIRST_KNOWN_ID, Categorical, Feature, Learned, Numeric, Schema, Text
+from preprocessing.workflow import load_workflow
 
 WORKFLOWS = ("workflow", "item_workflow")
 
@@ -39,14 +40,15 @@ def _learned(feature: Feature, workflow: Path, statistics: dict[str, dict[str, f
 
 
 def _normalize_statistics(workflow: Path) -> dict[str, dict[str, float]]:
-    import nvtabular as nvt
-    from merlin.dag.node import iter_nodes
+    loaded = load_workflow(workflow)
 
-    loaded = nvt.Workflow.load(str(workflow))
+    from merlin.dag.node import iter_nodes
+    from nvtabular.ops import Normalize
+
     found: dict[str, dict[str, float]] = {}
     for node in iter_nodes([loaded.graph.output_node]):
         operator: Any = node.op
-        if isinstance(operator, nvt.ops.Normalize):
+        if isinstance(operator, Normalize):
             for name, mean in operator.means.items():
                 found[name] = {"mean": float(mean), "std": float(operator.stds[name])}
     return found

@@ -47,7 +47,7 @@ def feature_column(feature: Feature, raw: pd.Series[Any], what: str) -> pd.Serie
 
 
 def strings(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Values as strings, whole floats as whole numbers; nulls and empty strings as None. Equal values share one object."""
+    """Values as strings, whole floats as whole numbers, nulls and "" as None; equal values are one object."""
     import pandas as pd
 
     if column.dtype.kind == "f" and (column.dropna() % 1 == 0).all():

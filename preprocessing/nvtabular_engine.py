@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 KNOWN_WARNINGS: tuple[tuple[str, type[Warning]], ...] = (
     # NVTabular was made for GPUs and says so at every dataset; on CPU our tests hold its answers.
@@ -20,8 +23,24 @@ KNOWN_WARNINGS: tuple[tuple[str, type[Warning]], ...] = (
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Import or run NVTabular without the warnings that it is known to give on pandas."""
+    """Run NVTabular without the warnings that it is known to give on pandas."""
     with warnings.catch_warnings():
         for message, category in KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message=message, category=category)
         yield
+
+
+def import_nvtabular() -> ModuleType:
+    """NVTabular, imported without torch where that is not there yet.
+
+    Merlin imports torch to translate dtypes that no workflow of ours has: 170 MB and seconds in every process.
+    """
+    had_torch = "torch" in sys.modules
+    if not had_torch:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        with quiet():
+            return importlib.import_module("nvtabular")
+    finally:
+        if not had_torch:
+            del sys.modules["torch"]

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class RawLog:
     """Who took what in which session.
 
-    interactions: `session` (row of `sessions`), `item` (row of `items`), `value` (float64) and `place`, the order
-        inside the session. An item stands once in a session.
-    sessions: sorted by `user` and `session` (both strings); `first` and `last` instants (int64: nanoseconds, or the
-        order), `time` (shop-local, of the first), the columns of context features.
+    interactions: `session` (row of `sessions`), `item` (row of `items`), `instant` (int64: nanoseconds of UTC, or the
+        order), `place` (int64, orders what has one instant and session), `value` (float64). An item stands once in a
+        session.
+    sessions: sorted by `user` and `session` (both strings); `first` instant, `time` (shop-local, of the first), the
+        columns of context features.
     users: index `user`, columns of user features. items: index `item`, sorted; `title`, columns of item features.
     """
 
@@ -49,9 +50,7 @@ def raw_log(schema: Schema, log: pd.DataFrame, users: pd.DataFrame | None, items
     ids = {role: strings(log[column]) for role, column in required.items() if column and role != "time"}
     for role, texts in ids.items():
         if missing := int(texts.isna().sum()):
-            raise LogError(
-                f"column {required[role]!r} ({role}): {missing} rows have none, filter them out of the log"
-            )
+            raise LogError(f"column {required[role]!r} ({role}): {missing} rows have none, filter them out of the log")
     if "session" not in ids:
         # Padded, so that sessions of one instant stay in the file's order.
         ids["session"] = pd.Series([f"{place:012}" for place in range(len(log))], index=log.index, dtype=object)
@@ -63,20 +62,18 @@ def raw_log(schema: Schema, log: pd.DataFrame, users: pd.DataFrame | None, items
     session_code = pd.Index(session_names).get_indexer(ids["session"])
     session, keys = pd.factorize(user * len(session_names) + session_code, sort=True)
     value = numbers(log[columns.value], columns.value).fillna(0.0).to_numpy() if columns.value else np.zeros(len(log))
-    starts = pd.Series(np.arange(len(log))).groupby(session).agg(["first", "last"])
-    first = starts["first"].to_numpy()
+    first = np.unique(session, return_index=True)[1]
     sessions = pd.DataFrame(
         {
             "user": np.asarray(user_names, dtype=object)[keys // len(session_names)],
             "session": np.asarray(session_names, dtype=object)[keys % len(session_names)],
             "first": instant[first],
-            "last": instant[starts["last"].to_numpy()],
             "time": local.to_numpy()[first],
         }
     )
     for feature in _column_features(schema, "context"):
         sessions[feature.name] = _context_column(feature, log, session, first)
-    rows = pd.DataFrame({"session": session, "item": item.astype(np.int32), "value": value})
+    rows = pd.DataFrame({"session": session, "item": item.astype(np.int32), "instant": instant, "value": value})
     rows["place"] = _places(schema, sessions, rows, item_names)
     user_table = _side_table(schema, "user", user_names, users, columns.user, log)
     item_table = _side_table(schema, "item", item_names, items, columns.item, log)
@@ -149,9 +146,8 @@ def _side_table(
                 f"{what} lacks {int((place < 0).sum())} {side}s of the log ({known[place < 0][0]!r}), "
                 f"{feature.name!r} is dtype 'int' and cannot be null: say dtype = 'string'"
             )
-        features[feature.name] = column.reset_index(drop=True).reindex(place).to_numpy()
-        if column.dtype == object:
-            features[feature.name] = np.where(place < 0, None, features[feature.name])
+        values = column.reset_index(drop=True).reindex(place)
+        features[feature.name] = (values.where(place >= 0, None) if column.dtype == object else values).to_numpy()
     return pd.DataFrame(features, index=known)
 
 

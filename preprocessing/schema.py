@@ -11,12 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import ConfigDict, Field, PositiveInt, ValidationError
 
+from preprocessing.declared import Schema, SchemaError, first_error, parse_schema
 from preprocessing.features import (
     Categorical,
     Encoder,
@@ -28,7 +27,6 @@ from preprocessing.features import (
     Text,
     is_column,
 )
-from stage.errors import BadInput
 
 __all__ = [
     "FIRST_KNOWN_ID",
@@ -54,127 +52,7 @@ __all__ = [
 
 PADDING_ID, NULL_ID, UNKNOWN_ID, FIRST_KNOWN_ID = 0, 1, 2, 3
 
-CLOCK_SOURCES = ("hour", "weekday", "days_since_last")
 SCHEMA_FOLDER = Path(__file__).parent / "schemas"
-
-
-class SchemaError(BadInput):
-    """The schema, or data held against it, is not as declared; the message names the thing and the remedy."""
-
-
-class Columns(Frozen):
-    """What the log's columns mean. Without `session`, every interaction is a session of its own."""
-
-    user: str
-    item: str
-    time: str
-    session: str | None = None
-    value: str | None = None
-    title: str | None = None
-
-
-class Log(Frozen):
-    reader: Literal["table", "complete_journey"] = "table"
-    columns: Columns
-    time_unit: Literal["timestamp", "s", "ms", "order"] = "timestamp"
-    timezone: tuple[str, str] | None = Field(default=None, description="zones (of the log, of the shop)")
-    order_in_session: Literal["file", "shuffled"] = "file"
-    users: str | None = Field(default=None, description="file of the user table, beside the log")
-    items: str | None = Field(default=None, description="file of the item table, beside the log")
-
-
-class Split(Frozen):
-    """`time`: the last `test_days` are the test, the `validation_days` before them the validation.
-
-    `leave_one_out`: each user's last interaction is the test, the one before it the validation.
-    """
-
-    kind: Literal["time", "leave_one_out"] = "time"
-    validation_days: PositiveInt = 28
-    test_days: PositiveInt = 28
-    train_moments_per_user: PositiveInt | None = None
-
-
-class Schema(Frozen):
-    """What a data set's features are; see the module's docstring."""
-
-    name: str
-    description: str = ""
-    log: Log
-    split: Split = Split()
-    features: tuple[Feature, ...]
-    exclude: tuple[str, ...] = Field(default=(), description="sequences whose items are never recommended")
-
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
-        names = [feature.name for feature in self.features]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"duplicate feature name {name!r}: names must be unique, rename one of them")
-            if name in ("target", "user", "time", "week"):
-                raise ValueError(
-                    f"feature name {name!r} is kept for the row itself: rename the feature, keep its column"
-                )
-        if not any(self._is_item_id(feature) for feature in self.features):
-            raise ValueError(
-                f"no item id feature: add a categorical with side = 'item' for column {self.log.columns.item!r}"
-            )
-        sequences = {feature.name for feature in self.features if isinstance(feature, Sequence)}
-        for name in self.exclude:
-            if name not in sequences:
-                raise ValueError(f"exclude names {name!r}, which is no sequence; the sequences are {sorted(sequences)}")
-        for feature in self.features:
-            if isinstance(feature, Sequence) and feature.side == "item":
-                raise ValueError(f"{feature.name}: a sequence belongs to side 'user' or 'context', not 'item'")
-            if self.log.time_unit == "order" and getattr(feature, "source", "") in (
-                "hour",
-                "weekday",
-                "days_since_last",
-            ):
-                raise ValueError(f"{feature.name}: the log's time is only an order; {feature.source} needs real times")  # type: ignore[union-attr]
-        if self.log.time_unit == "order" and self.split.kind == "time":
-            raise ValueError("the log's time is only an order: use split kind 'leave_one_out'")
-        return self
-
-    def _is_item_id(self, feature: Feature) -> bool:
-        named = feature.side == "item" and feature.raw_column == self.log.columns.item
-        return named and isinstance(feature, Categorical)
-
-    @property
-    def item_id(self) -> Categorical:
-        """The categorical that the sequences, the targets and the answers are made of."""
-        return next(f for f in self.features if isinstance(f, Categorical) and self._is_item_id(f))
-
-    @property
-    def request_features(self) -> tuple[Feature, ...]:
-        """What a request carries: all features that are not the item's."""
-        return tuple(feature for feature in self.features if feature.side != "item")
-
-    @property
-    def item_features(self) -> tuple[Feature, ...]:
-        """What describes an item, its id apart."""
-        return tuple(f for f in self.features if f.side == "item" and not self._is_item_id(f))
-
-    def with_split(self, kind: Literal["time", "leave_one_out"]) -> Schema:
-        """The same schema under another split."""
-        return parse_schema({**self.model_dump(), "split": {**self.split.model_dump(), "kind": kind}}, self.name)
-
-    def with_columns(self, mapping: str) -> Schema:
-        """Rename the log's columns by "user=NAME,item=NAME,…"; the features of the old names follow."""
-        pairs = dict(part.split("=", 1) for part in mapping.split(",") if "=" in part)
-        if wrong := set(pairs) - set(Columns.model_fields):
-            raise SchemaError(f"columns: no role {sorted(wrong)[0]!r}, the roles are {', '.join(Columns.model_fields)}")
-        body = self.model_dump()
-        columns = body["log"]["columns"]
-        renamed = {columns[role]: name for role, name in pairs.items() if columns[role]}
-        body["log"]["columns"] = columns | pairs
-        for feature in body["features"]:
-            raw = feature["column"] or feature["name"]
-            feature["column"] = renamed.get(raw, raw)
-        return parse_schema(body, self.name)
-
-    def stage(self, stage: Literal["offline", "online"]) -> tuple[Feature, ...]:
-        return tuple(feature for feature in self.request_features if feature.stage == stage)
 
 
 class Learned(Frozen):
@@ -210,12 +88,6 @@ class FittedSchema(Frozen):
         return value
 
 
-def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
-
-
 def schema_path(name_or_path: str | Path) -> Path:
     """The TOML file of a shipped schema's name, or the path itself."""
     path = Path(name_or_path)
@@ -233,29 +105,26 @@ def load_schema(name_or_path: str | Path) -> Schema:
     path = schema_path(name_or_path)
     try:
         return parse_schema(tomllib.loads(path.read_text(encoding="utf-8")), path.name)
-    except FileNotFoundError:
-        raise SchemaError(f"no schema file {path}: give the path of a .toml file") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SchemaError(f"{path.name}: not TOML: {error}") from None
-
-
-def parse_schema(body: Mapping[str, object], what: str) -> Schema:
-    """Validate a schema's plain content; `what` names it in the error."""
-    try:
-        return Schema.model_validate(body)
-    except ValidationError as error:
-        raise SchemaError(f"{what}: {_one_line(error)}") from None
+    except OSError as error:
+        raise SchemaError(f"{path}: {error.strerror}, give the path of a .toml file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SchemaError(f"{path.name}: is not TOML ({error}), mend it") from None
 
 
 def read_fitted(folder: str | Path) -> FittedSchema:
     """Read `schema.json` of a stage's output folder and check its digest."""
     path = Path(folder) / "schema.json"
     try:
-        fitted = FittedSchema.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        fitted = FittedSchema.model_validate(body)
+    except (FileNotFoundError, NotADirectoryError):
         raise SchemaError(f"no schema.json in {folder}: give the output folder of an earlier stage") from None
+    except OSError as error:
+        raise SchemaError(f"{path}: cannot be read ({error.strerror})") from None
     except ValidationError as error:
-        raise SchemaError(f"{path}: {_one_line(error)}") from None
+        raise SchemaError(f"{path}: {first_error(error, body)}; run the fit again") from None
+    except ValueError as error:
+        raise SchemaError(f"{path}: is not JSON ({error}), run the fit again") from None
     if fitted.digest != fitted._digest():
         raise SchemaError(f"{path}: digest {fitted.digest} is not its content's: it was edited, run the fit again")
     return fitted

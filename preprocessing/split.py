@@ -29,7 +29,7 @@ def split_of_sessions(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, d
     for name in SPLITS:
         if name not in split:
             span = f"{sessions['time'].min():%Y-%m-%d} to {sessions['time'].max():%Y-%m-%d}"
-            remedy = "shorten split.validation_days and test_days" if by_time else "give users of three sessions or more"
+            remedy = "shorten split.validation_days and test_days" if by_time else "give users of three sessions"
             raise LogError(f"no session falls in {name} (the log spans {span}): {remedy}, or give more log")
     return split, boundaries
 

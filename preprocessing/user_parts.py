@@ -37,7 +37,7 @@ def _write_parts(log: RawLog, split: np.ndarray[Any, Any], folder: Path, count: 
     user = pd.factorize(sessions["user"])[0]
     part_of_session = user * count // (user.max() + 1)
     session = log.interactions["session"].to_numpy()
-    purchases = log.interactions.assign(user=user[session], last=sessions["last"].to_numpy()[session])
+    purchases = log.interactions.assign(user=user[session])
     paths = []
     for number in np.unique(part_of_session):
         part = folder / f"{number:05d}"

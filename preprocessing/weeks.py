@@ -33,7 +33,8 @@ def train_rows(schema: Schema, moments: Path, item: str) -> DaskFrame:
 
     load = partial(_train_columns, schema.request_features, item)
     weeks = _chunks(sorted((moments / "train").iterdir()))
-    return dd.from_map(load, weeks, meta=load(weeks[0][:1]).iloc[:0])
+    # Held in memory: NVTabular would read them again for every operator that it fits.
+    return dd.from_map(load, weeks, meta=load(weeks[0][:1]).iloc[:0]).persist()
 
 
 def _train_columns(features: tuple[Feature, ...], item: str, weeks: Iterable[Path]) -> pd.DataFrame:
@@ -91,7 +92,7 @@ def _read_week(folder: Path, columns: list[str] | None = None) -> pa.Table:
 
 
 def _request_frame(features: tuple[Feature, ...], rows: pa.Table, names: np.ndarray[Any, Any]) -> pd.DataFrame:
-    """The rows as a client sends them, in memory: equal item ids are one object, so 28 million of them are no burden."""
+    """The rows as a client sends them, in memory; equal item ids are one object, so millions of them are no burden."""
     frame = {}
     for feature in features:
         column = rows[feature.name]
@@ -106,7 +107,7 @@ def _request_frame(features: tuple[Feature, ...], rows: pa.Table, names: np.ndar
 
 
 def _requests(features: tuple[Feature, ...], rows: pa.Table, names: pa.Array) -> pa.Table:
-    """The rows as a client sends them, as a table: `user`, `time`, every request feature, `target`; items by their ids."""
+    """The rows as a client sends them, as a table: `user`, `time`, every request feature, `target`."""
     sequences = [feature.name for feature in features if isinstance(feature, Sequence)]
     table = {"user": rows["user"], "time": rows["time"]}
     for name in [feature.name for feature in features] + ["target"]:

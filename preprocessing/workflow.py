@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from preprocessing.nvtabular_engine import quiet
+from preprocessing.nvtabular_engine import import_nvtabular, quiet
 from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Sequence, Text
 
 if TYPE_CHECKING:
@@ -23,9 +23,8 @@ def build_workflow(features: tuple[Feature, ...], items: pd.Series[str], folder:
     items: raw ids of the vocabulary by falling frequency; all sequences share it.
     folder: where Categorify keeps its tables, `categories/unique.FEATURE.parquet`, until the workflow is saved.
     """
+    nvt = import_nvtabular()
     with quiet():
-        import nvtabular as nvt
-
         graph = None
         for feature in features:
             node = _operators(feature, items, folder)
@@ -49,7 +48,7 @@ def _operators(feature: Feature, items: pd.Series[str], folder: Path) -> Any:
         case Categorical():
             return [name] >> ops.Categorify(freq_threshold=feature.min_frequency, out_path=str(folder))
         case Pretrained():
-            return [name] >> ops.Rename(postfix="")
+            return [name] >> ops.Rename(name=name)
         case Numeric():
             return _numeric(feature)
 
@@ -72,18 +71,16 @@ def _numeric(feature: Numeric) -> Any:
 def fit_workflow(workflow: nvt.Workflow, rows: Any, folder: Path) -> None:
     """Fit on `rows` (a pandas or Dask frame of `to_workflow_columns`) and save as NVTabular does: a pickle of the
     operators beside the tables of Categorify."""
+    nvt = import_nvtabular()
     with quiet():
-        import nvtabular as nvt
-
         workflow.fit(nvt.Dataset(rows))
         workflow.save(str(folder))
 
 
 def load_workflow(folder: Path) -> nvt.Workflow:
     """A workflow that `fit_workflow` saved."""
+    nvt = import_nvtabular()
     with quiet():
-        import nvtabular as nvt
-
         return nvt.Workflow.load(str(folder))
 
 
@@ -104,7 +101,9 @@ def to_workflow_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> p
                 out[feature.name] = pd.Series(words, dtype=object)
             case Pretrained():
                 zero = np.zeros(feature.dim, dtype=np.float32)
-                vectors = [np.asarray(v, dtype=np.float32) if isinstance(v, list | np.ndarray) else zero for v in column]
+                vectors = [
+                    np.asarray(v, dtype=np.float32) if isinstance(v, list | np.ndarray) else zero for v in column
+                ]
                 out[feature.name] = pd.Series(vectors, dtype=object)
             case Numeric():
                 out[feature.name] = column.to_numpy(dtype=np.float64)
@@ -115,7 +114,7 @@ def to_workflow_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> p
                 out[feature.name] = column.to_numpy(dtype=np.int64)
             case Categorical():
                 values = column.to_numpy(dtype=object)
-                out[feature.name] = np.where(pd.isna(values) | (values == ""), None, values)
+                out[feature.name] = pd.Series(values, dtype=object).where(pd.notna(values) & (values != ""), None)
     return pd.DataFrame(out)
 
 

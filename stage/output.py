@@ -21,23 +21,46 @@ def whole_folder(output: str | Path, overwrite: bool = False) -> Iterator[Path]:
 
     Raises `OutputError` before any work where `output` holds something (and `overwrite` is false) or cannot be written.
     """
-    target = Path(output).absolute()
-    if target.exists() and not target.is_dir():
-        raise OutputError(f"{output}: is a file, give a folder")
-    if target.is_dir() and any(target.iterdir()) and not overwrite:
-        raise OutputError(f"{output}: holds files already, give another folder or --overwrite")
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    target = Path(output).resolve()
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial.mkdir()
+        _refuse(target, output, overwrite)
+        missing = [parent for parent in target.parents if not parent.exists()]
+        partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
     except OSError as error:
         raise OutputError(f"{output}: cannot be written ({error.strerror}), give a folder you may write to") from None
     try:
         yield partial
-        replaced = target.with_name(f".{target.name}.replaced-{os.getpid()}")
-        if target.exists():
-            target.rename(replaced)
-        partial.rename(target)
-        shutil.rmtree(replaced, ignore_errors=True)
-    finally:
+        _take_place(partial, target)
+    except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
+        for parent in missing:
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+        raise
+
+
+def _refuse(target: Path, output: str | Path, overwrite: bool) -> None:
+    if target.exists() and not target.is_dir():
+        raise OutputError(f"{output}: is a file, give a folder")
+    if not target.is_dir() or not any(target.iterdir()):
+        return
+    if not overwrite:
+        raise OutputError(f"{output}: holds files already, give another folder or --overwrite")
+    for place in (Path.cwd(), Path.home()):
+        if place.resolve().is_relative_to(target):
+            raise OutputError(f"{output}: holds {place}, which --overwrite would delete, give another folder")
+
+
+def _take_place(partial: Path, target: Path) -> None:
+    replaced = target.with_name(f".{target.name}.replaced-{os.getpid()}")
+    if target.exists():
+        target.rename(replaced)
+    try:
+        partial.rename(target)
+    except OSError:
+        if replaced.exists():
+            replaced.rename(target)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -146,6 +147,7 @@ def _arguments(settings: TrainingSettings, scratch: Path, every: int) -> Trainin
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_gradient_norm,
         bf16=settings.bf16,
+        use_cpu=not torch.cuda.is_available(),
         seed=settings.seed,
         data_seed=settings.seed,
         eval_strategy="steps",
@@ -160,4 +162,5 @@ def _arguments(settings: TrainingSettings, scratch: Path, every: int) -> Trainin
         report_to="none",
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
+        disable_tqdm=not sys.stderr.isatty(),
     )

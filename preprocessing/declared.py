@@ -1,0 +1,140 @@
+"""The schema that a person declares: its features, held against each other and against the log's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from preprocessing.features import Categorical, Feature, Frozen, Sequence
+from preprocessing.log_layout import Log, Split
+from stage.errors import BadInput
+
+CLOCK_SOURCES = ("hour", "weekday", "days_since_last")
+ROW_NAMES = ("user", "session", "time", "week", "split", "first", "target")
+ITEM_NAMES = ("item_id", "encoded_id", "purchases", "title")
+MOMENT_SOURCES = (*CLOCK_SOURCES, "session_value", "session_size")
+
+
+class SchemaError(BadInput):
+    """The schema, or data held against it, is not as declared; the message names the thing and the remedy."""
+
+
+class Schema(Frozen):
+    """What a data set's features are; see the module's docstring."""
+
+    name: str
+    description: str = ""
+    log: Log
+    split: Split = Split()
+    features: tuple[Feature, ...]
+    exclude: tuple[str, ...] = Field(default=(), description="sequences whose items are never recommended")
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        names = [feature.name for feature in self.features]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"duplicate feature name {name!r}: names must be unique, rename one of them")
+        if not any(self._is_item_id(feature) for feature in self.features):
+            raise ValueError(
+                f"no item id feature: add a categorical with side = 'item' for column {self.log.columns.item!r}"
+            )
+        sequences = {feature.name for feature in self.features if isinstance(feature, Sequence)}
+        for name in self.exclude:
+            if name not in sequences:
+                raise ValueError(f"exclude names {name!r}, which is no sequence; the sequences are {sorted(sequences)}")
+        for feature in self.features:
+            self._check(feature)
+        if self.item_id.dtype != "string":
+            raise ValueError(f"{self.item_id.name}: item ids are strings, drop dtype = 'int'")
+        if self.log.time_unit == "order" and self.split.kind == "time":
+            raise ValueError("the log's time is only an order: use split kind 'leave_one_out'")
+        return self
+
+    def _check(self, feature: Feature) -> None:
+        kept = ITEM_NAMES if feature.side == "item" else ROW_NAMES
+        if feature.name in kept and not self._is_item_id(feature):
+            raise ValueError(f"feature name {feature.name!r} is kept for the row itself: rename it and say its column")
+        source = getattr(feature, "source", "")
+        if isinstance(feature, Sequence) and feature.side == "item":
+            raise ValueError(f"{feature.name}: a sequence belongs to side 'user' or 'context', not 'item'")
+        if source in MOMENT_SOURCES and feature.side != "context":
+            raise ValueError(f"{feature.name}: {source} is a fact of the moment, say side = 'context'")
+        if source in ("hour", "weekday") and getattr(feature, "dtype", "") != "int":
+            raise ValueError(f"{feature.name}: {source} is a number, say dtype = 'int'")
+        if self.log.time_unit == "order" and source in CLOCK_SOURCES:
+            raise ValueError(f"{feature.name}: the log's time is only an order; {source} needs real times")
+
+    def _is_item_id(self, feature: Feature) -> bool:
+        named = feature.side == "item" and feature.raw_column == self.log.columns.item
+        return named and isinstance(feature, Categorical)
+
+    @property
+    def item_id(self) -> Categorical:
+        """The categorical that the sequences, the targets and the answers are made of."""
+        return next(f for f in self.features if isinstance(f, Categorical) and self._is_item_id(f))
+
+    @property
+    def request_features(self) -> tuple[Feature, ...]:
+        """What a request carries: all features that are not the item's."""
+        return tuple(feature for feature in self.features if feature.side != "item")
+
+    @property
+    def item_features(self) -> tuple[Feature, ...]:
+        """What describes an item, its id apart."""
+        return tuple(f for f in self.features if f.side == "item" and not self._is_item_id(f))
+
+    def with_split(self, kind: Literal["time", "leave_one_out"]) -> Schema:
+        """The same schema under another split."""
+        return parse_schema({**self.model_dump(), "split": {**self.split.model_dump(), "kind": kind}}, self.name)
+
+    def with_columns(self, mapping: str) -> Schema:
+        """Rename the log's columns by "user=NAME,item=NAME,…"; the features of the old names follow."""
+        body = self.model_dump()
+        columns = body["log"]["columns"]
+        renamed = {}
+        for part in mapping.split(","):
+            role, _, name = (word.strip() for word in part.partition("="))
+            if role not in columns or not name:
+                raise SchemaError(f"--columns: {part!r} is not ROLE=NAME, the roles are {', '.join(columns)}")
+            if columns[role]:
+                renamed[columns[role]] = name
+            columns[role] = name
+        for feature in body["features"]:
+            raw = feature["column"] or feature["name"]
+            if raw in renamed:
+                feature["column"] = renamed[raw]
+        return parse_schema(body, self.name)
+
+    def stage(self, stage: Literal["offline", "online"]) -> tuple[Feature, ...]:
+        return tuple(feature for feature in self.request_features if feature.stage == stage)
+
+
+def parse_schema(body: Mapping[str, object], what: str) -> Schema:
+    """Validate a schema's plain content; `what` names it in the error."""
+    try:
+        return Schema.model_validate(body)
+    except ValidationError as error:
+        raise SchemaError(f"{what}: {first_error(error, body)}") from None
+
+
+def first_error(error: ValidationError, body: object) -> str:
+    """The first error: which feature or table, which key, what is wrong."""
+    first = error.errors()[0]
+    where: list[str] = []
+    for part in first["loc"]:
+        if isinstance(part, int) and isinstance(body, list | tuple):
+            body = body[part] if part < len(body) else None
+            name = body.get("name") if isinstance(body, Mapping) else None
+            where.append(repr(name) if name else str(part))
+        elif isinstance(body, Mapping) and (part in body or first["type"] != "union_tag_invalid"):
+            where += [] if part == body.get("kind") else [str(part)]
+            body = body.get(part, body) if isinstance(part, str) else body
+    what = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        what = "unknown key, drop it or mend its spelling"
+    elif first["type"] == "missing":
+        what = "is missing, add it"
+    return f"{'.'.join(where)}: {what}" if where else what

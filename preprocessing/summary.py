@@ -1,0 +1,45 @@
+"""What a fit made, as a table to read."""
+
+from __future__ import annotations
+
+from preprocessing.fit import Summary
+from preprocessing.schema import FIRST_KNOWN_ID, Categorical, Feature, FittedSchema, Numeric, Pretrained, Sequence, Text
+
+
+def print_summary(made: Summary) -> None:
+    """Print the rows of each split and every request feature with what was learned of it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    fitted = made.fitted
+    splits = Table("split", "rows", "from")
+    splits.columns[1].justify = "right"
+    for split, rows in made.rows.items():
+        splits.add_row(split, f"{rows:,}", fitted.boundaries.get(split, "").removesuffix("T00:00:00"))
+    features = Table("feature", "kind", "side", "stage", "learned")
+    for feature in fitted.schema_.features:
+        features.add_row(feature.name, feature.kind, feature.side, feature.stage, _learned(fitted, feature))
+    console = Console(highlight=False)
+    items = fitted.items - FIRST_KNOWN_ID
+    console.print(f"{fitted.schema_.name}: {made.users:,} users, {items:,} items in the vocabulary")
+    console.print(splits)
+    console.print(features)
+
+
+def _learned(fitted: FittedSchema, feature: Feature) -> str:
+    learned = fitted.learned.get(feature.name)
+    match feature:
+        case Sequence():
+            return f"up to {feature.max_length} items, {feature.source}"
+        case Pretrained():
+            return f"{feature.dim} numbers"
+        case Categorical() if feature == fitted.schema_.item_id:
+            return f"{fitted.items:,} ids"
+        case Categorical() | Text() if learned and learned.cardinality:
+            return f"{learned.cardinality:,} ids"
+        case Numeric() if feature.buckets:
+            return f"{len(feature.buckets) + 1} buckets"
+        case Numeric() if learned and learned.statistics:
+            return f"mean {learned.statistics['mean']:.3g}, std {learned.statistics['std']:.3g}"
+        case _:
+            return ""
