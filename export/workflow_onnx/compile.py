@@ -53,7 +53,13 @@ def compile_workflow(folder: str | Path, columns: Sequence[RequestColumn], path:
 
     """
     refuse_text(columns)
-    expressions = read_workflow(folder, columns)
+    return write_graph(read_workflow(folder, columns), columns, path)
+
+
+def write_graph(
+    expressions: dict[str, Expression], columns: Sequence[RequestColumn], path: str | Path
+) -> tuple[Tensor, ...]:
+    """Write the graph of the columns that come out, by name; its outputs are returned."""
     emitter = _Emitter(expressions)
     outputs = tuple(emitter.output(name) for name in expressions)
     emitter.graph.save([column.tensor for column in columns], outputs, Path(path))
@@ -115,25 +121,31 @@ class _Emitter:
             case WasNull() if ids.is_string(expression.of):
                 return ids.emit_was_null_string(graph, expression)
             case WasNull():
-                return numbers.emit_was_null(graph, self._value(expression.of))
+                return numbers.emit_was_null(graph, self._number(expression.of))
             case Filled():
-                return numbers.emit_fill(graph, self._value(expression.of), expression)
+                return numbers.emit_fill(graph, self._number(expression.of), expression)
             case Clipped():
-                return numbers.emit_clip(graph, self._value(expression.of), expression)
+                return numbers.emit_clip(graph, self._number(expression.of), expression)
             case Logarithm():
-                return numbers.emit_log(graph, self._value(expression.of), expression)
+                return numbers.emit_log(graph, self._number(expression.of), expression)
             case Scaled():
-                return numbers.emit_scale(graph, self._value(expression.of), expression)
+                return numbers.emit_scale(graph, self._number(expression.of), expression)
             case Halved():
-                return numbers.emit_halve(graph, self._value(expression.of), expression)
+                return numbers.emit_halve(graph, self._number(expression.of), expression)
             case Bucketed():
-                return numbers.emit_bucketize(graph, self._value(expression.of), expression)
+                return numbers.emit_bucketize(graph, self._number(expression.of), expression)
             case Encoded():
                 return ids.emit_encode(graph, expression, self._key(expression.of))
             case EncodedTogether():
                 return ids.emit_encode_together(graph, expression, tuple(self._key(part) for part in expression.of))
             case _:
                 raise UnsupportedWorkflow(f"{graph.column}: is no list, only lists can be sliced: take ListSlice out")
+
+    def _number(self, expression: Expression) -> Value:
+        value = self._value(expression)
+        if value.dtype.kind == "b":
+            raise UnsupportedWorkflow(f"{self.graph.column}: tells what was filled, NVTabular cannot compute with it")
+        return value
 
     def _key(self, expression: Expression) -> Value | None:
         return None if ids.is_string(expression) else self._value(expression)
@@ -148,4 +160,4 @@ class _Emitter:
             case "vector":
                 raise UnsupportedWorkflow(f"{column.name}: is a vector, which only passes through: drop its operators")
             case _:
-                raise UnsupportedWorkflow(f"{column.name}: is a string, its operators end with Categorify")
+                raise UnsupportedWorkflow(f"{self.graph.column}: comes out as raw strings: end it with Categorify")

@@ -65,7 +65,7 @@ def _columns(node: Any, raw: Mapping[str, Raw]) -> Columns:
             seen[name] = raw[name]
     if node.op is None:
         return seen
-    operator = type(node.op).__name__
+    operator = {"UDF": "LambdaOp"}.get(type(node.op).__name__, type(node.op).__name__)
     selected = node.input_columns.resolve(node.input_schema)
     if operator in ("HashBucket", "HashedCross"):
         raise UnsupportedWorkflow(

@@ -206,8 +206,9 @@ def test_a_history_beyond_the_reference_keeps_its_newest(every_kind: Reference) 
     with pytest.raises(ValueError, match="at most 1024"):
         every_kind(arrays)
     newest = {name: array[:, -1000:] if array.shape[1] == 5000 else array for name, array in arrays.items()}
-    for name, values in every_kind.graph(arrays).items():
-        np.testing.assert_array_equal(values, every_kind(newest)[name])
+    found, expected = every_kind.graph(arrays), every_kind(newest)
+    for name in ("recent.encoded", "basket.encoded"):
+        np.testing.assert_array_equal(found[name], expected[name])
 
 
 def test_outputs_are_those_of_the_config(every_kind: Reference) -> None:

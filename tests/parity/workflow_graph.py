@@ -76,9 +76,9 @@ def fit_and_save(nodes: Any, frame: pd.DataFrame, folder: Path) -> Any:
 
 def transform(workflow: Any, frame: pd.DataFrame, first: dict[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
     """NVTabular's columns for the rows of `frame`, after a first row without nulls: Categorify fails without one."""
-    whole = pd.concat([pd.DataFrame({name: [first[name]] for name in frame}), frame], ignore_index=True)
+    whole = {name: pd.Series([first[name], *column], dtype=column.dtype) for name, column in frame.items()}
     with quiet():
-        encoded = workflow.transform(whole.astype(frame.dtypes))
+        encoded = workflow.transform(pd.DataFrame(whole))
     return {name + ENCODED: encoded[name].to_numpy()[1:] for name in encoded}
 
 
