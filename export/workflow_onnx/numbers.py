@@ -37,10 +37,16 @@ def emit_was_null(graph: Graph, x: Value) -> Value:
 
 
 def emit_clip(graph: Graph, x: Value, expression: Clipped) -> Value:
-    """Below `low` -> low, above `high` -> high; NaN stays. ONNX's Clip leaves NaN and the sign of 0 open."""
-    for bound, comparison in ((expression.low, "Less"), (expression.high, "Greater")):
+    """Below `low` -> low, above `high` -> high; NaN stays, which ONNX's Clip leaves open."""
+    bounds = (expression.low, expression.high)
+    for bound in bounds:
         if bound is not None:
             x = _holding(graph, x, bound, "Clip at")
+    if x.dtype.kind == "f" and not x.nullable:
+        limits = ["" if bound is None else graph.constant(bound, x.stored) for bound in bounds]
+        return replace(x, name=graph.node("Clip", [x.name, *limits], "clip"))
+    for bound, comparison in zip(bounds, ("Less", "Greater"), strict=True):
+        if bound is not None:
             compared = x.stored if x.held else np.result_type(np.empty(0, x.dtype), bound)
             operands = [graph.typed(x, compared), graph.constant(bound, compared)]
             outside = graph.node(comparison, operands, f"is_{comparison.lower()}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
@@ -95,10 +96,23 @@ def assert_same(expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any], log
         np.testing.assert_array_equal(found, expected.astype(np.int64))
     elif not logs:
         with np.errstate(over="ignore"):
-            assert_same_numbers(expected.astype(np.float32), found)
+            assert_same_numbers(expected, found)
     else:
         # Each later step carries the few units in the last place on, divided by its scale.
         np.testing.assert_allclose(found, expected.astype(np.float32), rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("fill", [True, False])
+def test_clip_keeps_nan_and_takes_infinities_to_its_bounds(tmp_path: Path, fill: bool) -> None:
+    values = np.array(FLOATS, dtype=np.float32)
+    for place, clip in enumerate(
+        (ops.Clip(0.0, 2.5), ops.Clip(min_value=-0.1), ops.Clip(max_value=0.1), ops.Clip(9, 1))
+    ):
+        node = ["x"] >> ops.FillMissing(0.3) >> clip if fill else ["x"] >> clip
+        workflow = fit_and_save(node, pd.DataFrame({"x": [0.0, 1.0]}), tmp_path / str(place))
+        graph = Graph(tmp_path / str(place), [X], tmp_path / "model.onnx")
+        [expected] = transform(workflow, pd.DataFrame({"x": values.astype(np.float64)}), {"x": 1.0}).values()
+        assert_same_numbers(expected, graph({"x": values[:, None]})["x" + ENCODED][:, 0])
 
 
 def test_logarithms_are_within_their_bound(tmp_path: Path) -> None:
