@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from export.golden import Arrays
 from export.tensors import ENCODED
+from export.workflow_onnx import lists, request_columns
 from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Sequence
-from tests.parity.workflow_graph import Reference, assert_near_logs, assert_same_numbers
+from tests.parity.workflow_graph import Graph, Reference, assert_near_logs, assert_same_numbers
 
 STRINGS = [
     "a",
@@ -216,6 +217,20 @@ def test_a_history_beyond_the_reference_keeps_its_newest(every_kind: Reference) 
     found, expected = every_kind.graph(arrays), every_kind(newest)
     for name in ("recent.encoded", "basket.encoded"):
         np.testing.assert_array_equal(found[name], expected[name])
+
+
+def test_lists_that_share_a_large_vocabulary_are_equal(
+    every_kind: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "SHARED_KEYS", 1)
+    shared = Graph(every_kind.saved, request_columns((*EVERY_KIND, VECTOR)), tmp_path / "model.onnx")
+    for rows, positions in ((7, 9), (3, 0), (0, 4)):
+        arrays = requests((*EVERY_KIND, VECTOR), np.random.default_rng(8), rows, positions)
+        arrays["basket"] = arrays["basket"][:, :2]
+        expected, found = every_kind.graph(arrays), shared(arrays)
+        assert list(found) == list(expected)
+        for name, values in expected.items():
+            np.testing.assert_array_equal(found[name], values)
 
 
 def test_outputs_are_those_of_the_config(every_kind: Reference) -> None:

@@ -56,8 +56,9 @@ class Reference:
         workflow = build_workflow(features, pd.Series(list(items)), folder / "tables")
         fit_workflow(workflow, to_workflow_columns(features, rows), model / "workflow")
         self._local = LocalRepository(folder)
-        self.workflow = load_workflow(model / "workflow")
-        self.graph = Graph(model / "workflow", request_columns(features), folder / "model.onnx")
+        self.saved = model / "workflow"
+        self.workflow = load_workflow(self.saved)
+        self.graph = Graph(self.saved, request_columns(features), folder / "model.onnx")
         self.config = config
 
     def __call__(self, arrays: Arrays) -> Arrays:
