@@ -1,0 +1,109 @@
+"""A fitted workflow beside its compiled graph: the same request through both."""
+
+from collections.abc import Sequence as Rows
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+
+from export.config import ModelConfig, to_text
+from export.golden import Arrays
+from export.local import LocalRepository
+from export.onnx_inputs import onnx_inputs
+from export.recommend import PREPROCESS, Plan, configs
+from export.repository import COMMITTED
+from export.tensors import ENCODED, Tensor
+from export.workflow_onnx import RequestColumn, compile_workflow, request_columns
+from preprocessing.log_layout import Columns, Log
+from preprocessing.nvtabular_engine import import_nvtabular, quiet
+from preprocessing.schema import Categorical, Feature, Schema
+from preprocessing.workflow import build_workflow, fit_workflow, load_workflow, to_workflow_columns
+
+LOG_ULPS = 4
+
+
+class Graph:
+    """A compiled workflow in ONNX Runtime, one thread."""
+
+    def __init__(self, workflow: Path, columns: Rows[RequestColumn], path: Path) -> None:
+        self.outputs: tuple[Tensor, ...] = compile_workflow(workflow, columns, path)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, arrays: Arrays) -> Arrays:
+        names = [output.name for output in self._session.get_outputs()]
+        return dict(zip(names, self._session.run(names, onnx_inputs(arrays)), strict=True))
+
+
+class Reference:
+    """The served file of `preprocess_nvtabular` over the workflow of `features`, fitted on raw `rows`."""
+
+    def __init__(self, features: tuple[Feature, ...], rows: pd.DataFrame, items: Rows[str], folder: Path) -> None:
+        item = Categorical(name="item", kind="categorical", side="item")
+        schema = Schema(
+            name="random",
+            log=Log(columns=Columns(user="user", item="item", time="time")),
+            features=(*features, item),
+        )
+        config: ModelConfig = configs(Plan(schema, dim=4))[0]
+        model = folder / PREPROCESS / "1"
+        model.mkdir(parents=True)
+        (folder / PREPROCESS / "config.pbtxt").write_text(to_text(config), encoding="utf-8")
+        served = (COMMITTED / PREPROCESS / "1" / "model.py").read_text(encoding="utf-8")
+        # The served file refuses numbers that leave the range of float32; here the numbers themselves are compared.
+        served += "\n\ndef _require_finite(*_):\n    pass\n"
+        (model / "model.py").write_text(served, encoding="utf-8")
+        workflow = build_workflow(features, pd.Series(list(items)), folder / "tables")
+        fit_workflow(workflow, to_workflow_columns(features, rows), model / "workflow")
+        self._local = LocalRepository(folder)
+        self.saved = model / "workflow"
+        self.workflow = load_workflow(self.saved)
+        self.graph = Graph(self.saved, request_columns(features), folder / "model.onnx")
+        self.config = config
+
+    def __call__(self, arrays: Arrays) -> Arrays:
+        return self._local.run(PREPROCESS, arrays)
+
+
+def fit_and_save(nodes: Any, frame: pd.DataFrame, folder: Path) -> Any:
+    """A workflow of operators, fitted, saved to `folder` and loaded again."""
+    nvt = import_nvtabular()
+    with quiet():
+        workflow = nvt.Workflow(nodes)
+        workflow.fit(nvt.Dataset(frame))
+        workflow.save(str(folder))
+    return load_workflow(folder)
+
+
+def transform(workflow: Any, frame: pd.DataFrame, first: dict[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    """NVTabular's columns for the rows of `frame`, after a first row without nulls: Categorify fails without one."""
+    whole = {name: pd.Series([first[name], *column], dtype=column.dtype) for name, column in frame.items()}
+    with quiet():
+        encoded = workflow.transform(pd.DataFrame(whole))
+    return {name + ENCODED: encoded[name].to_numpy()[1:] for name in encoded}
+
+
+def assert_same_numbers(expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any]) -> None:
+    """Equal to the last bit; one NaN is as good as another, and so is a zero."""
+    assert found.dtype == np.float32
+    assert found.shape == expected.shape
+    np.testing.assert_array_equal(found, expected.astype(np.float32))
+
+
+def assert_near_logs(
+    expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any], mean: float = 0.0, std: float = 1.0
+) -> None:
+    """(log - mean) / std of logs that are `LOG_ULPS` units in the last place apart, each step rounded to float32."""
+    scale = std if std > 0 else 1.0
+    with np.errstate(all="ignore"):
+        log = expected.astype(np.float64) * scale + mean
+        ulp = np.spacing(np.abs(log).astype(np.float32)).astype(np.float64)
+        ulp_less = np.spacing(np.abs(log - mean).astype(np.float32)).astype(np.float64)
+        last = np.spacing(np.abs(expected).astype(np.float32)).astype(np.float64)
+        limit = (LOG_ULPS * ulp + (ulp_less if mean else 0.0)) / scale + (last if std != 1.0 else 0.0)
+        apart = np.abs(expected.astype(np.float64) - found.astype(np.float64))
+        same = (expected == found) | (np.isnan(expected) & np.isnan(found)) | (apart <= limit * 1.000001)
+    assert same.all(), (expected[~same], found[~same])
