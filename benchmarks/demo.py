@@ -109,7 +109,7 @@ def run(schema: str, source: str | None, root: Path, extra: Sequence[str] = ()) 
         print(served["bench"].text)
     else:
         CONSOLE.print("[yellow]no perf_analyzer, so no latency table: `python -m client bench` says how to get it")
-    _show_next(root)
+    _show_next(root, _two_users(data)[0])
     seconds = round(time.monotonic() - started, 1)
     print_result(
         {
@@ -188,11 +188,11 @@ def _two_users(data: Path) -> list[str]:
     raise StepError("no two users of the test period have 20 earlier items")
 
 
-def _show_next(root: Path) -> None:
+def _show_next(root: Path, user: str) -> None:
     CONSOLE.print(Rule("[bold]Go on with", align="left"))
     for line in (
         f"python -m serving up --repository {root}/repository",
-        f"python -m client recommend --url grpc://127.0.0.1:8001 --requests {root}/data/requests/test --user 1 "
+        f"python -m client recommend --url grpc://127.0.0.1:8001 --requests {root}/data/requests/test --user {user} "
         f"--items {root}/data/items.parquet",
         "python -m preprocessing fit --schema generic --source LOG.csv --columns user=…,item=…,time=… "
         "--output runs/mine/data",
