@@ -67,6 +67,9 @@ def _load(path: Path, config: dict[str, Any], args: dict[str, str]) -> Any:
     options.inter_op_num_threads = parameter(config, "inter_op_thread_count", 0)
     options.enable_cpu_mem_arena = bool(parameter(config, "enable_mem_arena", 1))
     options.enable_mem_pattern = bool(parameter(config, "enable_mem_pattern", 1))
+    # Every model is a process of its own on the same cores: a thread that spins takes them from the others.
+    for threads in ("intra_op", "inter_op"):
+        options.add_session_config_entry(f"session.{threads}.allow_spinning", "0")
     if parameter(config, "execution_mode", 0):
         options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
     levels = onnxruntime.GraphOptimizationLevel
