@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from rich.console import Console
 from rich.rule import Rule
 
 from benchmarks.demo_report import StepError, require, show_equal, show_parity
+from benchmarks.perf_analyzer_program import locate_perf_analyzer
 from stage.command import Parser, print_result, run_command
 
 ENSEMBLE = "recommend_nvtabular"
@@ -163,17 +163,10 @@ def _serve(data: Path, repository: Path) -> dict[str, Done]:
             ),
             "evaluate": step("Evaluate through the server", "client", "evaluate", *to, "--k", "5,10,20", show=False),
         }  # fmt: skip
-        if analyzer := _perf_analyzer():
+        if analyzer := locate_perf_analyzer():
             os.environ["PERF_ANALYZER"] = analyzer
             done["bench"] = step("Measure", "client", "bench", *to, "--concurrency", "1,4,16", show=False)
     return done
-
-
-def _perf_analyzer() -> str | None:
-    beside = Path(__file__).resolve().parents[2] / "shared" / "tools" / "perf_analyzer"
-    return (
-        os.environ.get("PERF_ANALYZER") or shutil.which("perf_analyzer") or (str(beside) if beside.is_file() else None)
-    )
 
 
 def _two_users(data: Path) -> list[str]:
