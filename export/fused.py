@@ -39,6 +39,8 @@ def write_fused(members: Mapping[str, Path], outputs: Sequence[str], path: Path)
         graphs[0].input,
         [given[name] for name in outputs],
     )
+    # ONNX Runtime fuses fewer nodes where it does not know shapes, and would answer with other last bits.
+    fused.value_info.extend(_value_infos(graphs))
     fused.initializer.extend(_stored_once(graphs, fused.node))
     opsets = [helper.make_opsetid(domain, version) for domain, version in _opsets(models).items()]
     model = helper.make_model(fused, opset_imports=opsets, ir_version=IR_VERSION, producer_name="naiad")
@@ -59,9 +61,20 @@ def _prefixed(member: str, graph: onnx.GraphProto) -> onnx.GraphProto:
         node.name = f"{member}/{node.name}"
         node.input[:] = [renamed(name) for name in node.input]
         node.output[:] = [renamed(name) for name in node.output]
-    for initializer in graph.initializer:
-        initializer.name = renamed(initializer.name)
+    for each in (*graph.initializer, *graph.value_info):
+        each.name = renamed(each.name)
     return graph
+
+
+def _value_infos(graphs: Sequence[onnx.GraphProto]) -> list[onnx.ValueInfoProto]:
+    """The shapes that the members state of tensors inside the graph: of those that pass, their first taker's."""
+    ends = {each.name for each in (*graphs[0].input, *graphs[-1].output)}
+    stated: dict[str, onnx.ValueInfoProto] = {}
+    for graph in graphs:
+        for each in (*graph.input, *graph.value_info):
+            if each.name not in ends:
+                stated.setdefault(each.name, each)
+    return list(stated.values())
 
 
 def _stored_once(graphs: Sequence[onnx.GraphProto], nodes: Sequence[onnx.NodeProto]) -> list[onnx.TensorProto]:
