@@ -92,8 +92,8 @@ def _line(axes: Axes, measured: Mapping[Cell, Measurement], name: str, look: Loo
     (line,) = axes.plot(x, y, color=look.color, marker=look.marker, markersize=5.5, linewidth=1.6, label=look.label)
     for (concurrency, _), place in zip(points, zip(x, y, strict=True), strict=True):
         axes.annotate(
-            str(concurrency), place, xytext=(5, -2), textcoords="offset points",
-            ha="left", va="top", fontsize=7.5, color=look.color,
+            str(concurrency), place, xytext=(-5, 2), textcoords="offset points",
+            ha="right", va="bottom", fontsize=7.5, color=look.color,
         )  # fmt: skip
     return line
 
