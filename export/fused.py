@@ -61,8 +61,10 @@ def _prefixed(member: str, graph: onnx.GraphProto) -> onnx.GraphProto:
         node.name = f"{member}/{node.name}"
         node.input[:] = [renamed(name) for name in node.input]
         node.output[:] = [renamed(name) for name in node.output]
-    for each in (*graph.initializer, *graph.value_info):
-        each.name = renamed(each.name)
+    for initializer in graph.initializer:
+        initializer.name = renamed(initializer.name)
+    for stated in graph.value_info:
+        stated.name = renamed(stated.name)
     return graph
 
 
