@@ -22,6 +22,7 @@ from benchmarks.serving_repository import IDENTITY, IDENTITY_SMALL, add_identiti
 from benchmarks.serving_results import (
     COMPILED,
     FUSED,
+    FUSED_PACED,
     IN_PROCESS,
     INTERPRETED,
     Cell,
@@ -73,7 +74,7 @@ def _windows(
     repository: Path, data: Path, rows: list[RecordedRow], seconds: float, rounds: int
 ) -> Iterator[tuple[Cell, Measurement]]:
     """Every cell once a round: in process, while the server idles, then the models in turn at each concurrency."""
-    from benchmarks.serving_in_process import prepare_calls, time_calls
+    from benchmarks.serving_in_process import PAUSE_S, prepare_calls, time_calls
     from client.perf_analyzer import find_perf_analyzer, measure
     from serving.server import run_triton
 
@@ -90,7 +91,7 @@ def _windows(
             for _ in range(rounds):
                 for name, prepared in calls.items():
                     progress.update(task, description=name)
-                    yield Cell(name, IN_PROCESS), time_calls(prepared, seconds)
+                    yield Cell(name, IN_PROCESS), time_calls(prepared, seconds, PAUSE_S if name == FUSED_PACED else 0.0)
                     progress.advance(task)
                 for concurrency in CONCURRENCIES:
                     for name, path in inputs.items():
