@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.interpreter import interpreter_calls
 from benchmarks.serving_results import FUSED_IN_PROCESS, FUSED_PACED, NVTABULAR_IN_PROCESS, PREPROCESS_IN_PROCESS
 from client.perf_analyzer import Measurement
 
@@ -31,7 +32,7 @@ def prepare_calls(repository: Path, data: Path, rows: list[Row], tensors: dict[s
         FUSED_IN_PROCESS: fused,
         FUSED_PACED: fused,
         PREPROCESS_IN_PROCESS: _graph_calls(repository / "preprocess" / "1" / "model.onnx", tensors),
-        NVTABULAR_IN_PROCESS: _nvtabular_calls(data, rows),
+        NVTABULAR_IN_PROCESS: interpreter_calls(data, rows, 1),
     }
 
 
@@ -50,22 +51,6 @@ def _graph_calls(path: Path, tensors: dict[str, NDArray[Any]]) -> Calls:
         partial(session.run, None, {name: array[row : row + 1] for name, array in inputs.items()})
         for row in range(count)
     ]
-
-
-def _nvtabular_calls(data: Path, rows: list[Row]) -> Calls:
-    from export.golden import workflow_frame
-    from preprocessing.schema import read_fitted
-    from preprocessing.workflow import load_workflow, to_workflow_columns
-
-    features = read_fitted(data).schema_.request_features
-    workflow = load_workflow(data / "workflow")
-    # Categorify fails on a column of nothing but nulls, which a single row easily has: it takes another row's value.
-    known: Row = {}
-    for row in rows:
-        known = {name: known.get(name) or value for name, value in row.items()}
-    whole = [{name: value or known[name] for name, value in row.items()} for row in rows]
-    frames = [to_workflow_columns(features, workflow_frame(features, [row])) for row in whole]
-    return [partial(workflow.transform, frame) for frame in frames]
 
 
 def time_calls(calls: Sequence[Callable[[], Any]], seconds: float, pause_s: float = 0.0) -> Measurement:

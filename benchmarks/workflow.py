@@ -6,7 +6,6 @@ Inputs are ready for either side: a frame for NVTabular, numpy tensors for ONNX 
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections import defaultdict
@@ -21,7 +20,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from stage.command import print_result, run_command
+from benchmarks.interpreter import interpreter_calls
+from stage.arguments import positive
+from stage.command import Parser, print_result, run_command
+from stage.errors import BadInput
 
 if TYPE_CHECKING:
     from export.golden import Arrays, Row
@@ -42,10 +44,12 @@ def run(data: Path, repeats: int) -> None:
 
     features = read_fitted(data).schema_.request_features
     rows = _rows(data, features, BATCH * 8)
+    if len(rows) < BATCH:
+        raise BadInput(f"{data}: has {len(rows)} requests of the test period, {BATCH} are needed: give a larger log's")
     results: list[Result] = []
     for size in (1, BATCH):
         CONSOLE.print(f"[dim]NVTabular's executor, {size} rows")
-        results.append({"name": "nvtabular", "rows": size, "p50_us": _nvtabular(data, features, rows, size, repeats)})
+        results.append({"name": "nvtabular", "rows": size, "p50_us": _nvtabular(data, rows, size, repeats)})
     with tempfile.TemporaryDirectory() as folder:
         compiled, large = Path(folder) / "model.onnx", Path(folder) / "large.onnx"
         columns = request_columns(features)
@@ -79,22 +83,11 @@ def _rows(data: Path, features: tuple[Feature, ...], count: int) -> list[Row]:
     return rows
 
 
-def _nvtabular(data: Path, features: tuple[Feature, ...], rows: list[Row], size: int, repeats: int) -> float:
-    from export.golden import workflow_frame
+def _nvtabular(data: Path, rows: list[Row], size: int, repeats: int) -> float:
     from preprocessing.nvtabular_engine import quiet
-    from preprocessing.workflow import load_workflow, to_workflow_columns
 
-    workflow = load_workflow(data / "workflow")
-    # Categorify fails on a column of nothing but nulls: as `preprocess_nvtabular` does, a row without one goes along.
-    whole: Row = {}
-    for row in rows:
-        whole = {name: whole.get(name) or value for name, value in row.items()}
-    calls = []
-    for place in range(0, len(rows) - size, size)[: max(3, repeats // 50)]:
-        asked = workflow_frame(features, [whole, *rows[place : place + size]])
-        calls.append(partial(workflow.transform, to_workflow_columns(features, asked)))
     with quiet():
-        return _p50_us(calls, 3)
+        return _p50_us(interpreter_calls(data, rows, size)[: max(3, repeats // 50)], 3)
 
 
 def _graphs(
@@ -179,9 +172,9 @@ def _show(results: list[Result]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.workflow", description=__doc__)
+    parser = Parser(prog="python -m benchmarks.workflow", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("runs/complete_journey/data"), help="of `preprocessing fit`")
-    parser.add_argument("--repeats", type=int, default=2000, help="calls of the graph a line (default 2000)")
+    parser.add_argument("--repeats", type=positive, default=2000, help="calls of the graph a line (default 2000)")
     arguments = parser.parse_args()
     run_command(lambda: run(arguments.data, arguments.repeats))
 

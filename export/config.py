@@ -15,8 +15,8 @@ from export.tensors import Dtype, Tensor
 
 Backend = Literal["onnxruntime", "pytorch", "python", "ensemble"]
 
-_TRITON_DTYPES: dict[Dtype, str] = {"string": "TYPE_STRING", "int64": "TYPE_INT64", "float32": "TYPE_FP32"}
-_DTYPES: dict[str, Dtype] = {name: dtype for dtype, name in _TRITON_DTYPES.items()}
+TRITON_DTYPES: dict[Dtype, str] = {"string": "TYPE_STRING", "int64": "TYPE_INT64", "float32": "TYPE_FP32"}
+_DTYPES: dict[str, Dtype] = {name: dtype for dtype, name in TRITON_DTYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,10 @@ def _message(config: ModelConfig) -> Any:
     for tensor in config.inputs:
         ragged = tensor.name in config.ragged
         message.input.add(
-            name=tensor.name, data_type=_TRITON_DTYPES[tensor.dtype], dims=tensor.dims, allow_ragged_batch=ragged
+            name=tensor.name, data_type=TRITON_DTYPES[tensor.dtype], dims=tensor.dims, allow_ragged_batch=ragged
         )
     for tensor in config.outputs:
-        message.output.add(name=tensor.name, data_type=_TRITON_DTYPES[tensor.dtype], dims=tensor.dims)
+        message.output.add(name=tensor.name, data_type=TRITON_DTYPES[tensor.dtype], dims=tensor.dims)
     for key, value in config.parameters.items():
         message.parameters[key].string_value = value
     if config.backend == "ensemble":
@@ -130,7 +130,7 @@ def _message(config: ModelConfig) -> Any:
     for warmup in config.warmup:
         added = message.model_warmup.add(name=warmup.name, batch_size=warmup.batch_size)
         for tensor in warmup.inputs:
-            added.inputs[tensor.name].data_type = model_config_pb2.DataType.Value(_TRITON_DTYPES[tensor.dtype])
+            added.inputs[tensor.name].data_type = model_config_pb2.DataType.Value(TRITON_DTYPES[tensor.dtype])
             added.inputs[tensor.name].dims.extend(tensor.dims)
             added.inputs[tensor.name].zero_data = True
     return message

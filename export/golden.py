@@ -25,13 +25,13 @@ Row = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
 
 RECORDED = 48
-NO_NUMBERS = (-5.0, -math.inf, math.inf, math.nan)
-"""What a request may carry for a number; log(1 + x) of the first is none either."""
+NON_FINITE = (-5.0, -math.inf, math.inf, math.nan)
+"""Numbers that are not finite, or whose log(1 + x) is not."""
 UNICODE = "käse 寿司 🧀 \u202enever seen"
 
 
 def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
-    """Ugly rows, of which the first has no null; recorded rows at even distances; rows whose numbers are none."""
+    """Ugly rows, of which the first has no null; recorded rows at even distances; rows of non-finite numbers."""
     features = fitted.schema_.request_features
     recorded = recorded_rows(data, features, RECORDED)
     known = read_item_ids(data)[FIRST_KNOWN_ID:]
@@ -45,8 +45,8 @@ def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
 
     unknown, nothing = unknown_row(features), null_row(features)
     extreme = {feature.name: _extreme(feature) for feature in features}
-    no_numbers = [
-        {f.name: _number(f, value) for f in features if isinstance(f, Numeric | Pretrained)} for value in NO_NUMBERS
+    non_finite = [
+        {f.name: _number(f, value) for f in features if isinstance(f, Numeric | Pretrained)} for value in NON_FINITE
     ]
     first, last = recorded[0], recorded[-1]
     return [
@@ -63,7 +63,7 @@ def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
         ugly(last, lambda f: ["never seen"] * f.max_length),
         ugly(nothing, lambda _: some(1)),
         *recorded,
-        *({**first, **each} for each in no_numbers),
+        *({**first, **each} for each in non_finite),
     ]
 
 

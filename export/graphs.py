@@ -1,7 +1,7 @@
 """The trained model as it is served: two modules over encoded tensors, with top-k and the mask of seen items inside.
 
 Inputs are [B, 1] for scalars, [B, L] for sequences, [B, dim] for vectors, as the server's tensors are; numbers that are
-none are taken for null. The item table is computed once and held as a constant.
+not finite are null. The item table is computed once and held as a constant.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from export.null_numbers import Nulls, fill_nulls
+from export.non_finite import Nulls, fill_tensor
 from export.recommend import Plan
 from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID, Categorical, Feature, Numeric
 from training.models.offline_online import OfflineEncoder, OfflineOnline, OfflineState, OnlineRanker, RankerParts
@@ -98,6 +98,6 @@ def _as_model_takes(features: tuple[Feature, ...], nulls: Nulls, encoded: tuple[
     """Served tensors by feature name; scalars lose the dimension that serving gives them, [B, 1] -> [B]."""
     taken = {}
     for feature, tensor in zip(features, encoded, strict=True):
-        known = fill_nulls(tensor, nulls[feature.name]) if feature.name in nulls else tensor
+        known = fill_tensor(tensor, nulls[feature.name]) if feature.name in nulls else tensor
         taken[feature.name] = known.squeeze(1) if isinstance(feature, Categorical | Numeric) else known
     return taken

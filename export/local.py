@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from export.config import ModelConfig, read_config
+from export.config import TRITON_DTYPES, ModelConfig, read_config
 from export.errors import RepositoryError
 from export.golden import Arrays
 from export.onnx_inputs import onnx_inputs
@@ -125,12 +125,8 @@ def load_preprocessor(path: Path, config: ModelConfig) -> Any:
     module: Any = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     as_json = {
-        "input": [{"name": t.name, "data_type": _triton_dtype(t.dtype)} for t in config.inputs],
+        "input": [{"name": t.name, "data_type": TRITON_DTYPES[t.dtype]} for t in config.inputs],
         "output": [{"name": t.name, "dims": list(t.dims)} for t in config.outputs],
         "parameters": {key: {"string_value": value} for key, value in config.parameters.items()},
     }
     return module.Preprocessor(module.read_features(as_json), path.parent / "workflow")
-
-
-def _triton_dtype(dtype: str) -> str:
-    return {"string": "TYPE_STRING", "int64": "TYPE_INT64", "float32": "TYPE_FP32"}[dtype]

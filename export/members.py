@@ -11,7 +11,7 @@ from export.errors import UnsupportedWorkflow
 from export.fused import write_fused
 from export.golden import read_item_ids
 from export.graphs import serving_graphs
-from export.null_numbers import Nulls
+from export.non_finite import Nulls
 from export.onnx_graph import write_decode, write_onnx
 from export.progress import Report
 from export.recommend import (
@@ -46,7 +46,7 @@ def compile_preprocess(plan: Plan, data: Path, folder: Path) -> tuple[Plan, str]
         compile_workflow(workflow_folder(data), request_columns(plan.schema.request_features), version / ONNX)
     except UnsupportedWorkflow as refusal:
         if not plan.reference_path:
-            raise UnsupportedWorkflow(f"{refusal}; that is the reference path: leave out --no-reference-path") from None
+            raise UnsupportedWorkflow(f"{refusal}; or serve it by NVTabular: leave out --no-reference-path") from None
         shutil.rmtree(version.parent)
         return replace(plan, compiled=False), str(refusal)
     return plan, ""

@@ -55,7 +55,7 @@ def encode_rows(features: tuple[Feature, ...], data: str | Path, rows: list[Row]
 
 def _tensor(feature: Feature, rows: list[Row], values: list[Any]) -> Any:
     if isinstance(feature, Pretrained):
-        return np.stack(values).astype(np.float32)
+        return np.array(values, dtype=np.float32).reshape(-1, feature.dim)
     if isinstance(feature, Sequence | Text):
         width = feature.max_length
         if isinstance(feature, Sequence):

@@ -19,7 +19,7 @@ from typing import Any
 from export.errors import RepositoryError
 from export.golden import golden_rows
 from export.members import compile_preprocess, write_members
-from export.null_numbers import encoded_nulls, without_nulls
+from export.non_finite import encoded_nulls, fill_arrays
 from export.progress import steps
 from export.recommend import DECODE, ENCODER, PREPROCESS, PREPROCESS_NVTABULAR, RANKER, RECOMMEND_FUSED, Format, Plan
 from export.reference import (
@@ -30,7 +30,7 @@ from export.reference import (
     whole_answers,
     write_reference,
 )
-from export.verify import HOPS, TOLERANCE, VERIFY, compare_rankings, compare_tensors, verify_repository
+from export.verify import HOPS, TOLERANCE, VERIFY, Verified, compare_rankings, compare_tensors, verify_repository
 from export.version import naiad_version
 from preprocessing.schema import FIRST_KNOWN_ID, read_fitted, require_same_digest
 from stage.output import OutputError, whole_folder
@@ -81,7 +81,7 @@ def export_repository(model: str | Path, data: str | Path, output: str | Path, o
         write_members(whole, plan, nulls, Path(data), folder, step)
         step(_GOLDEN)
         rows = golden_rows(data, fitted)
-        encoded = without_nulls(encode_rows(features, data, rows), nulls)
+        encoded = fill_arrays(encode_rows(features, data, rows), nulls)
         reference = Reference(rows, whole_answers(whole, plan, encoded))
         parts = part_answers(load(model, "offline"), load(model, "online"), plan, encoded)
         states = {name: values for name, values in reference.answers.items() if name in _names(plan)}
@@ -89,8 +89,8 @@ def export_repository(model: str | Path, data: str | Path, output: str | Path, o
         ranked = compare_rankings("torch_parts", reference.answers, parts["item_ids"], parts["score"], tolerance=0.0)
         write_reference(reference, features, folder)
         (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
-        differences = verify_repository(folder, data, fitted, reference, step)
-        result = _result(plan, refusal, len(rows), {"torch_parts": max(apart, ranked), **differences})
+        verified = verify_repository(folder, data, fitted, reference, step)
+        result = _result(plan, refusal, len(rows), max(apart, ranked), verified)
         _write_result(result, folder)
     return result
 
@@ -113,8 +113,9 @@ def verify_again(repository: str | Path, data: str | Path) -> dict[str, Any]:
         raise RepositoryError(f"no {missing[0]} in {repository}: export the repository again")
     reference = read_reference(fitted.schema_.request_features, repository)
     with steps(_VERIFY_STEPS) as step:
-        differences = verify_repository(repository, data, fitted, reference, step)
-    result = {**exported, "differences": {**before, **differences}, "versions": _versions()}
+        verified = verify_repository(repository, data, fitted, reference, step)
+    found = {"recorded_rows": verified.recorded_rows, "differences": {**before, **verified.differences}}
+    result = {**exported, **found, "versions": _versions()}
     _write_result(result, Path(repository))
     return result
 
@@ -123,7 +124,7 @@ def _names(plan: Plan) -> set[str]:
     return {tensor.name for tensor in plan.state}
 
 
-def _result(plan: Plan, refusal: str, rows: int, differences: dict[str, float]) -> dict[str, Any]:
+def _result(plan: Plan, refusal: str, rows: int, torch_parts: float, verified: Verified) -> dict[str, Any]:
     return {
         "schema_digest": plan.digest,
         "format": plan.format,
@@ -131,8 +132,9 @@ def _result(plan: Plan, refusal: str, rows: int, differences: dict[str, float]) 
         "exclude_seen": plan.exclude_seen,
         "not_compiled": refusal,
         "rows": rows,
+        "recorded_rows": verified.recorded_rows,
         "tolerance": TOLERANCE,
-        "differences": differences,
+        "differences": {"torch_parts": torch_parts, **verified.differences},
         "versions": _versions(),
     }
 

@@ -20,7 +20,7 @@ than the tolerance.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from export.errors import ParityError
 from export.golden import Arrays, Row, read_item_ids, recorded_rows, request_tensors
 from export.local import LocalRepository
+from export.log_bound import log_bound
 from export.progress import Report
 from export.recommend import (
     DECODE,
@@ -41,14 +42,14 @@ from export.recommend import (
 )
 from export.reference import Reference, encode_rows
 from export.tensors import ENCODED, ITEM_ID, ITEM_IDS, SCORE
-from preprocessing.schema import PADDING_ID, Feature, FittedSchema, Numeric
+from preprocessing.schema import PADDING_ID, FittedSchema, Numeric
 
 TOLERANCE = 1e-4
-LOG_TOLERANCE = 1e-5
-"""Of encoded numbers after LogOp: 4 units in the last place of a logarithm below 32 (see `export.workflow_onnx`)."""
 ALONE = 20
 RECORDED = 2000
 VERIFY = "verify.json"
+PREPROCESS_RECORDED = "preprocess_recorded"
+"""The difference of `preprocess` on recorded rows, where PREPROCESS is that on golden ones."""
 
 ENSEMBLES = (RECOMMEND, RECOMMEND_NVTABULAR, RECOMMEND_FUSED)
 HOPS = (PREPROCESS, PREPROCESS_NVTABULAR, ENCODER, RANKER, DECODE, *ENSEMBLES)
@@ -57,24 +58,32 @@ HOPS = (PREPROCESS, PREPROCESS_NVTABULAR, ENCODER, RANKER, DECODE, *ENSEMBLES)
 Differences = dict[str, float]
 
 
+class Verified(NamedTuple):
+    """The largest difference of each hop, and how many recorded rows `preprocess` was run on."""
+
+    differences: Differences
+    recorded_rows: int
+
+
 def verify_repository(
     repository: str | Path, data: str | Path, fitted: FittedSchema, reference: Reference, report: Report
-) -> Differences:
-    """The largest difference of each hop. Raises `ParityError` at the first that is beyond the tolerance."""
+) -> Verified:
+    """Compare every hop that the repository has. Raises `ParityError` at the first that is beyond the tolerance."""
     local = LocalRepository(repository)
     features = fitted.schema_.request_features
     item_ids = read_item_ids(data)
     encoded = encode_rows(features, data, reference.rows)
     differences: Differences = {}
+    recorded: list[Row] = []
     for hop in (PREPROCESS, PREPROCESS_NVTABULAR):
         if not local.holds(hop):
             continue
         report(f"verify {hop}")
-        differences[hop] = _compare_encoded(hop, features, encoded, local, reference.rows)
+        differences[hop] = _compare_encoded(hop, fitted, encoded, local, reference.rows)
         if hop == PREPROCESS:
-            rows = recorded_rows(data, features, RECORDED)
-            real = _compare_encoded(hop, features, encode_rows(features, data, rows), local, rows)
-            differences[hop] = max(real, differences[hop])
+            recorded = recorded_rows(data, features, RECORDED)
+            real = encode_rows(features, data, recorded)
+            differences[PREPROCESS_RECORDED] = _compare_encoded(hop, fitted, real, local, recorded)
 
     report(f"verify {ENCODER}")
     state = {name: tensor for name, tensor in reference.answers.items() if name not in (ITEM_IDS, SCORE)}
@@ -100,23 +109,30 @@ def verify_repository(
         ids = np.array([[encoded_ids[item] for item in row] for each in answers for row in each[ITEM_ID].tolist()])
         scores = np.concatenate([each[SCORE] for each in answers])
         differences[ensemble] = compare_rankings(ensemble, reference.answers, ids, scores)
-    return differences
+    return Verified(differences, len(recorded))
 
 
 def _compare_encoded(
-    hop: str, features: tuple[Feature, ...], expected: Arrays, local: LocalRepository, rows: list[Row]
+    hop: str, fitted: FittedSchema, expected: Arrays, local: LocalRepository, rows: list[Row]
 ) -> float:
-    """The largest difference between a preprocessing model's tensors and the workflow's."""
+    """The largest difference between a preprocessing model's tensors and the saved workflow's."""
+    features = fitted.schema_.request_features
     found = local.run(hop, request_tensors(features, rows))
     logs = {f.name + ENCODED for f in features if isinstance(f, Numeric) and f.log and hop == PREPROCESS}
     exact = {name: values for name, values in expected.items() if name not in logs}
-    near = {name: values for name, values in expected.items() if name in logs}
-    return max(
-        compare_tensors(hop, exact, found, tolerance=0.0), compare_tensors(hop, near, found, tolerance=LOG_TOLERANCE)
-    )
+    largest = compare_tensors(hop, exact, found, tolerance=0.0, with_what="saved workflow")
+    for name in logs:
+        learned = fitted.learned.get(name.removesuffix(ENCODED))
+        values = expected[name]
+        bound = log_bound(values, **(learned.statistics if learned and learned.statistics else {}))
+        limit = float(bound[np.isfinite(values)].max(initial=0.0))
+        largest = max(largest, compare_tensors(hop, {name: values}, found, limit, with_what="saved workflow"))
+    return largest
 
 
-def compare_tensors(hop: str, expected: Arrays, found: Arrays, tolerance: float = TOLERANCE) -> float:
+def compare_tensors(
+    hop: str, expected: Arrays, found: Arrays, tolerance: float = TOLERANCE, with_what: str = "trained model"
+) -> float:
     """The largest difference between tensors of equal names. Raises `ParityError` beyond the tolerance."""
     largest = 0.0
     for name, values in expected.items():
@@ -129,7 +145,8 @@ def compare_tensors(hop: str, expected: Arrays, found: Arrays, tolerance: float 
         if not difference <= limit:
             shown = name.removesuffix(ENCODED)
             raise ParityError(
-                f"{hop}: {shown} differs from the trained model by {difference:.3g}, {limit:g} is allowed"
+                f"{hop}: {shown} differs from the {with_what} by {difference:.3g}, {limit:g} is allowed: "
+                "export the repository again"
             )
         largest = max(largest, difference)
     return largest

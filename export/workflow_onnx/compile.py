@@ -158,5 +158,9 @@ class _Emitter:
                 return Value(column.name, _FLOAT64, held=_FLOAT32, nullable=True)
             case "vector":
                 raise UnsupportedWorkflow(f"{column.name}: is a vector, which only passes through: drop its operators")
-            case _:
+            case "string" | "text":
                 raise UnsupportedWorkflow(f"{self.graph.column}: comes out as raw strings: end it with Categorify")
+            case _:
+                raise UnsupportedWorkflow(
+                    f"{column.name}: is a list, which numeric operators cannot be compiled of: take them out"
+                )

@@ -99,7 +99,9 @@ def _keys(
     if not vocabulary.ids:
         return graph.typed(x, _INT64), int, None
     if kind == "object":
-        raise UnsupportedWorkflow(f"{graph.column}: was fitted on strings, the request has integers: make it a string")
+        raise UnsupportedWorkflow(
+            f"{graph.column}: Categorify was fitted on strings and gets integers: give it the raw string, and once only"
+        )
     narrow = graph.typed(x, np.dtype(kind))
     return graph.cast(narrow, np.dtype(kind), _INT64), int, None
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from export.errors import UnsupportedWorkflow
-from export.workflow_onnx.expressions import Encoded, Expression, Filled, Raw, Sliced
+from export.workflow_onnx.expressions import Encoded, Expression, Filled, Raw, Sliced, raw_column
 from export.workflow_onnx.graph import Graph
 from export.workflow_onnx.ids import label_encoder
 from export.workflow_onnx.request import RequestColumn
@@ -44,7 +44,9 @@ class ItemList:
         kind = self.vocabulary.kinds[0]
         is_string = self.column.kind == "items"
         if self.vocabulary.ids and is_string != (kind == "object"):
-            raise UnsupportedWorkflow(f"{self.column.name}: was fitted on {kind}, the request has {self.column.kind}")
+            raise UnsupportedWorkflow(
+                f"{self.column.name}: was fitted on {kind}, requests carry {self.column.kind}: fit it on the same"
+            )
         return self.vocabulary.single() | ({"": _PADDING} if is_string else {})
 
     @property
@@ -67,7 +69,10 @@ def read_list(expression: Expression) -> ItemList:
         newest = expression.column.max_length
         return ItemList(expression.column, () if newest is None else ((-newest, _END),))
     if not isinstance(expression, Encoded | Sliced):
-        raise UnsupportedWorkflow(f"{type(expression).__name__} of a list: lists can be sliced and encoded")
+        raise UnsupportedWorkflow(
+            f"{raw_column(expression).name}: is a list, and only ListSlice and Categorify of one can be compiled: take "
+            "other operators out"
+        )
     before = read_list(expression.of)
     if isinstance(expression, Encoded):
         if before.vocabulary is not None:

@@ -7,6 +7,7 @@ earlier's, and the request's for those that no parent has.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def read_workflow(folder: str | Path, columns: Sequence[RequestColumn]) -> Colum
     from merlin.io.worker import clean_worker_cache
 
     workflow = load_workflow(Path(folder))
-    clean_worker_cache("cats")
+    with suppress(KeyError):
+        clean_worker_cache("cats")
     raw = {column.name: Raw(column) for column in columns}
     return _columns(workflow.output_node, raw)
 

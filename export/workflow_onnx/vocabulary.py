@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from export.errors import UnsupportedWorkflow
+from export.errors import RepositoryError, UnsupportedWorkflow
 
 Key = str | int | None
 Keys = tuple[Key, ...]
@@ -59,7 +59,10 @@ def read_vocabulary(operator: Any, columns: Sequence[str], output: str) -> Vocab
     storage = output if operator.encode_type == "combo" else operator.storage_name.get(output, output)
     path = operator.categories[storage]
     names = list(columns) if combined else [storage]
-    table = pd.read_parquet(Path(path), columns=names) if path else pd.DataFrame({name: [] for name in names})
+    try:
+        table = pd.read_parquet(Path(path), columns=names) if path else pd.DataFrame({name: [] for name in names})
+    except OSError as error:
+        raise RepositoryError(f"{path}: cannot be read ({error.strerror}): run `preprocessing fit` again") from None
     kinds = tuple(_kind(table[name], column) for name, column in zip(names, columns, strict=True))
     keys = list(zip(*(_keys(table[name], kind) for name, kind in zip(names, kinds, strict=True)), strict=True))
     if len(set(keys)) < len(keys):

@@ -11,7 +11,7 @@ import torch
 from export.golden import Arrays
 from export.graphs import serving_graphs
 from export.local import LocalRepository
-from export.null_numbers import Nulls, encoded_nulls
+from export.non_finite import Nulls, encoded_nulls
 from export.onnx_graph import IR_VERSION, OPSET, write_onnx
 from export.recommend import DECODE, ENCODER, PREPROCESS, RANKER, RECOMMEND, RECOMMEND_FUSED, Format, Plan
 from export.tensors import Tensor
@@ -156,7 +156,7 @@ def test_items_of_excluded_sequences_are_no_candidates_unless_asked_for(
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_none_are_null(
+def test_numbers_that_are_not_finite_are_null(
     fitted: FittedSchema, whole: OfflineOnline, plan: Plan, nulls: Nulls, value: float
 ) -> None:
     names = [f"{name}.encoded" for name in nulls]

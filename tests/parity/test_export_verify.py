@@ -31,7 +31,8 @@ from tests.exported import checkpoint, repository
 
 ALWAYS = {"torch_parts", "offline_encoder", "online_ranker", "decode", "recommend"}
 NVTABULAR = {"preprocess_nvtabular", "recommend_nvtabular"}
-HOPS = ALWAYS | NVTABULAR | {"preprocess", "recommend_fused"}
+COMPILED = {"preprocess", "preprocess_recorded"}
+HOPS = ALWAYS | NVTABULAR | COMPILED | {"recommend_fused"}
 
 
 @pytest.fixture
@@ -58,15 +59,17 @@ def test_every_hop_of_an_export_is_within_the_tolerance(
     written = json.loads((folder / "verify.json").read_text())
     differences = written["differences"]
     compiled = data == "compiled_data"
-    assert differences.keys() == ALWAYS | NVTABULAR | ({"preprocess"} if compiled else set()) | (
+    assert differences.keys() == ALWAYS | NVTABULAR | (COMPILED if compiled else set()) | (
         {"recommend_fused"} if compiled and format == "onnx" else set()
     )
-    assert {path.parent.name for path in folder.glob("*/config.pbtxt")} == differences.keys() - {"torch_parts"}
+    models = {path.parent.name for path in folder.glob("*/config.pbtxt")}
+    assert models == differences.keys() - {"torch_parts", "preprocess_recorded"}
     assert written["tolerance"] == 1e-4
     assert max(differences.values()) <= 1e-4
     assert differences["preprocess_nvtabular"] == differences["torch_parts"] == 0
     assert differences.get("preprocess", 0) <= 1e-5
     assert written["rows"] > 40
+    assert (written["recorded_rows"] > 20) == compiled
     assert bool(written["not_compiled"]) == (not compiled)
 
 
@@ -156,7 +159,7 @@ def test_a_workflow_that_cannot_be_compiled_is_served_by_nvtabular_or_refused(
     reason = json.loads((folder / "verify.json").read_text())["not_compiled"]
     assert reason.startswith("bio: a text's words cannot be had in ONNX")
     assert read_config(folder, RECOMMEND).steps[0].model == PREPROCESS_NVTABULAR
-    with pytest.raises(UnsupportedWorkflow, match=r"^bio: .*: leave out --no-reference-path$"):
+    with pytest.raises(UnsupportedWorkflow, match=r"^bio: .*; or serve it by NVTabular: leave out --no-ref.*$"):
         export_repository(checkpoint(synthetic_data), synthetic_data, tmp_path / "out", Options(reference_path=False))
     assert not list(tmp_path.iterdir())
 

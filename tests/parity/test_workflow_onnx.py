@@ -189,8 +189,18 @@ def test_ten_thousand_rows_are_equal(every_kind: Reference) -> None:
 
 @pytest.mark.parametrize("positions", [0, 4])
 def test_zero_rows_give_zero_rows(tmp_path: Path, positions: int) -> None:
-    reference = Reference(EVERY_KIND, raw_rows(EVERY_KIND, np.random.default_rng(3), 60), STRINGS[:9], tmp_path)
-    assert_equal_answers(reference, EVERY_KIND, requests(EVERY_KIND, np.random.default_rng(5), 0, positions))
+    features = (*EVERY_KIND, VECTOR)
+    reference = Reference(features, raw_rows(features, np.random.default_rng(3), 60), STRINGS[:9], tmp_path)
+    assert_equal_answers(reference, features, requests(features, np.random.default_rng(5), 0, positions))
+
+
+def test_a_logarithm_of_narrow_numbers_is_within_the_bound_that_their_deviation_leaves(tmp_path: Path) -> None:
+    year = Numeric(name="year", kind="numeric", side="user", log=True, normalize=True)
+    years = np.random.default_rng(4).integers(1930, 2000, 400).astype(np.float64)
+    reference = Reference((year,), pd.DataFrame({"year": years}), STRINGS[:1], tmp_path)
+    arrays = {"year": years[:, None].astype(np.float32)}
+    assert_equal_answers(reference, (year,), arrays)
+    assert np.abs(reference(arrays)["year.encoded"] - reference.graph(arrays)["year.encoded"]).max() > 1e-5
 
 
 def test_a_row_answers_alone_as_among_others(every_kind: Reference) -> None:

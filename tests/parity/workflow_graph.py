@@ -12,6 +12,7 @@ import pandas as pd
 from export.config import ModelConfig, to_text
 from export.golden import Arrays
 from export.local import LocalRepository
+from export.log_bound import log_bound
 from export.members import COMMITTED
 from export.onnx_inputs import onnx_inputs
 from export.recommend import PREPROCESS_NVTABULAR, Plan, configs
@@ -21,8 +22,6 @@ from preprocessing.log_layout import Columns, Log
 from preprocessing.nvtabular_engine import import_nvtabular, quiet
 from preprocessing.schema import Categorical, Feature, Schema
 from preprocessing.workflow import build_workflow, fit_workflow, load_workflow, to_workflow_columns
-
-LOG_ULPS = 4
 
 
 class Graph:
@@ -94,14 +93,8 @@ def assert_same_numbers(expected: np.ndarray[Any, Any], found: np.ndarray[Any, A
 def assert_near_logs(
     expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any], mean: float = 0.0, std: float = 1.0
 ) -> None:
-    """(log - mean) / std of logs that are `LOG_ULPS` units in the last place apart, each step rounded to float32."""
-    scale = std if std > 0 else 1.0
+    """(log - mean) / std within the bound of a compiled logarithm."""
     with np.errstate(all="ignore"):
-        log = expected.astype(np.float64) * scale + mean
-        ulp = np.spacing(np.abs(log).astype(np.float32)).astype(np.float64)
-        ulp_less = np.spacing(np.abs(log - mean).astype(np.float32)).astype(np.float64)
-        last = np.spacing(np.abs(expected).astype(np.float32)).astype(np.float64)
-        limit = (LOG_ULPS * ulp + (ulp_less if mean else 0.0)) / scale + (last if std != 1.0 else 0.0)
         apart = np.abs(expected.astype(np.float64) - found.astype(np.float64))
-        same = (expected == found) | (np.isnan(expected) & np.isnan(found)) | (apart <= limit * 1.000001)
+        same = (expected == found) | (np.isnan(expected) & np.isnan(found)) | (apart <= log_bound(expected, mean, std))
     assert same.all(), (expected[~same], found[~same])

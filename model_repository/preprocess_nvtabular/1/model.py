@@ -117,7 +117,7 @@ class Preprocessor:
             encoded = self._encode(together)
         except Exception as error:
             if len(columns) == 1:
-                return [RuntimeError(f"the workflow failed: {error}")]
+                return [RuntimeError(f"the NVTabular workflow failed ({error}): verify the repository")]
             return [self._encode_each([each])[0] for each in columns]
         ends = np.cumsum(sizes)
         return [
@@ -145,7 +145,7 @@ class Preprocessor:
                 for row, ids in enumerate(values):
                     tensor[row, : len(ids)] = ids
             elif each.kind == "pretrained":
-                tensor = np.stack(list(values)).astype(np.float32, copy=False)
+                tensor = np.array(list(values), dtype=np.float32).reshape(-1, each.width)
             else:
                 with np.errstate(over="ignore"):
                     tensor = values.astype(np.float32 if each.kind == "numeric" else np.int64)[:, None]
