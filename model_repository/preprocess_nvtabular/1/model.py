@@ -139,6 +139,7 @@ class Preprocessor:
         tensors: Arrays = {}
         for each in self._features:
             values = encoded[each.name]
+            tensor: np.ndarray[Any, Any]
             if each.kind in ("sequence", "text"):
                 own = max(1, min(request[each.name].shape[1], each.max_length))
                 tensor = np.zeros((len(values), own if each.width == -1 else each.width), dtype=np.int64)
