@@ -119,7 +119,9 @@ class Tally:
                     f"{self.what}: a vector is {width} wide, expected {self.width}: give the vectors of one model"
                 )
         with np.errstate(over="ignore"):
-            matrix: np.ndarray[Any, np.dtype[np.float32]] = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(len(column), -1)
+            matrix: np.ndarray[Any, np.dtype[np.float32]] = (
+                column.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(len(column), -1)
+            )
         if not np.isfinite(matrix).all():
             raise VectorError(f"{self.what}: a vector holds NaN or infinity (as float32): mend the model's output")
         return matrix

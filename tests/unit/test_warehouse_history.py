@@ -135,7 +135,7 @@ def test_vectors_of_another_width_are_refused(warehouse: Warehouse) -> None:
     with pytest.raises(VectorError, match="are 4 wide, expected 8: give the run of the same model"):
         next(warehouse.read("user", "may", width=8))
     warehouse.write_run(JUNE, {"user": batches(made_up(5, 6, seed=1))})
-    with pytest.raises(VectorError, match="4 wide, .* 6: compare runs of one model"):
+    with pytest.raises(VectorError, match=r"4 wide, .* 6: compare runs of one model"):
         warehouse.drift("user", "id 1", "may", "june")
 
 
@@ -179,7 +179,7 @@ def test_what_is_not_there_is_named(file: Path, tmp_path: Path) -> None:
     with pytest.raises(ConnectionRefused, match="vectors are kept in DuckDB, PostgreSQL or BigQuery alone"):
         open_warehouse("mysql://host/database")
     with open_warehouse(str(file)) as warehouse:
-        with pytest.raises(TableError, match="no table vector_runs in .*: write a run's vectors first"):
+        with pytest.raises(TableError, match=r"no table vector_runs in .*: write a run's vectors first"):
             warehouse.partitions()
         for experiment in ("shop", "club"):
             warehouse.write_run(Run(experiment, "may", "r1"), {"item": batches(made_up(3, 4, seed=1))})
