@@ -12,7 +12,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     fit = commands.add_parser("fit", help="read a log, build moments, fit and save the workflow, write Parquet by week")
     fit.add_argument("--schema", required=True, help="a shipped schema's name, or a .toml file")
-    fit.add_argument("--source", help="the log: a .parquet or .csv file, or a folder with interactions.*")
+    fit.add_argument(
+        "--source",
+        help="the log: a .parquet or .csv file, a folder with interactions.*, or a table's URL",
+    )
     fit.add_argument("--output", required=True, help="folder to write, whole or not at all")
     fit.add_argument("--columns", help="map the log's columns: user=NAME,item=NAME,time=NAME[,session=NAME,value=NAME]")
     fit.add_argument("--split", choices=("time", "leave_one_out"), help="in place of the schema's split")

@@ -1,4 +1,4 @@
-"""Log readers: a log with its user and item tables, from CSV or Parquet files or from a package, as plain frames."""
+"""Log readers: a log with its user and item tables, from files, a warehouse or a package, as plain frames."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 from preprocessing.log_columns import LogError
 from preprocessing.raw_log import RawLog, raw_log
 from preprocessing.schema import Schema
+from preprocessing.warehouse_tables import warehouse_frames
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def read_log(schema: Schema, source: str | Path | None) -> RawLog:
-    """Read the schema's log from `source`: a file, or a folder with `interactions.parquet` or `.csv`."""
+    """Read the schema's log from `source`: a file, a folder with `interactions.parquet` or `.csv`, or a table's URL."""
     if schema.log.reader == "complete_journey":
         return raw_log(schema, *_complete_journey())
     if source is None:
         raise LogError(f"schema {schema.name} reads a file: give --source FILE.parquet, FILE.csv or a folder")
+    if "://" in str(source):
+        return raw_log(schema, *warehouse_frames(schema, str(source)))
     path = _find(Path(source), "interactions")
     log = _read(path)
     beside = [_read(path.parent / name) if name else None for name in (schema.log.users, schema.log.items)]

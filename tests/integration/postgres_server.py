@@ -1,0 +1,117 @@
+"""A PostgreSQL server of its own for the tests: Debian's binaries, a temporary folder, a free loopback port."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+BINARIES = Path("/usr/lib/postgresql/15/bin")
+EXTENSION = Path("/usr/share/postgresql/15/extension/vector.control")
+
+
+class NoPostgres(Exception):
+    """There are no binaries, and they cannot be installed; the message says why."""
+
+
+def bring_postgres() -> None:
+    """Find PostgreSQL 15 where Debian 12 puts it, else install it."""
+    _bring(BINARIES / "postgres", "postgresql-15")
+
+
+def bring_pgvector() -> None:
+    """Find the extension, else install it."""
+    _bring(EXTENSION, "postgresql-15-pgvector")
+
+
+def _bring(file: Path, package: str) -> None:
+    if file.is_file():
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise NoPostgres(f"no {file}, and only root can `apt-get install {package}`")
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for line in (["update"], ["install", "-y", "--no-install-recommends", package]):
+        try:
+            done = subprocess.run(["apt-get", "-qq", *line], env=quiet, capture_output=True, text=True, timeout=300)
+        except subprocess.TimeoutExpired:
+            raise NoPostgres(f"`apt-get {line[0]}` took too long for {package}") from None
+        if done.returncode and line[0] == "install":
+            reason = (done.stderr.splitlines() or ["no reason given"])[-1]
+            raise NoPostgres(f"`apt-get install {package}`: {reason}")
+    if not file.is_file():
+        raise NoPostgres(f"{package} is installed and {file} is not there")
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """Start a server; the URL of its server with the superuser's name and password, to which a database is added."""
+    folder = Path(tempfile.mkdtemp(prefix="naiad-postgres-"))
+    try:
+        password = secrets.token_hex(8)
+        (folder / "password").write_text(password)
+        as_user = _unprivileged(folder)
+        _run([*as_user, BINARIES / "initdb", "-D", folder / "data", "-U", "naiad", "-E", "UTF8", "--locale=C",
+              "--no-sync", "--auth=scram-sha-256", f"--pwfile={folder / 'password'}"])  # fmt: skip
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        options = ["-D", folder / "data", "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
+                   "-c", f"unix_socket_directories={folder}"]  # fmt: skip
+        with (folder / "server.log").open("w") as log:
+            server = subprocess.Popen([*as_user, BINARIES / "postgres", *options], stdout=log, stderr=log, cwd="/")
+        try:
+            url = f"postgres://naiad:{password}@127.0.0.1:{port}"
+            _wait(server, url, folder / "server.log")
+            yield url
+        finally:
+            server.send_signal(signal.SIGINT)
+            try:
+                server.wait(30)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unprivileged(folder: Path) -> list[str | Path]:
+    """What stands before a command so that root does not run it: PostgreSQL refuses root."""
+    if os.geteuid() != 0:
+        return []
+    try:
+        user = pwd.getpwnam("postgres")
+    except KeyError:
+        user = pwd.getpwnam("nobody")
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, user.pw_uid, user.pw_gid)
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+
+
+def _run(line: list[str | Path]) -> None:
+    done = subprocess.run(line, capture_output=True, text=True, cwd="/")
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+
+
+def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    import psycopg
+
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            psycopg.connect(f"{url.replace('postgres://', 'postgresql://')}/postgres").close()
+        except psycopg.OperationalError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(log.read_text()) from None
+            time.sleep(0.1)
+        else:
+            return

@@ -1,0 +1,211 @@
+"""The history of embeddings and a log in a real PostgreSQL: arrays of real everywhere, pgvector where it installs."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psycopg
+import pyarrow as pa
+import pytest
+
+from preprocessing.log_columns import LogError
+from preprocessing.readers import read_log
+from preprocessing.schema import load_schema
+from tests.integration.postgres_server import NoPostgres, bring_pgvector, bring_postgres, postgres_server
+from tests.synthetic import write_log
+from tests.vectors import batches, by_id, made_up
+from warehouse.dialects import POSTGRES_ARRAY
+from warehouse.errors import ConnectionRefused, PartitionError, TableError, VectorError
+from warehouse.history import Warehouse, open_warehouse
+from warehouse.partition import Run
+from warehouse.statements import Statements
+
+MAY, JUNE = Run("shop", "may", "r1"), Run("shop", "june", "r2")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    try:
+        bring_postgres()
+    except NoPostgres as error:
+        pytest.skip(str(error))
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def without_pgvector() -> str:
+    """Why there is no pgvector; empty where there is."""
+    try:
+        bring_pgvector()
+    except NoPostgres as error:
+        return str(error)
+    return ""
+
+
+def execute(url: str, *statements: str) -> None:
+    with psycopg.connect(url.replace("postgres://", "postgresql://"), autocommit=True) as connection:
+        for sql in statements:
+            connection.execute(sql)
+
+
+@pytest.fixture(params=["real[]", "pgvector"])
+def url(request: pytest.FixtureRequest, server: str) -> str:
+    """An empty database whose vectors are kept as the parameter says."""
+    if request.param == "pgvector" and (missing := request.getfixturevalue("without_pgvector")):
+        pytest.skip(missing)
+    name = f"history_{abs(hash(request.node.name))}"
+    execute(f"{server}/postgres", f"CREATE DATABASE {name}")
+    if request.param == "real[]":
+        execute(f"{server}/{name}", *Statements(POSTGRES_ARRAY).create())
+    return f"{server}/{name}"
+
+
+@pytest.fixture
+def warehouse(url: str) -> Iterator[Warehouse]:
+    with open_warehouse(url) as opened:
+        yield opened
+
+
+def test_a_run_comes_back_as_it_was_written(warehouse: Warehouse) -> None:
+    users, items = made_up(300, 64, seed=1), {"用户 'a\\": np.ones(64, dtype=np.float32), **made_up(9, 64, seed=2)}
+    warehouse.write_run(MAY, {"user": batches(users, 70), "item": batches(items)})
+    assert [(each.kind, each.vectors, each.width, whole) for each, whole in warehouse.partitions()] == [
+        ("item", 10, 64, True),
+        ("user", 300, 64, True),
+    ]
+    for kind, vectors in (("user", users), ("item", items)):
+        read = by_id(warehouse.read(kind, "may", width=64, batch_rows=50))
+        assert {id_: row.tobytes() for id_, row in read.items()} == {i: row.tobytes() for i, row in vectors.items()}
+
+
+def test_duckdb_answers_the_same(warehouse: Warehouse, tmp_path: Path) -> None:
+    runs = [(MAY, {**made_up(80, 16, seed=1), "zero": np.zeros(16, dtype=np.float32)}), (JUNE, made_up(70, 16, seed=2))]
+    with open_warehouse(str(tmp_path / "history.duckdb")) as other:
+        for run, vectors in runs:
+            for each in (warehouse, other):
+                each.write_run(run, {"item": batches(vectors)})
+        for run in ("may", "june"):
+            near, expected = (each.neighbours("item", "id 5", 7, run) for each in (warehouse, other))
+            assert [one.id for one in near] == [one.id for one in expected]
+            assert [one.distance for one in near] == pytest.approx([one.distance for one in expected], abs=1e-5)
+        moved, expected_ = (each.drift("item", "id 5", "may", "june") for each in (warehouse, other))
+        assert moved.distance == pytest.approx(expected_.distance, abs=1e-5)
+        assert [one.id for one in moved.most] == [one.id for one in expected_.most]
+        assert warehouse.neighbours("item", "zero", run="may") == []
+
+
+def test_a_write_that_fails_leaves_the_earlier_partitions_whole(warehouse: Warehouse) -> None:
+    one = made_up(50, 4, seed=1)
+    warehouse.write_run(MAY, {"user": batches(one), "item": batches(one)})
+    before = warehouse.partitions()
+
+    def failing() -> Iterator[pa.RecordBatch]:
+        yield from batches(made_up(50, 4, seed=2))
+        raise RuntimeError("the encoder broke")
+
+    with pytest.raises(RuntimeError, match="the encoder broke"):
+        warehouse.write_run(MAY, {"user": batches(one), "item": failing()}, overwrite=True)
+    with pytest.raises(VectorError, match="stands 2 times"):
+        warehouse.write_run(JUNE, {"user": [*batches(one), *batches(one)]})
+    with pytest.raises(PartitionError, match="is there already"):
+        warehouse.write_run(MAY, {"user": batches(one)})
+    assert warehouse.partitions() == before
+    assert by_id(warehouse.read("item", "may"))["id 1"].tobytes() == one["id 1"].tobytes()
+
+
+def test_a_server_that_ends_the_writers_session_leaves_the_earlier_partitions_whole(url: str) -> None:
+    one = made_up(50, 4, seed=1)
+
+    def cut_off() -> Iterator[pa.RecordBatch]:
+        yield from batches(one)
+        execute(
+            url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        yield from batches({f"other {id_}": row for id_, row in one.items()})
+
+    with open_warehouse(url) as warehouse:
+        warehouse.write_run(MAY, {"user": batches(one)})
+        with pytest.raises(ConnectionRefused, match="nothing was written, try again"):
+            warehouse.write_run(MAY, {"user": cut_off()}, overwrite=True)
+    with open_warehouse(url) as warehouse:
+        assert [whole for _, whole in warehouse.partitions()] == [True]
+        assert len(by_id(warehouse.read("user", "may"))) == 50
+
+
+def test_of_two_writers_of_one_run_one_is_refused(url: str) -> None:
+    together = threading.Barrier(2, timeout=30)
+    outcomes: list[str] = []
+
+    def write(seed: int) -> None:
+        def held() -> Iterator[pa.RecordBatch]:
+            yield from batches(made_up(20, 4, seed))
+            together.wait()
+
+        with open_warehouse(url) as warehouse:
+            try:
+                warehouse.write_run(MAY, {"user": held()})
+                outcomes.append("written")
+            except PartitionError:
+                outcomes.append("refused")
+
+    with open_warehouse(url) as warehouse:
+        warehouse.write_run(JUNE, {"user": batches(made_up(3, 4, seed=9))})
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in (1, 2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    assert sorted(outcomes) == ["refused", "written"]
+    with open_warehouse(url) as warehouse:
+        assert len(by_id(warehouse.read("user", "may"))) == 20
+
+
+def test_a_half_written_partition_is_refused_by_name(url: str, warehouse: Warehouse) -> None:
+    warehouse.write_run(MAY, {"user": batches(made_up(5, 4, seed=1))})
+    execute(url, "DELETE FROM user_vectors WHERE id = 'id 3'")
+    with pytest.raises(PartitionError, match=r"the user vectors of run 'may' .* are half-written"):
+        warehouse.neighbours("user", "id 1")
+
+
+def test_a_log_in_postgres_is_read_as_its_file(server: str, tmp_path: Path) -> None:
+    import duckdb
+
+    folder = write_log(tmp_path / "log")
+    execute(f"{server}/postgres", "CREATE DATABASE logs")
+    execute(f"{server}/logs", "CREATE SCHEMA raw")
+    for name in ("interactions", "users", "items"):
+        with duckdb.connect() as connection:
+            rows = connection.execute(f"FROM read_parquet('{folder / name}.parquet')")
+            columns = {column[0]: str(column[1]) for column in rows.description}
+            values = rows.fetchall()
+        types = {"DOUBLE": "float8", "TIMESTAMP_NS": "timestamp", "TIMESTAMP": "timestamp", "BIGINT": "int8"}
+        names = ", ".join(
+            f'"{column}" {"float8[]" if "[]" in type_ or "list" in type_.lower() else types.get(type_, "text")}'
+            for column, type_ in columns.items()
+        )
+        with psycopg.connect(f"{server.replace('postgres://', 'postgresql://')}/logs", autocommit=True) as connection:
+            connection.execute(f"CREATE TABLE raw.{name} ({names})")
+            marks = ", ".join(["%s"] * len(columns))
+            with connection.cursor() as cursor:
+                cursor.executemany(f"INSERT INTO raw.{name} VALUES ({marks})", values)
+    schema = load_schema(folder / "schema.toml")
+    from_file = read_log(schema, folder)
+    for source in (f"{server}/logs/raw.interactions", f"{server}/logs/raw/interactions"):
+        from_table = read_log(schema, source)
+        pd.testing.assert_frame_equal(from_file.sessions, from_table.sessions)
+        pd.testing.assert_frame_equal(from_file.users, from_table.users)
+        pd.testing.assert_frame_equal(from_file.items, from_table.items)
+        by = ["session", "item"]
+        left, right = (read.interactions.sort_values(by).reset_index(drop=True) for read in (from_file, from_table))
+        pd.testing.assert_frame_equal(left, right)
+    with pytest.raises(LogError, match=r"no column 'sku' in table raw\.interactions: the columns are user, session"):
+        read_log(schema.with_columns("item=sku"), f"{server}/logs/raw.interactions")
+    with pytest.raises(TableError, match="no table 'gone' in postgres://naiad@127"):
+        read_log(schema, f"{server}/logs/gone")
+    with pytest.raises(ConnectionRefused, match='database "nowhere" does not exist'):
+        read_log(schema, f"{server}/nowhere/gone")

@@ -1,0 +1,86 @@
+"""`python -m warehouse`: a table, then one line of JSON; bad input is one line and exit code 2."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.vectors import batches, made_up
+from warehouse.__main__ import main
+from warehouse.history import open_warehouse
+from warehouse.partition import Run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("warehouse") / "history.duckdb"
+    with open_warehouse(str(file)) as warehouse:
+        for seed, run in enumerate(("may", "june")):
+            warehouse.write_run(Run("shop", run, f"r{seed}"), {"user": batches(made_up(20, 4, seed))})
+    return file
+
+
+def result(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    monkeypatch.setattr(sys, "argv", ["warehouse", *arguments])
+    with pytest.raises(SystemExit) as raised:
+        main()
+    printed = capsys.readouterr()
+    if raised.value.code == 0:
+        return printed.out.splitlines()[-1]
+    assert raised.value.code == 2
+    assert printed.err.count("\n") == 1
+    return printed.err
+
+
+def test_help_answers_without_ibis() -> None:
+    probe = """
+import sys
+import warehouse.__main__ as command
+sys.argv[1:] = ["neighbours", "--help"]
+try:
+    command.main()
+except SystemExit:
+    print(sorted(set(sys.modules) & {"ibis", "numpy", "pyarrow", "sqlglot", "rich"}))
+"""
+    loaded = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True)
+    assert loaded.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_command_ends_with_json(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_users = ["--url", str(file), "--kind", "user"]
+    runs = json.loads(result(["runs", "--url", f"duckdb://{file}"], monkeypatch, capsys))["rows"]
+    assert [(row["run"], row["release"], row["vectors"], row["whole"]) for row in runs] == [
+        ("may", "r0", 20, True),
+        ("june", "r1", 20, True),
+    ]
+    near = json.loads(result(["neighbours", *of_users, "--id", "id 3", "--k", "2"], monkeypatch, capsys))
+    assert (near["run"], len(near["neighbours"])) == ("june", 2)
+    moved = ["drift", *of_users, "--id", "id 3", "--from", "may", "--to", "june", "--k", "4"]
+    drift = json.loads(result(moved, monkeypatch, capsys))
+    assert drift["most"][0]["distance"] >= drift["distance"] > 0
+    assert (drift["from"], drift["to"], len(drift["most"])) == ("may", "june", 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["neighbours", "--kind", "user", "--id", "nobody"], "naiad: no id 'nobody' in the user vectors of run 'june'"),
+        (["neighbours", "--kind", "user", "--id", "id 1", "--k", "0"], "naiad: k = 0: give 1 or more"),
+        (["neighbours", "--kind", "item", "--id", "id 1"], "naiad: no item vectors in duckdb://"),
+        (["drift", "--kind", "user", "--from", "may", "--to", "july"], "naiad: no user vectors of run 'july' in"),
+    ],
+)
+def test_bad_arguments_are_one_line(
+    arguments: list[str],
+    message: str,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert message in result([*arguments, "--url", str(file)], monkeypatch, capsys)
