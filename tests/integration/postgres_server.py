@@ -41,7 +41,7 @@ def _bring(file: Path, package: str) -> None:
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for line in (["update"], ["install", "-y", "--no-install-recommends", package]):
         try:
-            done = subprocess.run(["apt-get", "-qq", *line], env=quiet, capture_output=True, text=True, timeout=300)
+            done = subprocess.run(["apt-get", "-qq", *line], env=quiet, capture_output=True, text=True, timeout=120)
         except subprocess.TimeoutExpired:
             raise NoPostgres(f"`apt-get {line[0]}` took too long for {package}") from None
         if done.returncode and line[0] == "install":
