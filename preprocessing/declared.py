@@ -53,7 +53,7 @@ class Schema(Frozen):
             raise ValueError("the log's time is only an order: use split kind 'leave_one_out'")
         if self.split.kind == "random" and self.split.test_share + self.split.validation_share >= 1:
             raise ValueError(
-                "split.test_share and validation_share leave nothing to train on: their sum must be below 1"
+                "split.test_share + validation_share leave nothing to train on: keep them below 1"
             )
         return self
 

@@ -102,7 +102,7 @@ def moments(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame, users: 
 
 
 def _histories(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame) -> Histories:
-    """Of all purchases; under a random split of those that train, as what is tested or validated may lie before them."""
+    """Of all purchases; under a random split only of those that train: what is tested may lie before the others."""
     items, instants = _flat(lists["item-list"], np.int32), _flat(lists["instant-list"], np.int64)
     counts = lists["item-list"].map(len).to_numpy()
     if schema.split.kind == "random":
