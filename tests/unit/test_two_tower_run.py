@@ -1,4 +1,4 @@
-"""A run of the two_tower family from the command line: trained, picked, resumed and evaluated as of the first family."""
+"""A run of the two_tower family from the command line: trained, picked, resumed and evaluated like the first."""
 
 import json
 import sys
