@@ -83,7 +83,8 @@ def _show(name: str, results: list[Result], seeds: list[int]) -> None:
     title = f"{name}, test, mean of {len(seeds)} seed{'s' * (len(seeds) > 1)}"
     table = Table(title=title, title_justify="left")
     for column in ("variant", "validation", *METRICS, "seconds"):
-        table.add_column(column, justify="left" if column == "variant" else "right")
+        first = column == "variant"
+        table.add_column(column, justify="left" if first else "right", no_wrap=first)
     for variant in VARIANTS:
         rows = [row for row in results if row["variant"] == variant]
         means = [f"{mean(row[column] for row in rows):.4f}" for column in ("validation", *METRICS)]

@@ -109,13 +109,14 @@ def _show(results: list[Result]) -> None:
     table = Table(title=f"MovieLens-100K, top-{K} accuracy over {MOVIES:,} movies", title_justify="left")
     columns = ("schema", "seed", "accuracy", "popularity", "validation", "preprocess_s", "train_s")
     for column in columns:
-        table.add_column(column.replace("_", " "), justify="left" if column == "schema" else "right")
+        first = column == "schema"
+        table.add_column(column.replace("_", " "), justify="left" if first else "right", no_wrap=first)
     for schema in dict.fromkeys(row["schema"] for row in results):
         rows = [row for row in results if row["schema"] == schema]
         for row in rows:
             table.add_row(*(str(row[column]) for column in columns))
         means = [f"{mean(row[column] for row in rows):.4f}" for column in columns[2:5]]
-        table.add_row(f"mean (target {TARGETS[schema]:.2f})", "", *means, "", "", style="bold", end_section=True)
+        table.add_row(f"mean (≥ {TARGETS[schema]:.2f})", "", *means, "", "", style="bold", end_section=True)
     Console().print(table)
 
 

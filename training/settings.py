@@ -31,8 +31,10 @@ class TrainingSettings(BaseModel):
 class TwoTowerSettings(TrainingSettings):
     """Settings of a `two_tower` run; one example is a row with one of its targets."""
 
+    epochs: PositiveInt = 3
+    batch_size: PositiveInt = Field(default=512, description="rows a batch, each with all its targets")
     best_by: Metric = Field(default="recall@100", description="validation metric that picks the checkpoint")
-    temperature: PositiveFloat = Field(default=0.1, description="what cosines are divided by in the loss")
+    temperature: PositiveFloat = Field(default=0.05, description="what cosines are divided by in the loss")
     logq: Literal["none", "standard", "corrected"] = Field(
         default="corrected", description="correction of the loss for how often an item is a candidate"
     )
