@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from preprocessing.schema import FittedSchema
-from training.data import SplitData
+from training.data import DataError, SplitData
 from training.models.families import Model
 from training.models.offline_online import OfflineOnline
 from training.settings import TrainingSettings, TwoTowerSettings
@@ -20,4 +18,6 @@ def new_step(model: Model, train: SplitData, fitted: FittedSchema, settings: Tra
     """The step of the model's family."""
     if isinstance(model, OfflineOnline):
         return OfflineOnlineStep(model, fitted.schema_.exclude)
-    return TwoTowerStep(model, train.target_counts(fitted.items), cast(TwoTowerSettings, settings))
+    if not isinstance(settings, TwoTowerSettings):
+        raise DataError(f"two towers are trained with TwoTowerSettings, seen {type(settings).__name__}: give those")
+    return TwoTowerStep(model, train.target_counts(fitted.items), settings)
