@@ -1,4 +1,4 @@
-"""Precision, recall, NDCG, MAP, MRR and hit rate at k, as means over rows, added up chunk by chunk.
+"""Precision, recall, NDCG, MAP, MRR, hit rate and categorical accuracy at k, added up chunk by chunk.
 
 For one row with target set T, r_1 < r_2 < ... the ranks of its recommended targets (see `metrics.ranks`), and
 hits = #{i: r_i <= k}:
@@ -10,11 +10,16 @@ hits = #{i: r_i <= k}:
     map@k       = sum(i / r_i, r_i <= k) / min(|T|, k)
     ndcg@k      = sum(1 / log2(r_i + 1), r_i <= k) / sum(1 / log2(i + 1), i = 1..min(|T|, k))
 
+These are means over rows. One is a mean over targets, whichever row they stand in:
+
+    categorical_accuracy@k = hits of all rows / targets of all rows
+
 Sources. Precision, recall, average precision: Manning, Raghavan, Schütze 2008, sections 8.3 and 8.4; its
 average precision divides by |T|, cut off at k the most hits that k slots can hold, min(|T|, k), takes that
 place. Reciprocal rank: Voorhees 1999, TREC-8 question answering track. NDCG: Järvelin & Kekäläinen 2002
 (gain with a logarithmic discount, over that of the ideal order), with the discount log2(rank + 1) of Burges
-et al. 2005.
+et al. 2005. Categorical accuracy: `top_k_categorical_accuracy` of TensorFlow Recommenders' FactorizedTopK, where one
+row has one target; there ties are broken for the target, here against it.
 """
 
 from __future__ import annotations
@@ -42,6 +47,8 @@ class RankingMetrics:
         if not self.ks or any(isinstance(k, bool) or not isinstance(k, int) or k < 1 for k in self.ks):
             raise RankError(f"ks must be whole numbers of at least 1, seen {self.ks}: give such as (10, 20)")
         self.rows = 0
+        self._targets = 0
+        self._hits = dict.fromkeys(self.ks, 0)
         self._sums = {f"{name}@{k}": 0.0 for k in self.ks for name in NAMES}
 
     def update(self, targets: TargetRanks) -> None:
@@ -53,17 +60,20 @@ class RankingMetrics:
         row, rank = row[order], rank[order]
         nth = np.arange(row.size) - np.searchsorted(row, row, side="left") + 1
         self.rows += lengths.size
+        self._targets += int(lengths.sum())
         for k in self.ks:
             inside = rank <= k
+            self._hits[k] += int(inside.sum())
             sums = _metrics_of_rows(row[inside], rank[inside], nth[inside], lengths, k)
             for name, value in sums.items():
                 self._sums[f"{name}@{k}"] += float(value.sum())
 
     def compute(self) -> dict[str, float]:
-        """Means over the rows, as {"ndcg@20": 0.31, ...}."""
+        """Means over the rows (`categorical_accuracy@k`: over the targets), as {"ndcg@20": 0.31, ...}."""
         if not self.rows:
             raise RankError("no rows were added: a mean needs at least one row")
-        return {name: value / self.rows for name, value in self._sums.items()}
+        means = {name: value / self.rows for name, value in self._sums.items()}
+        return means | {f"categorical_accuracy@{k}": hits / self._targets for k, hits in self._hits.items()}
 
 
 def _metrics_of_rows(

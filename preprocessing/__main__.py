@@ -18,7 +18,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     fit.add_argument("--output", required=True, help="folder to write, whole or not at all")
     fit.add_argument("--columns", help="map the log's columns: user=NAME,item=NAME,time=NAME[,session=NAME,value=NAME]")
-    fit.add_argument("--split", choices=("time", "leave_one_out"), help="in place of the schema's split")
+    fit.add_argument("--split", choices=("time", "leave_one_out", "random"), help="in place of the schema's split")
     fit.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, tcp://HOST:PORT")
     fit.add_argument("--workers", type=int, default=1, help="worker processes on this machine (default 1)")
     fit.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from preprocessing.features import Categorical, Feature, Frozen, Sequence
-from preprocessing.log_layout import Log, Split
+from preprocessing.log_layout import Log, Split, SplitKind
 from stage.errors import BadInput
 
 CLOCK_SOURCES = ("hour", "weekday", "days_since_last")
@@ -51,6 +51,10 @@ class Schema(Frozen):
             raise ValueError(f"{self.item_id.name}: item ids are strings, drop dtype = 'int'")
         if self.log.time_unit == "order" and self.split.kind == "time":
             raise ValueError("the log's time is only an order: use split kind 'leave_one_out'")
+        if self.split.kind == "random" and self.split.test_share + self.split.validation_share >= 1:
+            raise ValueError(
+                "split.test_share + validation_share leave nothing to train on: keep them below 1"
+            )
         return self
 
     def _check(self, feature: Feature) -> None:
@@ -86,9 +90,10 @@ class Schema(Frozen):
         """What describes an item, its id apart."""
         return tuple(f for f in self.features if f.side == "item" and not self._is_item_id(f))
 
-    def with_split(self, kind: Literal["time", "leave_one_out"]) -> Schema:
-        """The same schema under another split."""
-        return parse_schema({**self.model_dump(), "split": {**self.split.model_dump(), "kind": kind}}, self.name)
+    def with_split(self, kind: SplitKind, **options: Any) -> Schema:
+        """The same schema under another split; `options` are other keys of the split, such as `seed`."""
+        split = {**self.split.model_dump(), "kind": kind, **options}
+        return parse_schema({**self.model_dump(), "split": split}, self.name)
 
     def with_columns(self, mapping: str) -> Schema:
         """Rename the log's columns by "user=NAME,item=NAME,…"; the features of the old names follow."""

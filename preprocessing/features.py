@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 
 class Frozen(BaseModel):
@@ -40,6 +40,12 @@ class Categorical(FeatureBase):
     embedding_dim: PositiveInt = 16
 
 
+class EvenBuckets(Frozen):
+    first: float
+    last: float
+    count: int = Field(ge=2)
+
+
 class Numeric(FeatureBase):
     """One number per row: filled, clipped, log(1 + x), normalised, in this order; or cut into buckets and embedded.
 
@@ -54,6 +60,16 @@ class Numeric(FeatureBase):
     normalize: bool = False
     buckets: tuple[float, ...] = ()
     embedding_dim: PositiveInt = 16
+
+    @field_validator("buckets", mode="before")
+    @classmethod
+    def _evenly(cls, value: object) -> object:
+        """`{ first = 0.0, last = 10.0, count = 11 }` stands for that many evenly spaced boundaries."""
+        if not isinstance(value, dict):
+            return value
+        spaced = EvenBuckets.model_validate(value)
+        step = (spaced.last - spaced.first) / (spaced.count - 1)
+        return tuple(spaced.first + step * number for number in range(spaced.count))
 
     @model_validator(mode="after")
     def _one_meaning(self) -> Self:

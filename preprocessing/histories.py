@@ -22,13 +22,13 @@ class Histories:
     rows sorted by user in the same order, with `user`, `first` and `split`. Every `kept` chooses sessions, [K].
     """
 
-    def __init__(self, items: Column, instants: Column, counts: pd.Series[Any], sessions: pd.DataFrame) -> None:
+    def __init__(self, items: Column, instants: Column, counts: Column, sessions: pd.DataFrame) -> None:
         self._items, self._instants = items, instants
         self._first = sessions["first"].to_numpy()
         self._split = sessions["split"].to_numpy()
         names = sessions["user"].to_numpy()
         bounds = np.r_[np.flatnonzero(np.r_[True, names[1:] != names[:-1]]), len(names)]
-        ends = np.cumsum(counts.to_numpy())
+        ends = np.cumsum(counts)
         # Of each user: sessions a to b, purchases begin to end.
         self._users = list(zip(bounds[:-1], bounds[1:], np.r_[0, ends[:-1]], ends, strict=True))
         self._begin = np.repeat(np.r_[0, ends[:-1]], np.diff(bounds))

@@ -82,6 +82,9 @@ class FittedSchema(Frozen):
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
 
     def cardinality(self, feature: str) -> int:
+        """Number of a feature's ids, special ids included."""
+        if feature == self.schema_.item_id.name:
+            return self.items
         value = self.learned[feature].cardinality
         if value is None:
             raise SchemaError(f"{feature}: has no ids, it is not categorical")

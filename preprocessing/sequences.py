@@ -58,7 +58,7 @@ def moments(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame, users: 
     starts = np.flatnonzero(np.r_[True, np.diff(numbers[by_session]) != 0])
     ends = np.r_[starts[1:], len(numbers)]
     rows = sessions.loc[numbers[by_session[starts]]]
-    histories = Histories(items, _flat(lists["instant-list"], np.int64), lists["item-list"].map(len), rows)
+    histories = _histories(schema, lists, rows)
     kept = histories.kept(schema.split.train_moments_per_user)
     starts, ends, rows = starts[kept], ends[kept], rows.iloc[kept]
     in_session = items[by_session]
@@ -99,6 +99,17 @@ def moments(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame, users: 
         made = column(feature)
         table[feature.name] = made if isinstance(made, pa.Array) else _array(feature, made)
     return pa.table(table)
+
+
+def _histories(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame) -> Histories:
+    """Of all purchases; under a random split only of those that train: what is tested may lie before the others."""
+    items, instants = _flat(lists["item-list"], np.int32), _flat(lists["instant-list"], np.int64)
+    counts = lists["item-list"].map(len).to_numpy()
+    if schema.split.kind == "random":
+        train = (sessions["split"] == "train").loc[_flat(lists["session-list"], np.int64)].to_numpy()
+        users = np.repeat(np.arange(len(lists)), counts)
+        items, instants, counts = items[train], instants[train], np.bincount(users[train], minlength=len(lists))
+    return Histories(items, instants, counts, sessions)
 
 
 def _array(feature: Feature, values: Any) -> pa.Array:

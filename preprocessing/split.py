@@ -1,4 +1,4 @@
-"""Which sessions train, validate and test: by date, or each user's last ones left out."""
+"""Which sessions train, validate and test: by date, each user's last ones left out, or by a shuffle."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     Column = np.ndarray[Any, np.dtype[Any]]
 
 SPLITS = ("train", "validation", "test")
+REMEDIES = {
+    "time": "shorten split.validation_days and test_days",
+    "leave_one_out": "give users of three sessions",
+    "random": "raise split.validation_share and test_share",
+}
 
 
 def split_of_sessions(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, dict[str, str]]:
@@ -23,14 +28,22 @@ def split_of_sessions(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, d
     `time`: test = the last `test_days` local days of the log, validation = the `validation_days` before them.
     `leave_one_out`: a user's last session is the test, the one before it the validation (users of fewer than three
     sessions only train), as in the SASRec paper (Kang & McAuley 2018, section IV-A).
+    `random`: the first of a shuffle are the test, those after them the validation, each share rounded down.
     """
-    by_time = schema.split.kind == "time"
-    split, boundaries = _by_time(schema, sessions["time"]) if by_time else (_leave_one_out(sessions), {})
+    boundaries: dict[str, str] = {}
+    match schema.split.kind:
+        case "time":
+            split, boundaries = _by_time(schema, sessions["time"])
+        case "leave_one_out":
+            split = _leave_one_out(sessions)
+        case "random":
+            split = _random(schema, len(sessions))
     for name in SPLITS:
         if name not in split:
             span = f"{sessions['time'].min():%Y-%m-%d} to {sessions['time'].max():%Y-%m-%d}"
-            remedy = "shorten split.validation_days and test_days" if by_time else "give users of three sessions"
-            raise LogError(f"no session falls in {name} (the log spans {span}): {remedy}, or give more log")
+            raise LogError(
+                f"no session falls in {name} (the log spans {span}): {REMEDIES[schema.split.kind]}, or give more log"
+            )
     return split, boundaries
 
 
@@ -50,4 +63,13 @@ def _leave_one_out(sessions: pd.DataFrame) -> Column:
     enough = users["first"].transform("size").reindex(sessions.index) >= 3
     left_out = np.where(from_last == 1, "validation", np.where(from_last == 0, "test", "train"))
     split: Column = np.where(enough, left_out, "train")
+    return split
+
+
+def _random(schema: Schema, count: int) -> Column:
+    order = np.random.default_rng(schema.split.seed).permutation(count)
+    test, validation = int(count * schema.split.test_share), int(count * schema.split.validation_share)
+    split: Column = np.full(count, "train", dtype=object)
+    split[order[:test]] = "test"
+    split[order[test : test + validation]] = "validation"
     return split

@@ -3,47 +3,69 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import sys
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
 
 from stage.command import Parser, leave, print_result, run_command
 from stage.errors import BadInput
-from training.models.config import ModelConfig
-from training.settings import TrainingSettings
+from training.models.config import CONFIGS
+from training.settings import SETTINGS
+
+DEFAULT_FAMILY = "offline_online"
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(family: str) -> argparse.ArgumentParser:
     parser = Parser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    fit = commands.add_parser("fit", help="train and save the model, whole and in its two parts")
+    fit = commands.add_parser("fit", help="train and save the model, whole and in its parts")
     fit.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     fit.add_argument("--output", required=True, help="folder to write, whole or not at all")
     fit.add_argument("--resume", action="store_true", help="go on from the last checkpoint of a run that was cut off")
     fit.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
-    for name, field in (TrainingSettings.model_fields | ModelConfig.model_fields).items():
-        default = field.default
-        words = f"{field.description or name.replace('_', ' ')} (default {default})"
-        flag = "--" + name.replace("_", "-")
-        if default is False:
-            fit.add_argument(flag, action="store_true", help=words)
-        else:
-            fit.add_argument(flag, type=type(default), default=default, help=words)
+    fit.add_argument("--family", choices=CONFIGS, default=DEFAULT_FAMILY, help=f"the flags below are those of {family}")
+    for name, field in (SETTINGS[family].model_fields | CONFIGS[family].model_fields).items():
+        if name != "family":
+            _add_flag(fit, name, field)
     fit.set_defaults(run=_fit)
     evaluate = commands.add_parser("evaluate", help="rank the whole catalogue on a split, beside the baselines")
     evaluate.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     evaluate.add_argument("--model", required=True, help="output folder of `training fit`")
     evaluate.add_argument("--split", choices=("train", "validation", "test"), default="test")
-    evaluate.add_argument("--k", default="5,10,20", help="cut-offs, comma-separated (default 5,10,20)")
+    evaluate.add_argument("--k", help="cut-offs, comma-separated (default 5,10,20; of two towers 20,100)")
     evaluate.set_defaults(run=_evaluate)
     return parser
+
+
+def _add_flag(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
+    default = field.default
+    words = f"{field.description or name.replace('_', ' ')} (default {default})"
+    flag = "--" + name.replace("_", "-")
+    if isinstance(default, bool):
+        action = argparse.BooleanOptionalAction if default else "store_true"
+        parser.add_argument(flag, action=action, default=default, help=words)
+    else:
+        choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else None
+        parser.add_argument(flag, type=type(default), default=default, choices=choices, help=words)
+
+
+def _family(words: list[str]) -> str:
+    """The family that the command line asks for, whose settings are its flags."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--family", nargs="?")
+    family = first.parse_known_args(words)[0].family
+    return family if family in CONFIGS else DEFAULT_FAMILY
 
 
 def _fit(arguments: argparse.Namespace) -> None:
     from pydantic import ValidationError
 
     given: dict[str, Any] = vars(arguments)
+    settings_of, config_of = SETTINGS[arguments.family], CONFIGS[arguments.family]
     try:
-        settings = TrainingSettings(**{name: given[name] for name in TrainingSettings.model_fields})
-        config = ModelConfig(**{name: given[name] for name in ModelConfig.model_fields})
+        settings = settings_of(**{name: given[name] for name in settings_of.model_fields})
+        config = config_of(**{name: given[name] for name in config_of.model_fields if name != "family"})
     except ValidationError as error:
         first = error.errors()[0]
         raise BadInput(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}, seen {first['input']}") from None
@@ -57,19 +79,24 @@ def _fit(arguments: argparse.Namespace) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    try:
-        ks = tuple(sorted({int(k) for k in arguments.k.split(",")}))
-    except ValueError:
-        raise BadInput(f"--k {arguments.k}: give whole numbers, comma-separated") from None
-    if ks[0] < 1:
-        raise BadInput(f"--k {arguments.k}: cut-offs start at 1")
+    ks = None if arguments.k is None else _cut_offs(arguments.k)
     from training.evaluate import evaluate
 
     print_result(evaluate(arguments.data, arguments.model, arguments.split, ks))
 
 
+def _cut_offs(text: str) -> tuple[int, ...]:
+    try:
+        ks = tuple(sorted({int(k) for k in text.split(",")}))
+    except ValueError:
+        raise BadInput(f"--k {text}: give whole numbers, comma-separated") from None
+    if ks[0] < 1:
+        raise BadInput(f"--k {text}: cut-offs start at 1")
+    return ks
+
+
 def main() -> None:
-    arguments = _parser().parse_args()
+    arguments = _parser(_family(sys.argv[1:])).parse_args()
     run_command(lambda: arguments.run(arguments))
 
 

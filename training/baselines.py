@@ -10,7 +10,7 @@ from torch import Tensor
 
 from preprocessing.schema import FittedSchema, Sequence
 from stage.parquet import read_columns
-from training.data import Batch, SplitData
+from training.data import Array, Batch, SplitData
 from training.ranking import Scorer
 
 RECENT_DAYS = 7
@@ -18,7 +18,7 @@ RECENT_DAYS = 7
 
 def baselines(data: str | Path, split: SplitData, fitted: FittedSchema) -> dict[str, Scorer]:
     """Every baseline that the data allows, by name: the clock and a plain "frequent" sequence may be missing."""
-    counts = _popularity(data, fitted)
+    counts = torch.from_numpy(train_counts(data).astype(np.float32)).reshape(fitted.items)
     found: dict[str, Scorer] = {"popularity": lambda batch: counts.expand(len(batch.index), -1)}
     if fitted.schema_.log.time_unit != "order":
         found["popularity_7_days"] = RecentPopularity(data, split, fitted, RECENT_DAYS)
@@ -29,10 +29,10 @@ def baselines(data: str | Path, split: SplitData, fitted: FittedSchema) -> dict[
     return found
 
 
-def _popularity(data: str | Path, fitted: FittedSchema) -> Tensor:
+def train_counts(data: str | Path) -> Array:
     """Purchases in the train period, [I]."""
-    counts = read_columns(Path(data) / "item_index.parquet", ["purchases"])["purchases"].to_numpy()
-    return torch.from_numpy(counts.astype(np.float32)).reshape(fitted.items)
+    counts: Array = read_columns(Path(data) / "item_index.parquet", ["purchases"])["purchases"].to_numpy()
+    return counts
 
 
 class RecentPopularity:

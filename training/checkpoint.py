@@ -1,16 +1,18 @@
-"""A trained model on disk: three parts that load alone, and the fit's artifacts, saved once and shared.
+"""A trained model on disk: the whole and its parts, each of which loads alone, and the fit's artifacts, saved once.
 
 MODEL/
-  schema.json model.json            what the parts are built from
-  whole.safetensors offline.safetensors online.safetensors
+  schema.json model.json            what the parts are built from; the family
+  whole.safetensors offline.safetensors online.safetensors                of an offline_online model
+  two_tower.safetensors user_tower.safetensors item_tower.safetensors     of a two_tower model
   items.parquet item_index.parquet workflow/      the names, the item features and the id vocabularies of the fit
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from pydantic import ValidationError
 from safetensors import SafetensorError
@@ -19,8 +21,10 @@ from torch import nn
 
 from preprocessing.schema import FittedSchema, read_fitted
 from stage.errors import BadInput
-from training.models.config import ModelConfig
+from training.models.config import CONFIGS, AnyConfig, ModelConfig, TwoTowerConfig
+from training.models.families import FAMILIES, Model
 from training.models.offline_online import OfflineEncoder, OfflineOnline, OnlineRanker
+from training.models.towers import ItemTower, TwoTower, UserTower
 
 SHARED = ("schema.json", "items.parquet", "item_index.parquet", "workflow")
 
@@ -29,19 +33,24 @@ class CheckpointError(BadInput):
     """The folder holds no model that can be loaded."""
 
 
-def new_model(data: Path, fitted: FittedSchema, config: ModelConfig) -> OfflineOnline:
+@overload
+def new_model(data: Path, fitted: FittedSchema, config: ModelConfig) -> OfflineOnline: ...
+@overload
+def new_model(data: Path, fitted: FittedSchema, config: TwoTowerConfig) -> TwoTower: ...
+
+
+def new_model(data: Path, fitted: FittedSchema, config: AnyConfig) -> Model:
     """An untrained model with the item index of the fit in `data`."""
-    model = OfflineOnline(fitted, config)
-    model.items.load_index(data / "item_index.parquet")
+    model: Model = FAMILIES[config.family].model(fitted, config)
+    model.load_index(data / "item_index.parquet")
     return model
 
 
-def save(model: OfflineOnline, config: ModelConfig, data: Path, output: Path) -> None:
-    """Write the whole model, its two parts and the shared artifacts of `data` into `output`."""
-    parts: dict[str, nn.Module] = {"whole": model, "offline": model.offline, "online": model.online}
-    for name, part in parts.items():
+def save(model: Model, config: AnyConfig, data: Path, output: Path) -> None:
+    """Write the whole model, its parts and the shared artifacts of `data` into `output`."""
+    for name, (_, place) in FAMILIES[config.family].parts.items():
         path = output / f"{name}.safetensors"
-        save_model(part, str(path))
+        save_model(model.get_submodule(place), str(path))
         path.chmod(0o644)  # safetensors writes 0600, which a server of another user cannot read
     (output / "model.json").write_text(config.model_dump_json(indent=1), encoding="utf-8")
     for name in SHARED:
@@ -57,15 +66,24 @@ def load(folder: str | Path, part: Literal["whole"]) -> OfflineOnline: ...
 def load(folder: str | Path, part: Literal["offline"]) -> OfflineEncoder: ...
 @overload
 def load(folder: str | Path, part: Literal["online"]) -> OnlineRanker: ...
+@overload
+def load(folder: str | Path, part: Literal["two_tower"]) -> TwoTower: ...
+@overload
+def load(folder: str | Path, part: Literal["user_tower"]) -> UserTower: ...
+@overload
+def load(folder: str | Path, part: Literal["item_tower"]) -> ItemTower: ...
 
 
-def load(
-    folder: str | Path, part: Literal["whole", "offline", "online"]
-) -> OfflineOnline | OfflineEncoder | OnlineRanker:
+def load(folder: str | Path, part: str) -> nn.Module:
     """Load one part, in evaluation mode; it needs no other part and no training data."""
     fitted, config = read_fitted(folder), read_config(folder)
-    kinds = {"whole": OfflineOnline, "offline": OfflineEncoder, "online": OnlineRanker}
-    model: OfflineOnline | OfflineEncoder | OnlineRanker = kinds[part](fitted, config)
+    parts = FAMILIES[config.family].parts
+    if part not in parts:
+        raise CheckpointError(
+            f"{folder} holds a {config.family} model ({', '.join(parts)}), not {part}: give a model that has it"
+        )
+    kind: Any = parts[part][0]
+    model: nn.Module = kind(fitted, config)
     path = Path(folder) / f"{part}.safetensors"
     try:
         load_model(model, str(path))
@@ -76,11 +94,26 @@ def load(
     return model.eval()
 
 
-def read_config(folder: str | Path) -> ModelConfig:
+def load_whole(folder: str | Path) -> Model:
+    """Load the whole model of whichever family the folder holds."""
+    part: Any = FAMILIES[read_config(folder).family].whole
+    model: Model = load(folder, part)
+    return model
+
+
+def read_config(folder: str | Path) -> AnyConfig:
+    """`model.json`; one without a family is of the first, `offline_online`."""
     path = Path(folder) / "model.json"
     try:
-        return ModelConfig.model_validate_json(path.read_text(encoding="utf-8"))
+        body = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"no model.json in {folder}: give the output folder of `training fit`") from None
+    except ValueError as error:
+        raise CheckpointError(f"{path}: is not JSON ({error}), train again") from None
+    family = body.get("family", "offline_online") if isinstance(body, dict) else None
+    if family not in CONFIGS:
+        raise CheckpointError(f"{path}: family {family!r} is none of {', '.join(CONFIGS)}: train again")
+    try:
+        return CONFIGS[family].model_validate(body)
     except ValidationError as error:
         raise CheckpointError(f"{path}: {error.errors()[0]['msg']}") from None

@@ -103,6 +103,11 @@ class SplitData:
         times: Array = pa.concat_tables([read_columns(file, ["time"]) for file in files])["time"].to_numpy()
         return times
 
+    def target_counts(self, items: int) -> Array:
+        """How often each item id is a target, [items] int64."""
+        counts: Array = np.bincount(self.targets.values, minlength=items)
+        return counts
+
     def having_targets(self) -> Array:
         """Rows with at least one target in the catalogue: the others teach nothing."""
         known = np.r_[0, np.cumsum(self.targets.values >= FIRST_KNOWN_ID)]
@@ -146,6 +151,6 @@ class Rows(torch.utils.data.Dataset[int]):
 
 
 def collate(data: SplitData, rows: Indices[int]) -> dict[str, Any]:
-    """A batch as the keyword arguments of `trainer.TrainingStep`."""
+    """A batch as the keyword arguments of a `training.steps.TrainingStep`."""
     batch = data.batch(np.asarray(rows, dtype=np.int64))
     return {"features": batch.features, "rows": batch.rows, "targets": batch.targets}

@@ -10,7 +10,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from preprocessing.schema import FittedSchema
 from stage.errors import BadInput
-from training.models.config import ModelConfig
+from training.models.config import AnyConfig
 from training.settings import TrainingSettings
 
 RUN = "run.json"
@@ -27,7 +27,7 @@ def checkpoint_folder(output: str | Path) -> Path:
 
 
 def begin(
-    output: str | Path, fitted: FittedSchema, config: ModelConfig, settings: TrainingSettings, resume: bool
+    output: str | Path, fitted: FittedSchema, config: AnyConfig, settings: TrainingSettings, resume: bool
 ) -> str | None:
     """Prepare the checkpoint folder; the checkpoint to go on from, if there is one and `resume` is asked for.
 

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metrics import RankingMetrics, target_ranks_from_scores
-from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema
+from metrics import ListMetrics, RankingMetrics, target_ranks_from_scores
+from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID, FittedSchema
 from stage.errors import BadInput
 from training.data import Array, Batch, SplitData
 from training.models.exclusion import exclude_items
-from training.models.offline_online import OfflineOnline
+from training.models.families import Model
 
 
 class ScoreError(BadInput):
@@ -21,20 +21,24 @@ class ScoreError(BadInput):
 
 
 Scorer = Callable[[Batch], Tensor]
-KS = (5, 10, 20)
 
 
 def rank_split(
     scorer: Scorer,
     data: SplitData,
     fitted: FittedSchema,
-    ks: tuple[int, ...] = KS,
+    ks: tuple[int, ...],
     rows: Array | None = None,
+    counts: Array | None = None,
     batch_size: int = 256,
     progress: str | None = None,
 ) -> dict[str, float]:
-    """Metrics of a scorer ([B] rows -> scores [B, I]) over all items but the special ids and the excluded ones."""
+    """Metrics of a scorer ([B] rows -> scores [B, I]) over all items but the special ids and the excluded ones.
+
+    counts: purchases of the train period, [I]; where given, coverage and novelty of the top-k lists are told too.
+    """
     metrics = RankingMetrics(ks=ks)
+    lists = None if counts is None else ListMetrics(counts, ks, FIRST_KNOWN_ID)
     rows = np.arange(len(data)) if rows is None else rows
     for chunk in _chunks(rows, batch_size, progress):
         batch = data.batch(chunk)
@@ -44,7 +48,10 @@ def rank_split(
         if torch.isnan(scores).any():
             raise ScoreError("scores are not numbers: train with a lower --learning-rate, or clip the numeric features")
         metrics.update(target_ranks_from_scores(scores.numpy(), targets, first_item=FIRST_KNOWN_ID))
-    return metrics.compute()
+        if lists is not None:
+            best, ids = torch.topk(scores, min(max(ks), scores.shape[1]), dim=1)
+            lists.update(ids.masked_fill(best == -torch.inf, PADDING_ID).numpy())
+    return metrics.compute() | ({} if lists is None else lists.compute())
 
 
 def _chunks(rows: Array, size: int, progress: str | None) -> Iterator[Array]:
@@ -57,17 +64,16 @@ def _chunks(rows: Array, size: int, progress: str | None) -> Iterator[Array]:
     return iter(track(chunks, description=f"{progress:<24}", console=Console(stderr=True)))
 
 
-def model_scorer(model: OfflineOnline) -> Scorer:
-    """Scores of a model in evaluation mode, float32 on the CPU; the item table is computed once."""
+def model_scorer(model: Model) -> Scorer:
+    """Scores of a model in evaluation mode, float32 on the CPU; what they need of the items is computed once."""
     model.eval()
-    device = model.items.bias.device
+    device = next(model.parameters()).device
     with torch.no_grad():
-        table = model.items.table()
+        catalogue = model.catalogue()
 
     def score(batch: Batch) -> Tensor:
         with torch.no_grad():
             features = {name: value.to(device) for name, value in batch.features.items()}
-            scores: Tensor = model.online(model.offline(features, table), features, table)
-            return scores.float().cpu()
+            return model.scores(features, catalogue).float().cpu()
 
     return score

@@ -1,4 +1,4 @@
-"""Training on `transformers.Trainer`: seeds, resuming, early stopping on whole-catalogue NDCG, a progress bar."""
+"""Training on `transformers.Trainer`: seeds, resuming, early stopping on whole-catalogue ranking, a progress bar."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,22 +13,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments, set_seed
 
-from preprocessing.schema import FittedSchema, read_fitted
+from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, read_fitted
 from stage.output import whole_folder
 from training.checkpoint import new_model, save
 from training.data import DataError, Rows, SplitData, collate
 from training.interrupted import begin, checkpoint_folder
-from training.losses import softmax_cross_entropy
-from training.models.config import ModelConfig
-from training.models.offline_online import OfflineOnline
+from training.models.config import AnyConfig
 from training.ranking import model_scorer, rank_split
 from training.settings import TrainingSettings
-
-BEST_BY = "ndcg@20"
-SHARED_ITEMS = ("model.offline.items.", "model.online.items.")
+from training.steps import new_step
 
 
 @dataclass(frozen=True)
@@ -41,40 +35,17 @@ class Trained:
     seconds: float
 
 
-class TrainingStep(nn.Module):
-    """What the Trainer calls: a batch as `training.data.collate` makes it -> its loss."""
-
-    def __init__(self, model: OfflineOnline, exclude: tuple[str, ...]) -> None:
-        super().__init__()
-        self.model = model
-        self._exclude = exclude
-
-    def forward(self, features: dict[str, Tensor], rows: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        excluded = [features[name] for name in self._exclude]
-        return {"loss": softmax_cross_entropy(self.model.parts(features), excluded, rows, targets)}
-
-    def state_dict(self, *arguments: Any, **named: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Each shared tensor once: the Trainer's safetensors writer refuses tensors of two names."""
-        state = super().state_dict(*arguments, **named)
-        return {name: value for name, value in state.items() if not name.startswith(SHARED_ITEMS)}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        items = {name.removeprefix("model.items."): value for name, value in state_dict.items() if ".items." in name}
-        shared = {prefix + name: value for prefix in SHARED_ITEMS for name, value in items.items()}
-        return super().load_state_dict({**state_dict, **shared}, strict, assign)
-
-
 class RankingTrainer(Trainer):  # type: ignore[misc]
-    """A Trainer that evaluates by ranking the whole catalogue."""
+    """A Trainer that evaluates by ranking the whole catalogue, at the one cut-off `k`."""
 
-    def __init__(self, validation: SplitData, fitted: FittedSchema, rows: int, **arguments: Any) -> None:
+    def __init__(self, validation: SplitData, fitted: FittedSchema, rows: int, k: int, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._validation, self._fitted = validation, fitted
+        self._validation, self._fitted, self._k = validation, fitted, k
         self._rows = np.unique(np.linspace(0, len(validation) - 1, rows).astype(np.int64))
 
     def evaluate(self, *_: object, metric_key_prefix: str = "eval", **__: object) -> dict[str, float]:
         scorer = model_scorer(self.model.model)
-        metrics = rank_split(scorer, self._validation, self._fitted, ks=(20,), rows=self._rows)
+        metrics = rank_split(scorer, self._validation, self._fitted, ks=(self._k,), rows=self._rows)
         named = {f"{metric_key_prefix}_{name}": value for name, value in metrics.items()}
         self.log(named)
         control = self.callback_handler.on_evaluate(self.args, self.state, self.control, named)  # type: ignore[has-type]
@@ -85,7 +56,7 @@ class RankingTrainer(Trainer):  # type: ignore[misc]
 def fit(
     data: str | Path,
     output: str | Path,
-    config: ModelConfig,
+    config: AnyConfig,
     settings: TrainingSettings,
     resume: bool = False,
     overwrite: bool = False,
@@ -99,6 +70,7 @@ def fit(
     data = Path(data)
     fitted = read_fitted(data)
     set_seed(settings.seed)
+    k = _cut_off(settings, fitted)
     model = new_model(data, fitted, config)
     train, validation = SplitData(data, "train", fitted), SplitData(data, "validation", fitted)
     rows = train.having_targets()
@@ -112,7 +84,8 @@ def fit(
             validation=validation,
             fitted=fitted,
             rows=min(settings.validation_rows, len(validation)),
-            model=TrainingStep(model, fitted.schema_.exclude),
+            k=k,
+            model=new_step(model, train, fitted, settings),
             args=_arguments(settings, checkpoint_folder(output), every),
             train_dataset=Rows(rows),
             eval_dataset=Rows(np.arange(len(validation))),
@@ -120,7 +93,7 @@ def fit(
             callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience)],
         )
         trainer.train(resume_from_checkpoint=checkpoint)
-        best = {k.removeprefix("eval_"): v for k, v in _best_log(trainer).items() if k.startswith("eval_")}
+        best = _best_log(trainer, settings.best_by)
         save(model.eval(), config, data, folder)
         (folder / "settings.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
         trainer.state.save_to_json(str(folder / "trainer_state.json"))
@@ -128,10 +101,22 @@ def fit(
     return Trained(best, trainer.state.global_step, time.monotonic() - started)
 
 
-def _best_log(trainer: Trainer) -> dict[str, float]:
-    logs = [log for log in trainer.state.log_history if f"eval_{BEST_BY}" in log]
-    best: dict[str, float] = max(logs, key=lambda log: log[f"eval_{BEST_BY}"])
-    return best
+def _cut_off(settings: TrainingSettings, fitted: FittedSchema) -> int:
+    """The k of the metric that picks the checkpoint."""
+    name, _, k = settings.best_by.partition("@")
+    items = fitted.items - FIRST_KNOWN_ID
+    if int(k) >= items and name not in ("ndcg", "map", "mrr"):
+        raise DataError(
+            f"{settings.best_by} over a catalogue of {items} items is the same for every model: "
+            f"pick the checkpoint with --best-by ndcg@{min(items, 20)}"
+        )
+    return int(k)
+
+
+def _best_log(trainer: Trainer, best_by: str) -> dict[str, float]:
+    logs = [log for log in trainer.state.log_history if f"eval_{best_by}" in log]
+    best: dict[str, float] = max(logs, key=lambda log: log[f"eval_{best_by}"])
+    return {name.removeprefix("eval_"): value for name, value in best.items() if name.startswith("eval_")}
 
 
 def _arguments(settings: TrainingSettings, scratch: Path, every: int) -> TrainingArguments:
@@ -154,7 +139,7 @@ def _arguments(settings: TrainingSettings, scratch: Path, every: int) -> Trainin
         save_steps=every,
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model=f"eval_{BEST_BY}",
+        metric_for_best_model=f"eval_{settings.best_by}",
         greater_is_better=True,
         logging_steps=max(every // 4, 1),
         report_to="none",

@@ -19,6 +19,7 @@ Row = tuple[list[float], list[int]]
 def reference_metrics(rows: list[Row], k: int) -> dict[str, float]:
     """The textbook way: sort each row with its targets last among equals, walk down, average over rows."""
     totals = dict.fromkeys(("ndcg", "recall", "precision", "map", "mrr", "hit_rate"), 0.0)
+    found = asked = 0
     for scores, targets in rows:
         shown = [item for item in range(len(scores)) if scores[item] != -math.inf]
         shown.sort(key=lambda item: (-scores[item], item in targets))
@@ -32,7 +33,9 @@ def reference_metrics(rows: list[Row], k: int) -> dict[str, float]:
         totals["map"] += sum(precisions) / min(len(targets), k)
         totals["mrr"] += 1 / (relevant.index(True) + 1) if hits else 0.0
         totals["hit_rate"] += 1.0 if hits else 0.0
-    return {f"{name}@{k}": value / len(rows) for name, value in totals.items()}
+        found, asked = found + hits, asked + len(targets)
+    means = {f"{name}@{k}": value / len(rows) for name, value in totals.items()}
+    return means | {f"categorical_accuracy@{k}": found / asked}
 
 
 @st.composite

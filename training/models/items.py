@@ -1,4 +1,4 @@
-"""The item embedding: one table of vectors, [I, D], that sequences are read with and items are scored with."""
+"""Items: the index of their encoded features, and tables of vectors, [I, D], to read and to score them with."""
 
 from __future__ import annotations
 
@@ -15,23 +15,47 @@ from stage.parquet import read_columns
 INITIAL_STD = 0.05
 
 
-class ItemEmbedding(nn.Module):
-    """Sum of the item's id embedding and of one embedding per item feature, each D wide.
+class ItemIndex(nn.Module):
+    """The encoded features of every item, an artifact of the fit, as buffers: a loaded part needs no data folder."""
 
-    The encoded item features (the item index, an artifact of the fit) are buffers: a loaded part needs no data folder.
-    Attributes: `bias` [I], a learned score per item that starts as the log of its share of the train purchases.
-    """
+    def __init__(self, fitted: FittedSchema) -> None:
+        super().__init__()
+        self.count = fitted.items
+        self.item_id = fitted.schema_.item_id.name
+        self.features = fitted.schema_.item_features
+        for feature in self.features:
+            shape, dtype = _index_shape(feature, self.count)
+            self.register_buffer(f"index_{feature.name}", torch.zeros(shape, dtype=dtype))
+
+    def load_index(self, path: Path) -> None:
+        """Fill the buffers from the fit's `item_index.parquet`."""
+        table = read_columns(path, [feature.name for feature in self.features])
+        for feature in self.features:
+            buffer = self.get_buffer(f"index_{feature.name}")
+            values = table[feature.name]
+            if buffer.dim() == 2:
+                rows = values.to_pylist()
+                for row, ids in enumerate(rows):
+                    buffer[row, : len(ids)] = torch.as_tensor(ids, dtype=buffer.dtype)
+            else:
+                buffer.copy_(torch.from_numpy(values.to_numpy().copy()))
+
+    def rows(self, ids: Tensor) -> dict[str, Tensor]:
+        """The id and the encoded features of the items `ids` [N], by the features' names, each [N] or [N, W]."""
+        return {self.item_id: ids} | {f.name: self.get_buffer(f"index_{f.name}")[ids] for f in self.features}
+
+
+class ItemVectors(ItemIndex):
+    """Sum of the item's id embedding and of one embedding per item feature, each D wide."""
 
     def __init__(self, fitted: FittedSchema, dim: int) -> None:
-        super().__init__()
-        self.count, self.dim = fitted.items, dim
+        super().__init__(fitted)
+        self.dim = dim
         item_id = fitted.schema_.item_id
         self.id = nn.Embedding(fitted.items, item_id.embedding_dim)
         self.to_dim = nn.ModuleDict()
         if item_id.embedding_dim != dim:
             self.to_dim["id"] = nn.Linear(item_id.embedding_dim, dim, bias=False)
-        self.bias = nn.Parameter(torch.zeros(fitted.items))
-        self.features = fitted.schema_.item_features
         self.embeddings = nn.ModuleDict()
         for feature in self.features:
             self._add(feature, fitted)
@@ -52,25 +76,12 @@ class ItemEmbedding(nn.Module):
                 width = cast(Pretrained, feature).dim
         if width != self.dim:
             self.to_dim[feature.name] = nn.Linear(width, self.dim, bias=False)
-        shape, dtype = _index_shape(feature, self.count)
-        self.register_buffer(f"index_{feature.name}", torch.zeros(shape, dtype=dtype))
 
-    def load_index(self, path: Path) -> None:
-        """Fill the buffers and the bias from the fit's `item_index.parquet`."""
-        table = read_columns(path, ["purchases", *(feature.name for feature in self.features)])
-        for feature in self.features:
-            buffer = self.get_buffer(f"index_{feature.name}")
-            values = table[feature.name]
-            if buffer.dim() == 2:
-                rows = values.to_pylist()
-                for row, ids in enumerate(rows):
-                    buffer[row, : len(ids)] = torch.as_tensor(ids, dtype=buffer.dtype)
-            else:
-                buffer.copy_(torch.from_numpy(values.to_numpy().copy()))
-        purchases = table["purchases"].to_numpy().astype(np.float64)
-        share = np.maximum(purchases, 0.5) / purchases.sum()
-        with torch.no_grad():
-            self.bias.copy_(torch.from_numpy(np.log(share)))
+    def share(self, embeddings: nn.ModuleDict) -> None:
+        """Take the embeddings of the same features from `embeddings`, the item id's too, in place of its own."""
+        self.id = cast(nn.Embedding, embeddings[self.item_id])
+        for name in self.embeddings:
+            self.embeddings[name] = embeddings[name]
 
     def table(self) -> Tensor:
         """The vectors of all items, [I, D]."""
@@ -91,6 +102,22 @@ class ItemEmbedding(nn.Module):
 
     def _to_dim(self, name: str, vectors: Tensor) -> Tensor:
         return cast(Tensor, self.to_dim[name](vectors)) if name in self.to_dim else vectors
+
+
+class ItemEmbedding(ItemVectors):
+    """Item vectors to score with: `bias` [I] starts as the log of each item's share of the train purchases."""
+
+    def __init__(self, fitted: FittedSchema, dim: int) -> None:
+        super().__init__(fitted, dim)
+        self.bias = nn.Parameter(torch.zeros(fitted.items))
+
+    def load_index(self, path: Path) -> None:
+        """Fill the buffers and the bias from the fit's `item_index.parquet`."""
+        super().load_index(path)
+        purchases = read_columns(path, ["purchases"])["purchases"].to_numpy().astype(np.float64)
+        share = np.maximum(purchases, 0.5) / purchases.sum()
+        with torch.no_grad():
+            self.bias.copy_(torch.from_numpy(np.log(share)))
 
 
 def _index_shape(feature: Feature, items: int) -> tuple[tuple[int, ...], torch.dtype]:

@@ -8,6 +8,7 @@ The whole model is the one after the other, so whole and parts give the same bit
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import torch
@@ -100,6 +101,18 @@ class OfflineOnline(nn.Module):
         self.items = ItemEmbedding(fitted, config.dim)
         self.offline = OfflineEncoder(fitted, config, self.items)
         self.online = OnlineRanker(fitted, config, self.items)
+
+    def load_index(self, path: Path) -> None:
+        """Fill the item features and the first scores from the fit's `item_index.parquet`."""
+        self.items.load_index(path)
+
+    def catalogue(self) -> Tensor:
+        """The item table, [I, D]."""
+        return self.items.table()
+
+    def scores(self, features: Features, catalogue: Tensor) -> Tensor:
+        """Scores [B, I] with the table that `catalogue` gave."""
+        return cast(Tensor, self.online(self.offline(features, catalogue), features, catalogue))
 
     def parts(self, features: Features) -> RankerParts:
         table = self.items.table()

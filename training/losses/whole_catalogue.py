@@ -1,4 +1,4 @@
-"""Losses as pure functions."""
+"""The exact softmax over the whole catalogue."""
 
 from __future__ import annotations
 

@@ -1,0 +1,159 @@
+"""The two towers: built from the schema alone, of length 1, each loadable and exportable alone."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from preprocessing.schema import FittedSchema, parse_schema, read_fitted
+from training.checkpoint import CheckpointError, load, load_whole, new_model, save
+from training.data import SplitData
+from training.models.config import ModelConfig, TwoTowerConfig
+from training.models.towers import TwoTower
+
+CONFIG = TwoTowerConfig(dim=12)
+
+
+@pytest.fixture(scope="module")
+def fitted(synthetic_data: Path) -> FittedSchema:
+    return read_fitted(synthetic_data)
+
+
+@pytest.fixture(scope="module")
+def rows(synthetic_data: Path, fitted: FittedSchema) -> dict[str, torch.Tensor]:
+    return SplitData(synthetic_data, "train", fitted).batch(np.arange(32)).features
+
+
+def lively_model(data: Path, fitted: FittedSchema) -> TwoTower:
+    """A model none of whose parameters is zero, so that nothing cancels."""
+    torch.manual_seed(7)
+    model = new_model(data, fitted, CONFIG)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model.eval()
+
+
+def changed(value: torch.Tensor) -> torch.Tensor:
+    """Other values everywhere but in the padding of lists."""
+    if value.is_floating_point():
+        return value + 1.0
+    other = torch.where(value == 1, 2, 1)
+    return torch.where(value == 0, 0, other) if value.dim() == 2 else other
+
+
+def test_both_towers_give_vectors_of_length_1_and_their_cosine_is_the_score(
+    synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
+) -> None:
+    model = lively_model(synthetic_data, fitted)
+    with torch.no_grad():
+        users, items, scores = model.user(rows), model.catalogue(), model(rows)
+    assert users.shape == (32, 12)
+    assert items.shape == (fitted.items, 12)
+    assert torch.allclose(users.norm(dim=1), torch.ones(32), atol=1e-5)
+    assert torch.allclose(items.norm(dim=1), torch.ones(fitted.items), atol=1e-5)
+    assert torch.equal(scores, users @ items.T)
+
+
+def test_every_feature_of_a_side_reaches_its_tower(
+    synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
+) -> None:
+    model = lively_model(synthetic_data, fitted)
+    items = model.index.rows(torch.arange(fitted.items))
+    assert set(rows) == {feature.name for feature in fitted.schema_.request_features}
+    with torch.no_grad():
+        users, vectors = model.user(rows), model.item(items)
+        for name, value in rows.items():
+            assert not torch.equal(users, model.user({**rows, name: changed(value)})), name
+        for name, value in items.items():
+            assert not torch.equal(vectors, model.item({**items, name: changed(value)})), name
+
+
+def test_a_schema_of_two_ids_alone_makes_two_towers_without_item_vectors(
+    synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
+) -> None:
+    body = fitted.schema_.model_dump()
+    body["features"] = [each for each in body["features"] if each["name"] in ("user_id", "item_id")]
+    body["exclude"] = []
+    ids = fitted.model_copy(update={"schema_": parse_schema(body, "ids")})
+    model = lively_model(synthetic_data, ids)
+    assert model.user.items is None
+    with torch.no_grad():
+        assert model({"user_id": rows["user_id"]}).shape == (32, fitted.items)
+
+
+def test_each_tower_loads_alone_and_gives_the_same_bits(
+    tmp_path: Path, synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
+) -> None:
+    data = shutil.copytree(synthetic_data, tmp_path / "data")
+    model = lively_model(data, fitted)
+    items = model.index.rows(torch.arange(fitted.items))
+    with torch.no_grad():
+        scores, users, vectors = model(rows), model.user(rows), model.item(items)
+    for part in ("two_tower", "user_tower", "item_tower"):
+        folder = tmp_path / part
+        folder.mkdir()
+        save(model, CONFIG, data, folder)
+        for other in {"two_tower", "user_tower", "item_tower"} - {part}:
+            (folder / f"{other}.safetensors").unlink()
+    shutil.rmtree(data)
+    with torch.no_grad():
+        assert torch.equal(load(tmp_path / "two_tower", "two_tower")(rows), scores)
+        assert torch.equal(load(tmp_path / "user_tower", "user_tower")(rows), users)
+        assert torch.equal(load(tmp_path / "item_tower", "item_tower")(items), vectors)
+
+
+def test_a_part_of_the_other_family_is_refused_by_name(
+    tmp_path: Path, synthetic_data: Path, fitted: FittedSchema
+) -> None:
+    save(lively_model(synthetic_data, fitted), CONFIG, synthetic_data, tmp_path)
+    assert isinstance(load_whole(tmp_path), TwoTower)
+    with pytest.raises(CheckpointError, match=r"holds a two_tower model \(two_tower, user_tower, item_tower\)"):
+        load(tmp_path, "whole")
+    (tmp_path / "model.json").write_text('{"family": "tree"}', encoding="utf-8")
+    with pytest.raises(CheckpointError, match="family 'tree' is none of offline_online, two_tower"):
+        load(tmp_path, "two_tower")
+    (tmp_path / "model.json").write_text(ModelConfig().model_dump_json(exclude={"family"}), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="holds a offline_online model"):
+        load(tmp_path, "user_tower")
+
+
+def test_a_user_of_whom_nothing_is_known_and_an_item_without_text_have_vectors(
+    synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
+) -> None:
+    model = lively_model(synthetic_data, fitted)
+    nobody = {
+        name: torch.zeros_like(value[:1]) if value.dim() == 2 or value.is_floating_point() else torch.ones(1).long()
+        for name, value in rows.items()
+    }
+    index = model.index.rows(torch.arange(fitted.items))
+    plain = {**index, "description": torch.zeros_like(index["description"])}
+    with torch.no_grad():
+        for vectors in (model.user(nobody), model.item(plain)):
+            assert torch.allclose(vectors.norm(dim=1), torch.ones(len(vectors)), atol=1e-5)
+
+
+class Positional(torch.nn.Module):
+    """A tower whose features come one after the other, as a served graph's do."""
+
+    def __init__(self, tower: torch.nn.Module, names: list[str]) -> None:
+        super().__init__()
+        self.tower, self.names = tower, names
+
+    def forward(self, *values: torch.Tensor) -> torch.Tensor:
+        vectors: torch.Tensor = self.tower(dict(zip(self.names, values, strict=True)))
+        return vectors
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_traced_towers_take_other_batches_than_they_were_traced_with(
+    synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
+) -> None:
+    model = lively_model(synthetic_data, fitted)
+    items = model.index.rows(torch.arange(fitted.items))
+    for tower, features in ((model.user, rows), (model.item, items)):
+        with torch.no_grad():
+            few = tuple(value[:3] for value in features.values())
+            traced = torch.jit.trace(Positional(tower, list(features)), few, check_trace=False)
+            assert torch.allclose(traced(*features.values()), tower(features), atol=1e-6)
