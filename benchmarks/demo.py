@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -21,9 +20,10 @@ from rich.console import Console
 from rich.rule import Rule
 
 from benchmarks.demo_report import StepError, require, show_equal, show_parity
+from benchmarks.perf_analyzer_program import locate_perf_analyzer
+from export.version import naiad_version
 from stage.command import Parser, print_result, run_command
 
-ENSEMBLE = "recommend_nvtabular"
 MADE_BY = "made_by.json"
 CONSOLE = Console()
 
@@ -86,15 +86,15 @@ def run(schema: str, source: str | None, root: Path, extra: Sequence[str] = ()) 
     else:
         step("Train", "training", "fit", "--data", str(data), "--output", str(model), "--overwrite", *extra)
         _note(model, digest=_digest(data), flags=list(extra))
-    made = (model / MADE_BY).stat().st_mtime
-    if _made_by(repository, model=made):
+    made = {"model": (model / MADE_BY).stat().st_mtime, "version": naiad_version()}
+    if _made_by(repository, **made):
         reuse("Export and verify", repository)
     else:
         step(
             "Export and verify", "export", "repository", "--model", str(model), "--data", str(data),
             "--output", str(repository), "--overwrite",
         )  # fmt: skip
-        _note(repository, model=made)
+        _note(repository, **made)
     offline = step(
         "Evaluate offline", "training", "evaluate", "--data", str(data), "--model", str(model), show=False
     )  # fmt: skip
@@ -155,7 +155,7 @@ def _serve(data: Path, repository: Path) -> dict[str, Done]:
     CONSOLE.print(f"[dim]$ python -m serving up --repository {repository}")
     with run_triton(repository) as server:
         CONSOLE.print(f"[dim]Triton is ready at {server.grpc_url} and {server.http_url}\n")
-        to = ("--url", server.grpc_url, "--model", ENSEMBLE, "--requests", str(data / "requests" / "test"))
+        to = ("--url", server.grpc_url, "--requests", str(data / "requests" / "test"))
         done = {
             "recommend": step(
                 "Recommend", "client", "recommend", *to, "--items", str(data / "items.parquet"),
@@ -163,17 +163,14 @@ def _serve(data: Path, repository: Path) -> dict[str, Done]:
             ),
             "evaluate": step("Evaluate through the server", "client", "evaluate", *to, "--k", "5,10,20", show=False),
         }  # fmt: skip
-        if analyzer := _perf_analyzer():
+        if analyzer := locate_perf_analyzer():
             os.environ["PERF_ANALYZER"] = analyzer
-            done["bench"] = step("Measure", "client", "bench", *to, "--concurrency", "1,4,16", show=False)
+            models = ",".join(sorted(path.parent.name for path in repository.glob("recommend*/config.pbtxt")))
+            done["bench"] = step(
+                "Measure", "client", "bench", *to, "--model", models, "--concurrency", "1,4,16", "--seconds", "3",
+                show=False,
+            )  # fmt: skip
     return done
-
-
-def _perf_analyzer() -> str | None:
-    beside = Path(__file__).resolve().parents[2] / "shared" / "tools" / "perf_analyzer"
-    return (
-        os.environ.get("PERF_ANALYZER") or shutil.which("perf_analyzer") or (str(beside) if beside.is_file() else None)
-    )
 
 
 def _two_users(data: Path) -> list[str]:

@@ -18,7 +18,7 @@ from client.signature import Signature, read_signature
 from client.transport import open_transport
 
 DEFAULT_URL = "grpc://127.0.0.1:8001"
-DEFAULT_MODEL = "recommend_nvtabular"
+DEFAULT_MODEL = "recommend"
 DEFAULT_TIMEOUT_S = 30.0
 DEFAULT_RETRIES = 3
 ITEM_ID, SCORE = "item_id", "score"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from stage.command import Parser, leave, print_result, run_command
 
@@ -27,6 +28,12 @@ def _parser() -> argparse.ArgumentParser:
     repository.add_argument("--max-batch-size", type=_positive, default=64, metavar="B", help="rows (default 64)")
     repository.add_argument(
         "--no-exclude-seen", dest="exclude_seen", action="store_false", help="no mask of the schema's `exclude` items"
+    )
+    repository.add_argument(
+        "--reference-path",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="serve NVTabular too, as recommend_nvtabular; without, the server needs none of it (default on)",
     )
     repository.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
     repository.set_defaults(run=_repository)
@@ -71,9 +78,16 @@ def _repository(arguments: argparse.Namespace) -> None:
 
     started = time.monotonic()
     options = Options(
-        arguments.format, arguments.top_k, arguments.max_batch_size, arguments.exclude_seen, arguments.overwrite
+        arguments.format,
+        arguments.top_k,
+        arguments.max_batch_size,
+        arguments.exclude_seen,
+        arguments.overwrite,
+        arguments.reference_path,
     )
     result = export_repository(arguments.model, arguments.data, arguments.output, options)
+    if result["not_compiled"]:
+        print(f"naiad: recommend runs NVTabular itself: {result['not_compiled']}", file=sys.stderr)
     print_result({"output": arguments.output, **result, "seconds": round(time.monotonic() - started, 1)})
 
 
@@ -96,12 +110,13 @@ def _embeddings(arguments: argparse.Namespace) -> None:
 def _configs(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
+    from export.members import write_configs
     from export.recommend import Plan, configs
-    from export.repository import write_configs
-    from preprocessing.schema import load_schema
+    from preprocessing.schema import Text, load_schema
     from training.models.config import ModelConfig
 
-    plan = Plan(load_schema(arguments.schema), ModelConfig().dim)
+    schema = load_schema(arguments.schema)
+    plan = Plan(schema, ModelConfig().dim, compiled=not any(isinstance(each, Text) for each in schema.request_features))
     write_configs(plan, Path(arguments.output))
     print_result({"output": arguments.output, "models": [config.name for config in configs(plan)]})
 

@@ -22,7 +22,7 @@ from export.data_files import REMEDY, read_columns
 from export.errors import RepositoryError
 from export.golden import Arrays
 from export.local import LocalRepository
-from export.recommend import ENCODER, ENSEMBLE
+from export.recommend import ENCODER, RECOMMEND
 from export.tensors import ENCODED, Tensor, encoded_tensor
 from preprocessing.schema import Feature, Pretrained, Schema, Sequence, Text, read_fitted, require_same_digest
 from stage.output import OutputError
@@ -53,7 +53,7 @@ def export_embeddings(
     try:
         with _progress(users) as advance, _writer(partial, local, fitted.digest) as writer:
             for names, tensors in _batches(latest, fitted.schema_, batch_size):
-                writer.write_table(_table(names, local.run_step(ENSEMBLE, ENCODER, tensors), writer.schema))
+                writer.write_table(_table(names, local.run_step(RECOMMEND, ENCODER, tensors), writer.schema))
                 advance(len(names))
         partial.replace(output)
     finally:

@@ -25,13 +25,15 @@ Row = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
 
 RECORDED = 48
+NO_NUMBERS = (-5.0, -math.inf, math.inf, math.nan)
+"""What a request may carry for a number; log(1 + x) of the first is none either."""
 UNICODE = "käse 寿司 🧀 \u202enever seen"
 
 
 def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
-    """Ugly rows, of which the first has no null; rows of the validation split at even distances; furthest numbers."""
+    """Ugly rows, of which the first has no null; recorded rows at even distances; rows whose numbers are none."""
     features = fitted.schema_.request_features
-    recorded = _recorded(Path(data), features)
+    recorded = recorded_rows(data, features, RECORDED)
     known = read_item_ids(data)[FIRST_KNOWN_ID:]
     generator = np.random.default_rng(0)
 
@@ -41,11 +43,11 @@ def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
     def some(count: int) -> list[str]:
         return [known[place] for place in generator.integers(len(known), size=count)]
 
-    unknown = {feature.name: _unknown(feature) for feature in features}
-    nothing = {feature.name: _nothing(feature) for feature in features}
+    unknown, nothing = unknown_row(features), null_row(features)
     extreme = {feature.name: _extreme(feature) for feature in features}
-    lowest = {feature.name: _furthest(feature, -1) for feature in features if isinstance(feature, Numeric)}
-    highest = {feature.name: _furthest(feature, 1) for feature in features if isinstance(feature, Numeric)}
+    no_numbers = [
+        {f.name: _number(f, value) for f in features if isinstance(f, Numeric | Pretrained)} for value in NO_NUMBERS
+    ]
     first, last = recorded[0], recorded[-1]
     return [
         unknown,
@@ -61,20 +63,30 @@ def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
         ugly(last, lambda f: ["never seen"] * f.max_length),
         ugly(nothing, lambda _: some(1)),
         *recorded,
-        {**first, **lowest},
-        {**first, **highest},
+        *({**first, **each} for each in no_numbers),
     ]
 
 
-def _recorded(data: Path, features: tuple[Feature, ...]) -> list[Row]:
+def unknown_row(features: tuple[Feature, ...]) -> Row:
+    """A request of values that no fit has seen; none is null."""
+    return {feature.name: _unknown(feature) for feature in features}
+
+
+def null_row(features: tuple[Feature, ...]) -> Row:
+    """A request of nulls, and of 0 where an int has none."""
+    return {feature.name: _nothing(feature) for feature in features}
+
+
+def recorded_rows(data: str | Path, features: tuple[Feature, ...], most: int) -> list[Row]:
+    """At most so many rows of the validation split, at even distances; of another split where it has none."""
     import pyarrow as pa
 
     for split in ("validation", "test", "train"):
-        files = sorted((data / "requests" / split).glob("week=*/*.parquet"))
+        files = sorted((Path(data) / "requests" / split).glob("week=*/*.parquet"))
         if files:
             names = [feature.name for feature in features]
             table = pa.concat_tables([read_columns(file, names) for file in files])
-            count = min(RECORDED, table.num_rows)
+            count = min(most, table.num_rows)
             rows: list[Row] = table.take([i * table.num_rows // count for i in range(count)]).to_pylist()
             return rows
     raise RepositoryError(f"no requests in {data}: give the output folder of `preprocessing fit`")
@@ -123,13 +135,8 @@ def _extreme(feature: Feature) -> Any:
     return "x " * 2000
 
 
-def _furthest(feature: Numeric, sign: int) -> float:
-    """The furthest number below (-1) or above (1) that is answered: any where there are buckets or a clip."""
-    if feature.buckets or (feature.clip and (sign > 0 or not feature.log or feature.clip[0] > -1)):
-        return sign * math.inf
-    if feature.log:
-        return 1e9 if sign > 0 else -0.5
-    return sign * 50.0
+def _number(feature: Feature, value: float) -> Any:
+    return [value] * feature.dim if isinstance(feature, Pretrained) else value
 
 
 def request_tensors(features: tuple[Feature, ...], rows: Rows[Row]) -> Arrays:

@@ -1,17 +1,19 @@
 """The trained model as it is served: two modules over encoded tensors, with top-k and the mask of seen items inside.
 
-Inputs are [B, 1] for scalars, [B, L] for sequences, [B, dim] for vectors, as the server's tensors are. The item table
-is computed once and held as a constant.
+Inputs are [B, 1] for scalars, [B, L] for sequences, [B, dim] for vectors, as the server's tensors are; numbers that are
+none are taken for null. The item table is computed once and held as a constant.
 """
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
+from export.null_numbers import Nulls, fill_nulls
 from export.recommend import Plan
-from preprocessing.schema import PADDING_ID, Categorical, Feature, Numeric
-from training.models.exclusion import exclude_items
+from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID, Categorical, Feature, Numeric
 from training.models.offline_online import OfflineEncoder, OfflineOnline, OfflineState, OnlineRanker, RankerParts
 
 NOTHING = float("-inf")
@@ -22,15 +24,15 @@ class OfflineEncoderGraph(nn.Module):
 
     table: Tensor
 
-    def __init__(self, encoder: OfflineEncoder, table: Tensor, plan: Plan) -> None:
+    def __init__(self, encoder: OfflineEncoder, table: Tensor, plan: Plan, nulls: Nulls) -> None:
         super().__init__()
         self.encoder = encoder
         self.register_buffer("table", table)
-        self._features = plan.schema.stage("offline")
+        self._features, self._nulls = plan.schema.stage("offline"), nulls
         self._outputs = len(plan.state)
 
     def forward(self, *encoded: Tensor) -> tuple[Tensor, ...]:
-        state = self.encoder(_as_model_takes(self._features, encoded), self.table)
+        state = self.encoder(_as_model_takes(self._features, self._nulls, encoded), self.table)
         return tuple(state)[: self._outputs]
 
 
@@ -43,19 +45,23 @@ class OnlineRankerGraph(nn.Module):
 
     table: Tensor
 
-    def __init__(self, ranker: OnlineRanker, table: Tensor, plan: Plan) -> None:
+    def __init__(self, ranker: OnlineRanker, table: Tensor, plan: Plan, nulls: Nulls) -> None:
         super().__init__()
-        self.ranker = ranker
+        self.ranker = copy.deepcopy(ranker)
+        # Special ids are no candidates: so at no cost, where a mask would pass over the whole catalogue.
+        self.ranker.items.bias.data[:FIRST_KNOWN_ID] = NOTHING
         self.register_buffer("table", table)
-        self._features = plan.ranker_features
+        self._features, self._nulls = plan.ranker_features, nulls
         self._state = len(plan.state)
         self._excluded = plan.schema.exclude if plan.exclude_seen else ()
         self._top_k = plan.top_k
 
     def forward(self, *encoded: Tensor) -> tuple[Tensor, Tensor]:
-        features = _as_model_takes(self._features, encoded[self._state :])
+        features = _as_model_takes(self._features, self._nulls, encoded[self._state :])
         parts = self.ranker.parts(self._offline_state(encoded[: self._state]), features, self.table)
-        scores = exclude_items(spread_sparsely(parts), [features[name] for name in self._excluded], NOTHING)
+        scores = spread_sparsely(parts)
+        for name in self._excluded:
+            scores = scores.scatter(1, features[name], NOTHING)
         score, item_ids = torch.topk(scores, self._top_k, dim=1)
         is_candidate = score > NOTHING
         return torch.where(is_candidate, item_ids, PADDING_ID), torch.where(is_candidate, score, NOTHING)
@@ -80,16 +86,18 @@ def spread_sparsely(parts: RankerParts) -> Tensor:
     return scores.scatter(1, items, scores.gather(1, items) + torch.log1p(weight.gather(1, items)))
 
 
-def serving_graphs(whole: OfflineOnline, plan: Plan) -> tuple[OfflineEncoderGraph, OnlineRankerGraph]:
+def serving_graphs(whole: OfflineOnline, plan: Plan, nulls: Nulls) -> tuple[OfflineEncoderGraph, OnlineRankerGraph]:
     """Both graphs of a model in evaluation mode; they share one item table."""
     with torch.no_grad():
         table = whole.items.table().detach()
-    return OfflineEncoderGraph(whole.offline, table, plan).eval(), OnlineRankerGraph(whole.online, table, plan).eval()
+    encoder = OfflineEncoderGraph(whole.offline, table, plan, nulls)
+    return encoder.eval(), OnlineRankerGraph(whole.online, table, plan, nulls).eval()
 
 
-def _as_model_takes(features: tuple[Feature, ...], encoded: tuple[Tensor, ...]) -> dict[str, Tensor]:
+def _as_model_takes(features: tuple[Feature, ...], nulls: Nulls, encoded: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """Served tensors by feature name; scalars lose the dimension that serving gives them, [B, 1] -> [B]."""
-    return {
-        feature.name: tensor.squeeze(1) if isinstance(feature, Categorical | Numeric) else tensor
-        for feature, tensor in zip(features, encoded, strict=True)
-    }
+    taken = {}
+    for feature, tensor in zip(features, encoded, strict=True):
+        known = fill_nulls(tensor, nulls[feature.name]) if feature.name in nulls else tensor
+        taken[feature.name] = known.squeeze(1) if isinstance(feature, Categorical | Numeric) else known
+    return taken

@@ -10,6 +10,7 @@ from typing import Any
 from export.config import ModelConfig, read_config
 from export.errors import RepositoryError
 from export.golden import Arrays
+from export.onnx_inputs import onnx_inputs
 
 Run = Callable[[Arrays], Arrays]
 
@@ -28,6 +29,10 @@ class LocalRepository:
         self._threads = threads
         self._loaded: dict[str, Run] = {}
         self._configs: dict[str, ModelConfig] = {}
+
+    def holds(self, model: str) -> bool:
+        """Whether the repository has the model."""
+        return (self.folder / model / "config.pbtxt").is_file()
 
     def config(self, model: str) -> ModelConfig:
         """A model's config.pbtxt, read once."""
@@ -79,7 +84,7 @@ def _open_onnx(path: Path, threads: int) -> Run:
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+    return lambda inputs: dict(zip(names, session.run(names, onnx_inputs(inputs)), strict=True))
 
 
 def _open_torchscript(path: Path, config: ModelConfig) -> Run:

@@ -1,6 +1,11 @@
-"""The models behind `recommend_nvtabular`, family `offline_online`, as config.pbtxt declares them.
+"""The models of family `offline_online` as config.pbtxt declares them: one chain, served in three ways.
 
-request -> preprocess_nvtabular -> offline_encoder -> online_ranker -> decode -> item_id, score
+    recommend             preprocess           -> offline_encoder -> online_ranker -> decode
+    recommend_nvtabular   preprocess_nvtabular -> offline_encoder -> online_ranker -> decode
+    recommend_fused       the first of them as one graph
+
+All take a request's raw features and give `item_id` and `score`. Where the workflow cannot be compiled there is no
+`preprocess` and no `recommend_fused`, and `recommend` begins with `preprocess_nvtabular`.
 """
 
 from __future__ import annotations
@@ -23,8 +28,9 @@ from export.version import naiad_version
 from preprocessing.schema import Feature, Numeric, Schema, Sequence, Text
 
 FAMILY = "offline_online"
-PREPROCESS, ENCODER, RANKER, DECODE = "preprocess_nvtabular", "offline_encoder", "online_ranker", "decode"
-ENSEMBLE = "recommend_nvtabular"
+PREPROCESS, PREPROCESS_NVTABULAR = "preprocess", "preprocess_nvtabular"
+ENCODER, RANKER, DECODE = "offline_encoder", "online_ranker", "decode"
+RECOMMEND, RECOMMEND_NVTABULAR, RECOMMEND_FUSED = "recommend", "recommend_nvtabular", "recommend_fused"
 
 Format = Literal["onnx", "torchscript"]
 _BACKENDS: dict[Format, Backend] = {"onnx": "onnxruntime", "torchscript": "pytorch"}
@@ -38,7 +44,10 @@ _RUNTIME: dict[Backend, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """All that the repository's configs are made of; `digest` is empty for a schema that was never fitted."""
+    """All that the repository's configs are made of; `digest` is empty for a schema that was never fitted.
+
+    `compiled`: whether the workflow has an equal graph. `reference_path`: whether NVTabular itself is served beside it.
+    """
 
     schema: Schema
     dim: int
@@ -47,6 +56,21 @@ class Plan:
     format: Format = "onnx"
     exclude_seen: bool = True
     digest: str = ""
+    compiled: bool = True
+    reference_path: bool = True
+
+    @property
+    def fused(self) -> bool:
+        """Whether all of the chain is ONNX, and so can be one graph."""
+        return self.compiled and self.format == "onnx"
+
+    @property
+    def request(self) -> tuple[Tensor, ...]:
+        return tuple(request_tensor(feature) for feature in self.schema.request_features)
+
+    @property
+    def encoded(self) -> tuple[Tensor, ...]:
+        return tuple(encoded_tensor(feature) for feature in self.schema.request_features)
 
     @property
     def encoder_inputs(self) -> tuple[Tensor, ...]:
@@ -68,30 +92,48 @@ class Plan:
     def ranking(self) -> tuple[Tensor, ...]:
         return (Tensor(ITEM_IDS, "int64", (self.top_k,)), Tensor(SCORE, "float32", (self.top_k,)))
 
+    @property
+    def answer(self) -> tuple[Tensor, ...]:
+        return (Tensor(ITEM_ID, "string", (self.top_k,)), Tensor(SCORE, "float32", (self.top_k,)))
+
 
 def configs(plan: Plan) -> tuple[ModelConfig, ...]:
-    """One config a model, in the order of the chain, the ensemble last."""
-    features = plan.schema.request_features
-    requests = tuple(request_tensor(feature) for feature in features)
-    encoded = tuple(encoded_tensor(feature) for feature in features)
-    item_id = Tensor(ITEM_ID, "string", (plan.top_k,))
+    """One config a model, in the order of the chain, the ensembles last."""
     learned = _BACKENDS[plan.format]
-    members = (
-        _member(plan, PREPROCESS, "python", requests, encoded, _feature_parameters(features)),
+    compiled = _member(plan, PREPROCESS, "onnxruntime", plan.request, plan.encoded)
+    interpreted = _member(
+        plan, PREPROCESS_NVTABULAR, "python", plan.request, plan.encoded, _parameters(plan.schema.request_features)
+    )
+    rest = (
         _member(plan, ENCODER, learned, plan.encoder_inputs, plan.state),
         _member(plan, RANKER, learned, plan.ranker_inputs, plan.ranking),
-        _member(plan, DECODE, "onnxruntime", plan.ranking[:1], (item_id,)),
+        _member(plan, DECODE, "onnxruntime", plan.ranking[:1], plan.answer[:1]),
     )
-    ensemble = ModelConfig(
-        name=ENSEMBLE,
+    fused = _member(plan, RECOMMEND_FUSED, "onnxruntime", plan.request, plan.answer)
+    with_nvtabular = plan.reference_path or not plan.compiled
+    members = (
+        *([compiled] if plan.compiled else []),
+        *([interpreted] if with_nvtabular else []),
+        *rest,
+        *([fused] if plan.fused else []),
+    )
+    ensembles = (
+        _ensemble(plan, RECOMMEND, (compiled if plan.compiled else interpreted, *rest)),
+        *([_ensemble(plan, RECOMMEND_NVTABULAR, (interpreted, *rest))] if plan.reference_path else []),
+    )
+    return (*(_numbered(member) if member.backend == "pytorch" else member for member in members), *ensembles)
+
+
+def _ensemble(plan: Plan, name: str, members: tuple[ModelConfig, ...]) -> ModelConfig:
+    return ModelConfig(
+        name=name,
         backend="ensemble",
         max_batch_size=plan.max_batch_size,
-        inputs=requests,
-        outputs=(item_id, plan.ranking[1]),
+        inputs=plan.request,
+        outputs=plan.answer,
         parameters=_about(plan),
         steps=tuple(_step(member) for member in members),
     )
-    return (*(_numbered(member) if member.backend == "pytorch" else member for member in members), ensemble)
 
 
 def _member(
@@ -126,7 +168,7 @@ def _about(plan: Plan) -> dict[str, str]:
     return {"family": FAMILY, "naiad_version": naiad_version(), **digest}
 
 
-def _feature_parameters(features: tuple[Feature, ...]) -> dict[str, str]:
+def _parameters(features: tuple[Feature, ...]) -> dict[str, str]:
     """What the python model has to know of a feature beyond its tensors."""
     parameters: dict[str, str] = {}
     for feature in features:

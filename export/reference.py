@@ -68,7 +68,7 @@ def _tensor(feature: Feature, rows: list[Row], values: list[Any]) -> Any:
 
 
 def whole_answers(whole: OfflineOnline, plan: Plan, encoded: Arrays) -> Arrays:
-    """What the whole model answers to encoded tensors: the offline state by name, item_ids and score."""
+    """What the whole model answers to encoded tensors of finite numbers: the offline state by name, item_ids, score."""
     return _answers(whole.offline, lambda _, features: whole(features), plan, encoded)
 
 

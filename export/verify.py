@@ -4,12 +4,14 @@ The trained model is there as torch's answers to the golden rows, which golden.p
 the repository serves is compared: its graphs are in the one format it was exported in, ONNX or TorchScript.
 
     hop                    compared
-    preprocess_nvtabular   the served file's ids and numbers with the saved workflow's: equal
+    preprocess             ids and numbers of the compiled graph with the saved workflow's, on golden and recorded rows:
+                           equal, but for the last bits of a logarithm
+    preprocess_nvtabular   the served file's with the saved workflow's: equal
     torch_parts            offline part, then online part, each loaded alone, with the whole model
     offline_encoder        embedding and repeat logits of the exported graph with torch's
     online_ranker          top-k of the exported graph, given torch's state, with torch's
     decode                 raw ids with the item index: equal
-    recommend_nvtabular    the chain with torch's top-k: the first 20 rows as requests of their own, the rest as one
+    recommend…             each chain with torch's top-k: the first 20 rows as requests of their own, the rest as one
 
 Ids may differ only where scores tie: where the score of the id found and that of the id expected are no further apart
 than the tolerance.
@@ -17,7 +19,6 @@ than the tolerance.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +26,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import ParityError
-from export.golden import Arrays, read_item_ids, request_tensors
+from export.golden import Arrays, Row, read_item_ids, recorded_rows, request_tensors
 from export.local import LocalRepository
-from export.recommend import DECODE, ENCODER, ENSEMBLE, PREPROCESS, RANKER
+from export.progress import Report
+from export.recommend import (
+    DECODE,
+    ENCODER,
+    PREPROCESS,
+    PREPROCESS_NVTABULAR,
+    RANKER,
+    RECOMMEND,
+    RECOMMEND_FUSED,
+    RECOMMEND_NVTABULAR,
+)
 from export.reference import Reference, encode_rows
 from export.tensors import ENCODED, ITEM_ID, ITEM_IDS, SCORE
-from preprocessing.schema import PADDING_ID, FittedSchema
+from preprocessing.schema import PADDING_ID, Feature, FittedSchema, Numeric
 
 TOLERANCE = 1e-4
+LOG_TOLERANCE = 1e-5
+"""Of encoded numbers after LogOp: 4 units in the last place of a logarithm below 32 (see `export.workflow_onnx`)."""
 ALONE = 20
+RECORDED = 2000
 VERIFY = "verify.json"
 
-HOPS = (PREPROCESS, ENCODER, RANKER, DECODE, ENSEMBLE)
-"""What a repository is held to the trained model by, in this order."""
+ENSEMBLES = (RECOMMEND, RECOMMEND_NVTABULAR, RECOMMEND_FUSED)
+HOPS = (PREPROCESS, PREPROCESS_NVTABULAR, ENCODER, RANKER, DECODE, *ENSEMBLES)
+"""What a repository is held to the trained model by, in this order, as far as it holds them."""
 
 Differences = dict[str, float]
-Report = Callable[[str], None]
 
 
 def verify_repository(
@@ -50,18 +64,25 @@ def verify_repository(
     local = LocalRepository(repository)
     features = fitted.schema_.request_features
     item_ids = read_item_ids(data)
-    report(f"verify {PREPROCESS}")
     encoded = encode_rows(features, data, reference.rows)
-    preprocessed = local.run(PREPROCESS, request_tensors(features, reference.rows))
-    differences = {PREPROCESS: compare_tensors(PREPROCESS, encoded, preprocessed, tolerance=0.0)}
+    differences: Differences = {}
+    for hop in (PREPROCESS, PREPROCESS_NVTABULAR):
+        if not local.holds(hop):
+            continue
+        report(f"verify {hop}")
+        differences[hop] = _compare_encoded(hop, features, encoded, local, reference.rows)
+        if hop == PREPROCESS:
+            rows = recorded_rows(data, features, RECORDED)
+            real = _compare_encoded(hop, features, encode_rows(features, data, rows), local, rows)
+            differences[hop] = max(real, differences[hop])
 
     report(f"verify {ENCODER}")
     state = {name: tensor for name, tensor in reference.answers.items() if name not in (ITEM_IDS, SCORE)}
-    found = local.run_step(ENSEMBLE, ENCODER, encoded)
+    found = local.run_step(RECOMMEND, ENCODER, encoded)
     differences[ENCODER] = compare_tensors(ENCODER, state, found)
 
     report(f"verify {RANKER}")
-    ranked = local.run_step(ENSEMBLE, RANKER, {**encoded, **state})
+    ranked = local.run_step(RECOMMEND, RANKER, {**encoded, **state})
     differences[RANKER] = compare_rankings(RANKER, reference.answers, ranked[ITEM_IDS], ranked[SCORE])
 
     report(f"verify {DECODE}")
@@ -71,14 +92,28 @@ def verify_repository(
         raise ParityError(f"{DECODE}: its raw ids are not those of the item index: export the repository again")
     differences[DECODE] = 0.0
 
-    report(f"verify {ENSEMBLE}")
     encoded_ids = {item: place for place, item in reversed(list(enumerate(item_ids)))}
     requests = [[row] for row in reference.rows[:ALONE]] + [reference.rows[ALONE:]]
-    answers = [local.run(ENSEMBLE, request_tensors(features, rows)) for rows in requests if rows]
-    found_ids = np.array([[encoded_ids[item] for item in row] for each in answers for row in each[ITEM_ID].tolist()])
-    scores = np.concatenate([each[SCORE] for each in answers])
-    differences[ENSEMBLE] = compare_rankings(ENSEMBLE, reference.answers, found_ids, scores)
+    for ensemble in filter(local.holds, ENSEMBLES):
+        report(f"verify {ensemble}")
+        answers = [local.run(ensemble, request_tensors(features, rows)) for rows in requests if rows]
+        ids = np.array([[encoded_ids[item] for item in row] for each in answers for row in each[ITEM_ID].tolist()])
+        scores = np.concatenate([each[SCORE] for each in answers])
+        differences[ensemble] = compare_rankings(ensemble, reference.answers, ids, scores)
     return differences
+
+
+def _compare_encoded(
+    hop: str, features: tuple[Feature, ...], expected: Arrays, local: LocalRepository, rows: list[Row]
+) -> float:
+    """The largest difference between a preprocessing model's tensors and the workflow's."""
+    found = local.run(hop, request_tensors(features, rows))
+    logs = {f.name + ENCODED for f in features if isinstance(f, Numeric) and f.log and hop == PREPROCESS}
+    exact = {name: values for name, values in expected.items() if name not in logs}
+    near = {name: values for name, values in expected.items() if name in logs}
+    return max(
+        compare_tensors(hop, exact, found, tolerance=0.0), compare_tensors(hop, near, found, tolerance=LOG_TOLERANCE)
+    )
 
 
 def compare_tensors(hop: str, expected: Arrays, found: Arrays, tolerance: float = TOLERANCE) -> float:

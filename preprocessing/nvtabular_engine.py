@@ -18,6 +18,8 @@ KNOWN_WARNINGS: tuple[tuple[str, type[Warning]], ...] = (
     ("invalid escape sequence", DeprecationWarning),
     # pandas 1.5, the last that NVTabular 23.08 takes, calls what numpy 1.25 deprecated.
     ("np.find_common_type is deprecated", DeprecationWarning),
+    # numpy, of LogOp on a request's number below -1: it is NaN, which the served graphs take for null.
+    ("(invalid value|divide by zero) encountered in log", RuntimeWarning),
 )
 
 

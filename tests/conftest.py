@@ -21,3 +21,9 @@ hypothesis.settings.load_profile("gate")
 def synthetic_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of a real `preprocessing fit` over a small log that has every kind of feature."""
     return fitted_data(tmp_path_factory.mktemp("synthetic"))
+
+
+@pytest.fixture(scope="session")
+def compiled_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without texts in the request: its workflow has an equal graph."""
+    return fitted_data(tmp_path_factory.mktemp("compiled"), texts=False)

@@ -77,17 +77,18 @@ FEATURES = {
 }
 
 
-def _feature_tables() -> str:
+def schema_toml(texts: bool = True) -> str:
+    """The schema; without texts in the request it is one whose workflow can be compiled."""
     tables = [f"{line.strip()}, {where}" for where, lines in FEATURES.items() for line in lines.strip().splitlines()]
-    return "features = [\n" + "".join(f"  {{ {table} }},\n" for table in tables) + "]\n"
+    kept = [table for table in tables if texts or 'kind = "text"' not in table or 'side = "item"' in table]
+    features = "features = [\n" + "".join(f"  {{ {table} }},\n" for table in kept) + "]\n"
+    return LOG_TOML.replace("\n[log]", "\n" + features + "\n[log]", 1)
 
-
-SCHEMA_TOML = LOG_TOML.replace("\n[log]", "\n" + _feature_tables() + "\n[log]", 1)
 
 WORDS = ["Crème", "brûlée", "mit", "Äpfeln", "und", "ñandú", "茶", "🍵", "slow", "cooked", "beans"]
 
 
-def write_log(folder: Path) -> Path:
+def write_log(folder: Path, texts: bool = True) -> Path:
     """Write `interactions.parquet`, `users.parquet`, `items.parquet` and `schema.toml`; the same at every call."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(7)
@@ -97,7 +98,7 @@ def write_log(folder: Path) -> Path:
     def some(values: list[Any], count: int, nulls: float) -> list[Any]:
         return [None if random.random() < nulls else values[random.integers(len(values))] for _ in range(count)]
 
-    def texts(count: int, nulls: float) -> list[str | None]:
+    def some_texts(count: int, nulls: float) -> list[str | None]:
         return [
             None if random.random() < nulls else " ".join(random.choice(WORDS, random.integers(1, 8)))
             for _ in range(count)
@@ -117,7 +118,7 @@ def write_log(folder: Path) -> Path:
             "slot": random.integers(0, 5, sessions),
             "temperature": some([-3.5, 0.0, 12.25, 31.0], sessions, 0.2),
             "screen": some([3.5, 4.0, 6.1, 15.6], sessions, 0.1),
-            "query": texts(sessions, 0.3),
+            "query": some_texts(sessions, 0.3),
             "mood": vectors(sessions, 3, 0.3),
         }
     )
@@ -136,7 +137,7 @@ def write_log(folder: Path) -> Path:
             "city": some(["Łódź", "København", "東京", "Wien"], USERS, 0.3),
             "tier": random.integers(0, 3, USERS),
             "age": some([17.0, 25.0, 44.0, 93.0], USERS, 0.3),
-            "bio": texts(USERS, 0.3),
+            "bio": some_texts(USERS, 0.3),
             "taste": vectors(USERS, 4, 0.3),
         }
     ).to_parquet(folder / "users.parquet", index=False)
@@ -148,16 +149,16 @@ def write_log(folder: Path) -> Path:
             "shelf": random.integers(0, 6, ITEMS),
             "price": some([0.5, 1.99, 20.0], ITEMS, 0.1),
             "weight": some([0.1, 0.5, 5.0], ITEMS, 0.1),
-            "description": texts(ITEMS, 0.2),
+            "description": some_texts(ITEMS, 0.2),
             "picture": vectors(ITEMS, 5, 0.2),
         }
     ).to_parquet(folder / "items.parquet", index=False)
-    (folder / "schema.toml").write_text(SCHEMA_TOML, encoding="utf-8")
+    (folder / "schema.toml").write_text(schema_toml(texts), encoding="utf-8")
     return folder
 
 
-def fitted_data(folder: Path) -> Path:
+def fitted_data(folder: Path, texts: bool = True) -> Path:
     """The output folder of a real fit over the log, which is written first."""
-    log = write_log(folder / "log")
+    log = write_log(folder / "log", texts)
     fit(load_schema(log / "schema.toml"), log, folder / "data")
     return folder / "data"

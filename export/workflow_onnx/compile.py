@@ -3,8 +3,6 @@
 The graph answers as `preprocess_nvtabular` does: ids are equal, and numbers to the last bit. Only for what follows a
 LogOp is that a bound: numpy's float32 log is up to 4 units in the last place from the true one, which the graph gives.
 Zeros of either sign are equal: ONNX Runtime's Where and Clip do not keep it.
-
-Beyond the reference: a history of more than 1,024 positions is not refused, its newest items are taken.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-SHOP = "recommend_nvtabular"
+SHOP = "recommend"
 K = 30
 
 

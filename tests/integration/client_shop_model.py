@@ -1,4 +1,4 @@
-"""A Triton Python model with the interface of `recommend_nvtabular`, over a shop of 50 items.
+"""A Triton Python model with the interface of `recommend`, over a shop of 50 items.
 
 Score of item i: -0.01 * i, plus 1 for each time it stands in recent_items, plus basket_value on items divisible by 7.
 hour 98 fails, hour 97 takes 1.5 s, household "nobody" has three candidates.

@@ -21,9 +21,9 @@ def run(*command: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def model(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(compiled_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("chain") / "model"
-    run("training", "fit", "--data", str(synthetic_data), "--output", str(folder), "--epochs", "1", "--dim", "16")
+    run("training", "fit", "--data", str(compiled_data), "--output", str(folder), "--epochs", "1", "--dim", "16")
     return folder
 
 
@@ -32,9 +32,9 @@ METRICS = [f"{name}@{k}" for name in ("ndcg", "recall", "precision", "map", "mrr
 
 @pytest.mark.parametrize(("format_", "scheme"), [("onnx", "grpc"), ("torchscript", "http")])
 def test_served_metrics_are_the_offline_metrics(
-    synthetic_data: Path, model: Path, tmp_path: Path, format_: str, scheme: str
+    compiled_data: Path, model: Path, tmp_path: Path, format_: str, scheme: str
 ) -> None:
-    data, repository = str(synthetic_data), str(tmp_path / "repository")
+    data, repository = str(compiled_data), str(tmp_path / "repository")
     run("export", "repository", "--data", data, "--model", str(model), "--output", repository, "--format", format_)
     offline = run("training", "evaluate", "--data", data, "--model", str(model), "--k", "5,10")
     with run_triton(repository, grace_s=0) as server:

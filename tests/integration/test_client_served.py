@@ -1,4 +1,4 @@
-"""The client against a real Triton that serves a model with the interface of `recommend_nvtabular`."""
+"""The client against a real Triton that serves a model with the interface of `recommend`."""
 
 from __future__ import annotations
 

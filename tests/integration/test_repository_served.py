@@ -1,211 +1,201 @@
-"""An exported repository on the real server: its answers are torch's, its errors are the request's own."""
+"""An exported repository on the real server: on every path its answers are torch's, its errors the request's own."""
 
 import importlib
+import json
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import tritonclient.grpc as triton
+import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from client.recommend_client import RecommendClient
-from export.golden import Arrays, Row, read_item_ids, request_tensors
-from export.recommend import ENSEMBLE, PREPROCESS
-from export.reference import Reference, read_reference
-from export.verify import compare_rankings
-from preprocessing.schema import FittedSchema, read_fitted
-from serving.server import TritonServer, run_triton
+from client.request_tensors import build_tensors
+from export.golden import Row, request_tensors
+from export.recommend import PREPROCESS, PREPROCESS_NVTABULAR, RECOMMEND, RECOMMEND_FUSED, RECOMMEND_NVTABULAR
+from preprocessing.schema import Numeric
+from serving.server import run_triton
 from tests.exported import repository
-
-MODELS = {"preprocess_nvtabular", "offline_encoder", "online_ranker", "decode", "recommend_nvtabular"}
-
-
-@pytest.fixture(scope="module", params=["onnx", "torchscript"])
-def server(request: pytest.FixtureRequest, synthetic_data: Path) -> Iterator[TritonServer]:
-    with run_triton(repository(synthetic_data, request.param), grace_s=0) as running:
-        yield running
+from tests.integration.served import Served, as_inputs
 
 
-@pytest.fixture(scope="module")
-def client(server: TritonServer) -> Iterator[triton.InferenceServerClient]:
-    with triton.InferenceServerClient(server.grpc_target) as connected:
-        yield connected
+@pytest.fixture(scope="module", params=[("compiled_data", "onnx"), ("synthetic_data", "torchscript")], ids="-".join)
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    fixture, format_ = request.param
+    data = request.getfixturevalue(fixture)
+    folder = repository(data, format_)
+    with run_triton(folder, grace_s=0) as server, grpc.InferenceServerClient(server.grpc_target) as client:
+        yield Served(server, client, data, folder)
 
 
-@pytest.fixture(scope="module")
-def fitted(synthetic_data: Path) -> FittedSchema:
-    return read_fitted(synthetic_data)
+def test_all_models_of_a_fresh_repository_are_ready(served: Served) -> None:
+    index = served.client.get_model_repository_index()
+    assert {model.name: model.state for model in index.models} == dict.fromkeys(served.models, "READY")
+    compiled = PREPROCESS in served.models
+    assert served.paths == [RECOMMEND, *([RECOMMEND_FUSED] if compiled else []), RECOMMEND_NVTABULAR]
 
 
-@pytest.fixture(scope="module")
-def golden(synthetic_data: Path, fitted: FittedSchema) -> Reference:
-    return read_reference(fitted.schema_.request_features, repository(synthetic_data, "onnx"))
-
-
-@pytest.fixture(scope="module")
-def encoded_ids(synthetic_data: Path) -> dict[str, int]:
-    return {item: place for place, item in reversed(list(enumerate(read_item_ids(synthetic_data))))}
-
-
-def inputs(arrays: Arrays, triton: Any = triton) -> list[Any]:
-    tensors = []
-    for name, array in arrays.items():
-        tensor = triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
-        tensor.set_data_from_numpy(array)
-        tensors.append(tensor)
-    return tensors
-
-
-def assert_torch_s(golden: Reference, places: list[int], answers: list[Any], encoded_ids: dict[str, int]) -> None:
-    """The answers' rows, one after the other, are torch's to the golden rows at `places`."""
-    ids = [[encoded_ids[item.decode()] for item in row] for each in answers for row in each.as_numpy("item_id")]
-    scores = np.concatenate([each.as_numpy("score") for each in answers])
-    expected = {name: golden.answers[name][places] for name in ("item_ids", "score")}
-    compare_rankings("served", expected, np.array(ids), scores)
-
-
-def test_all_models_of_a_fresh_repository_are_ready(client: triton.InferenceServerClient) -> None:
-    index = client.get_model_repository_index()
-    assert {model.name: model.state for model in index.models} == dict.fromkeys(MODELS, "READY")
-
-
-def test_declared_outputs_are_those_returned(
-    client: triton.InferenceServerClient, fitted: FittedSchema, golden: Reference
-) -> None:
-    arrays = request_tensors(fitted.schema_.request_features, golden.rows[:3])
-    for model in (ENSEMBLE, PREPROCESS):
-        answer = client.infer(model, inputs(arrays))
-        for declared in client.get_model_metadata(model).outputs:
+def test_declared_outputs_are_those_returned(served: Served) -> None:
+    for model in (*served.paths, *({PREPROCESS, PREPROCESS_NVTABULAR} & served.models)):
+        answer = served.infer(model, served.golden.rows[:3])
+        for declared in served.client.get_model_metadata(model).outputs:
             returned = answer.as_numpy(declared.name)
             assert np_to_triton_dtype(returned.dtype) == declared.datatype
             assert len(returned.shape) == len(declared.shape)
             assert all(d in (-1, r) for d, r in zip(declared.shape, returned.shape, strict=True)), declared.name
 
 
-def test_golden_rows_together_get_torch_s_answers(
-    client: triton.InferenceServerClient, fitted: FittedSchema, golden: Reference, encoded_ids: dict[str, int]
+def test_golden_rows_get_torch_s_answers_and_the_same_ones_on_every_path(served: Served) -> None:
+    rows = served.golden.rows
+    places = [list(range(start, min(start + 16, len(rows)))) for start in range(0, len(rows), 16)]
+    answers = {path: [served.infer(path, [rows[place] for place in each]) for each in places] for path in served.paths}
+    for each in answers.values():
+        served.assert_torch_s(list(range(len(rows))), each)
+    ids, scores = (
+        {path: np.concatenate([answer.as_numpy(name) for answer in each]) for path, each in answers.items()}
+        for name in ("item_id", "score")
+    )
+    for path in served.paths[1:]:
+        np.testing.assert_array_equal(ids[path], ids[RECOMMEND], err_msg=path)
+        # NVTabular's logarithm is 4 units in the last place off (see export.workflow_onnx), all else is equal.
+        np.testing.assert_allclose(scores[path], scores[RECOMMEND], atol=2e-5, err_msg=path)
+    if RECOMMEND_FUSED in served.paths:
+        np.testing.assert_array_equal(scores[RECOMMEND_FUSED], scores[RECOMMEND])
+
+
+def test_histories_of_mixed_lengths_meet_in_a_batch_and_get_the_answers_that_they_get_alone(
+    served: Served, all_at_once: Callable[..., list[Any]]
 ) -> None:
-    batches = [list(range(start, min(start + 16, len(golden.rows)))) for start in range(0, len(golden.rows), 16)]
-    features = fitted.schema_.request_features
-    answers = [
-        client.infer(ENSEMBLE, inputs(request_tensors(features, [golden.rows[i] for i in each]))) for each in batches
+    ints: Row = {f.name: 1 for f in served.features if getattr(f, "dtype", "") == "int"}
+    sequences = ("recent", "frequent", "lately", "last_few", "basket")
+    requests = [
+        {**ints, "user_id": f"usér-{place}", **{name: served.items[: (place + shift) % 9] for shift, name in
+                                               enumerate(sequences)}}
+        for place in range(32)
+    ]  # fmt: skip
+    with RecommendClient(served.server.grpc_url) as client:
+        signature = client.signature
+    for path in served.paths:
+        tensors = [as_inputs(build_tensors(signature, [request])) for request in requests]
+        alone = [served.client.infer(path, each) for each in tensors]
+        before = executions(served, path)
+        together = all_at_once(served.client, path, tensors)
+        assert executions(served, path) - before < len(requests) / 2, f"{path}: requests did not meet in a batch"
+        for expected, (found, error) in zip(alone, together, strict=True):
+            assert error is None
+            score = expected.as_numpy("score")
+            finite = score[np.isfinite(score)]
+            np.testing.assert_allclose(found.as_numpy("score"), score, rtol=0, atol=1e-6 * np.abs(finite).max())
+            if (np.diff(finite) < -1e-4).all():
+                np.testing.assert_array_equal(found.as_numpy("item_id"), expected.as_numpy("item_id"))
+
+
+def executions(served: Served, path: str) -> int:
+    """Batches that the first model of a path has run."""
+    config = served.client.get_model_config(path).config
+    first = config.ensemble_scheduling.step[0].model_name if config.platform == "ensemble" else path
+    return int(served.client.get_inference_statistics(first).model_stats[0].execution_count)
+
+
+def test_unknown_nothing_and_an_empty_history_get_recommendations(served: Served) -> None:
+    ints: Row = {f.name: 99 for f in served.features if getattr(f, "dtype", "") == "int"}
+    requests = [
+        {**ints, "user_id": "never seen", "recent": ["never seen"] * 3, "city": "nowhere 🏝"},
+        ints,
+        {**served.golden.rows[20], "recent": [], "frequent": [], "basket": []},
     ]
-    assert_torch_s(golden, list(range(len(golden.rows))), answers, encoded_ids)
+    for path in served.paths:
+        with RecommendClient(served.server.grpc_url, path) as client:
+            answers = client.recommend(requests)
+        for answer in answers:
+            assert len(set(answer.item_ids)) == len(answer.item_ids) == served.fitted.items - 3
+            assert np.isfinite(answer.scores).all()
+            assert list(answer.scores) == sorted(answer.scores, reverse=True)
 
 
-def test_requests_of_mixed_lengths_in_flight_at_once_get_torch_s_answers(
-    client: triton.InferenceServerClient,
-    fitted: FittedSchema,
-    golden: Reference,
-    encoded_ids: dict[str, int],
-    all_at_once: Callable[..., list[Any]],
-) -> None:
-    features = fitted.schema_.request_features
-    requests = [inputs(request_tensors(features, [row])) for row in golden.rows]
-    before = executions(client)
-    answers = all_at_once(client, ENSEMBLE, requests)
-    assert [error for _, error in answers if error is not None] == []
-    assert_torch_s(golden, list(range(len(golden.rows))), [answer for answer, _ in answers], encoded_ids)
-    assert executions(client) - before < len(requests) / 3, "requests of different lengths did not meet in a batch"
+def test_items_of_the_basket_are_not_recommended(served: Served) -> None:
+    basket = [served.items[place] for place in (0, 4, 8)]
+    for path in served.paths:
+        with RecommendClient(served.server.grpc_url, path) as client:
+            [answer] = client.recommend([{**served.golden.rows[20], "basket": basket}])
+        assert set(served.items) - set(answer.item_ids) == set(basket)
 
 
-def executions(client: triton.InferenceServerClient) -> int:
-    return int(client.get_inference_statistics(PREPROCESS).model_stats[0].execution_count)
+def assert_same_answers(served: Served, row: Row, other: Row) -> None:
+    """Two requests get one answer, and the same one on every path."""
+    first: Any = None
+    for path in served.paths:
+        answer, other_answer = served.infer(path, [row]), served.infer(path, [other])
+        first = first or answer
+        for expected, found in ((answer, other_answer), (first, answer)):
+            np.testing.assert_array_equal(found.as_numpy("item_id"), expected.as_numpy("item_id"), err_msg=path)
+            np.testing.assert_allclose(found.as_numpy("score"), expected.as_numpy("score"), atol=2e-5, err_msg=path)
 
 
-def test_unknown_nothing_and_an_empty_history_get_recommendations(
-    server: TritonServer, fitted: FittedSchema, golden: Reference
-) -> None:
-    ints: Row = {f.name: 99 for f in fitted.schema_.request_features if getattr(f, "dtype", "") == "int"}
-    with RecommendClient(server.grpc_url) as client:
-        unknown, nothing, empty = client.recommend(
-            [
-                {**ints, "user_id": "never seen", "recent": ["never seen"] * 3, "city": "nowhere 🏝"},
-                ints,
-                {**golden.rows[20], "recent": [], "frequent": [], "basket": []},
-            ]
-        )
-    for answer in (unknown, nothing, empty):
-        assert len(set(answer.item_ids)) == len(answer.item_ids) == fitted.items - 3
-        assert np.isfinite(answer.scores).all()
-        assert list(answer.scores) == sorted(answer.scores, reverse=True)
+def test_a_history_that_is_too_long_keeps_its_newest_items_on_every_path(served: Served) -> None:
+    newest = {**served.golden.rows[20], "recent": served.items[:8]}
+    assert_same_answers(served, newest, {**newest, "recent": [*served.items[8:], *[""] * 3000, *served.items[:8]]})
 
 
-def test_items_of_the_basket_are_not_recommended(
-    server: TritonServer, golden: Reference, encoded_ids: dict[str, int]
-) -> None:
-    basket = [item for item, place in encoded_ids.items() if place in (3, 7, 11)]
-    with RecommendClient(server.grpc_url) as client:
-        [answer] = client.recommend([{**golden.rows[20], "basket": basket}])
-    assert set(encoded_ids) - {""} - set(answer.item_ids) == set(basket)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -5.0])
+def test_numbers_that_are_none_are_null_on_every_path(served: Served, value: float) -> None:
+    row = served.golden.rows[20]
+    null = {"basket_value": None, "mood": None}
+    assert_same_answers(served, {**row, **null}, {**row, "basket_value": value, "mood": [0.5, 0.5, np.inf]})
+    clipped = {f.name: -np.inf for f in served.features if isinstance(f, Numeric) and f.clip}
+    assert_same_answers(served, {**row, **clipped}, {**row, **dict.fromkeys(clipped, -1e30)})
 
 
-def test_a_history_that_is_too_long_keeps_its_newest_items(
-    client: triton.InferenceServerClient, fitted: FittedSchema, golden: Reference, encoded_ids: dict[str, int]
-) -> None:
-    features = fitted.schema_.request_features
-    items = sorted(encoded_ids, key=lambda item: encoded_ids[item])[3:]
-    newest = {**golden.rows[20], "recent": items[:8]}
-    longer = {**newest, "recent": [*items[8:], *[""] * 900, *items[:8]]}
-    answers = [client.infer(ENSEMBLE, inputs(request_tensors(features, [row]))) for row in (newest, longer)]
-    for name in ("item_id", "score"):
-        np.testing.assert_array_equal(answers[0].as_numpy(name), answers[1].as_numpy(name))
+def test_ints_at_the_ends_of_int64_are_unknown_on_every_path(served: Served) -> None:
+    row = served.golden.rows[20]
+    unknown = {**row, "slot": 10**9 + 7, "tier": 10**9 + 7}
+    assert_same_answers(served, unknown, {**row, "slot": 2**63 - 1, "tier": -(2**63)})
 
 
-def test_a_request_beyond_the_limit_fails_alone_among_those_in_flight(
-    client: triton.InferenceServerClient,
-    fitted: FittedSchema,
-    golden: Reference,
-    encoded_ids: dict[str, int],
-    all_at_once: Callable[..., list[Any]],
-) -> None:
-    features = fitted.schema_.request_features
-    rows = [dict(row) for row in golden.rows[20:26]]
-    rows[2]["recent"] = ["x"] * 1025
-    answers = all_at_once(client, ENSEMBLE, [inputs(request_tensors(features, [row])) for row in rows])
-    assert [place for place, (_, error) in enumerate(answers) if error is not None] == [2]
-    assert "recent: has 1025 positions, at most 1024 are taken" in str(answers[2][1])
-    fine = [0, 1, 3, 4, 5]
-    assert_torch_s(golden, [20 + place for place in fine], [answers[place][0] for place in fine], encoded_ids)
-    assert client.is_server_ready()
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 1.5, "1"])
+def test_an_int_that_int64_does_not_hold_is_refused_on_every_path(served: Served, value: Any) -> None:
+    arrays = request_tensors(served.features, served.golden.rows[20:21])
+    tensors = [
+        {"name": name, "shape": list(array.shape), "datatype": np_to_triton_dtype(array.dtype),
+         "data": [each.decode() if isinstance(each, bytes) else each for each in array.ravel().tolist()]}
+        for name, array in arrays.items()
+    ]  # fmt: skip
+    next(tensor for tensor in tensors if tensor["name"] == "slot")["data"] = [value]
+    refusals = set()
+    for path in served.paths:
+        body = json.dumps({"inputs": tensors}).replace("NaN", "0.0").encode()
+        request = urllib.request.Request(f"{served.server.http_url}/v2/models/{path}/infer", body)
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            urllib.request.urlopen(request)
+        with refusal.value as answer:
+            refusals.add((answer.code, json.loads(answer.read())["error"]))
+    [(code, message)] = refusals
+    assert code >= 400
+    assert "JSON" in message
+    assert served.client.is_server_ready()
+
+
+def test_bytes_that_are_not_utf8_count_as_unknown_on_every_path(served: Served) -> None:
+    row = {**served.golden.rows[20], "recent": ["never seen"], "city": "never seen"}
+    first: Any = None
+    for path in served.paths:
+        arrays = request_tensors(served.features, [row] * 2)
+        arrays["recent"][1, 0] = arrays["city"][1, 0] = b"\xff\xfe\x00"
+        answer = served.client.infer(path, as_inputs(arrays))
+        first = first or answer
+        for name, compare in (("item_id", np.testing.assert_array_equal), ("score", assert_close)):
+            compare(answer.as_numpy(name)[0], answer.as_numpy(name)[1])
+            compare(answer.as_numpy(name), first.as_numpy(name))
+
+
+def assert_close(found: Any, expected: Any) -> None:
+    np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("basket_value", -5.0, "basket_value: -5 is out of range"),
-        ("mood", [0.0, np.nan, 0.0], "mood: nan is out of range"),
-        ("recent", ["x"] * 1025, "recent: has 1025 positions"),
-    ],
-)
-def test_what_a_request_itself_got_wrong_is_an_invalid_argument(
-    server: TritonServer, fitted: FittedSchema, golden: Reference, protocol: str, name: str, value: Any, message: str
-) -> None:
-    triton: Any = importlib.import_module(f"tritonclient.{protocol}")
-    arrays = request_tensors(fitted.schema_.request_features, [{**golden.rows[20], name: value}])
-    target = server.grpc_target if protocol == "grpc" else server.http_url.removeprefix("http://")
-    with (
-        triton.InferenceServerClient(target) as client,
-        pytest.raises(InferenceServerException, match=message) as refusal,
-    ):
-        client.infer(ENSEMBLE, inputs(arrays, triton))
-    assert refusal.value.status() == ("StatusCode.INVALID_ARGUMENT" if protocol == "grpc" else "400")
-
-
-def test_bytes_that_are_not_utf8_count_as_unknown(
-    client: triton.InferenceServerClient, fitted: FittedSchema, golden: Reference
-) -> None:
-    features = fitted.schema_.request_features
-    arrays = request_tensors(features, [{**golden.rows[20], "recent": ["never seen"], "city": "never seen"}] * 2)
-    arrays["recent"][1, 0] = arrays["city"][1, 0] = b"\xff\xfe\x00"
-    answer = client.infer(ENSEMBLE, inputs(arrays))
-    np.testing.assert_array_equal(answer.as_numpy("item_id")[0], answer.as_numpy("item_id")[1])
-    np.testing.assert_allclose(answer.as_numpy("score")[0], answer.as_numpy("score")[1], atol=1e-5)
-
-
 @pytest.mark.parametrize(
     ("name", "array", "message"),
     [
@@ -217,27 +207,24 @@ def test_bytes_that_are_not_utf8_count_as_unknown(
     ],
 )
 def test_a_wrong_tensor_is_refused_by_name_and_the_server_stays_ready(
-    client: triton.InferenceServerClient,
-    fitted: FittedSchema,
-    golden: Reference,
-    name: str,
-    array: np.ndarray[Any, Any] | None,
-    message: str,
+    served: Served, protocol: str, name: str, array: np.ndarray[Any, Any] | None, message: str
 ) -> None:
-    arrays = request_tensors(fitted.schema_.request_features, golden.rows[:1])
+    triton: Any = importlib.import_module(f"tritonclient.{protocol}")
+    arrays = request_tensors(served.features, served.golden.rows[:1])
     if array is None:
         del arrays[name]
     else:
         arrays[name] = array
-    with pytest.raises(InferenceServerException, match=message):
-        client.infer(ENSEMBLE, inputs(arrays))
-    assert client.is_server_ready()
+    target = served.server.grpc_target if protocol == "grpc" else served.server.http_url.removeprefix("http://")
+    with triton.InferenceServerClient(target) as client:
+        for path in served.paths:
+            with pytest.raises(InferenceServerException, match=message):
+                client.infer(path, as_inputs(arrays, triton))
+    assert served.client.is_server_ready()
 
 
-def test_the_configs_of_the_server_carry_the_schema_s_digest(
-    client: triton.InferenceServerClient, fitted: FittedSchema
-) -> None:
-    for model in MODELS:
-        parameters = client.get_model_config(model).config.parameters
-        assert parameters["schema_digest"].string_value == fitted.digest
+def test_the_configs_of_the_server_carry_the_schema_s_digest(served: Served) -> None:
+    for model in served.models:
+        parameters = served.client.get_model_config(model).config.parameters
+        assert parameters["schema_digest"].string_value == served.fitted.digest
         assert parameters["family"].string_value == "offline_online"

@@ -49,8 +49,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory, write_onnx: Callable[..
         default_int64=2,
     )  # fmt: skip
     write_onnx(
-        root, "lookup", [encoder], {"word": (STRING, 2)}, {"id": (INT64, 2)}, backend='platform: "onnxruntime_onnx"'
-    )
+        root, "lookup", [encoder], {"word": (STRING, 2)}, {"id": (INT64, 2)}, config=WAIT,
+        backend='platform: "onnxruntime_onnx"',
+    )  # fmt: skip
     pool = [
         helper.make_node("Gather", ["table", "ids"], ["rows"]),
         helper.make_node("ReduceSum", ["rows", "one"], ["pooled"], keepdims=0),
@@ -168,12 +169,17 @@ def test_a_request_that_the_graph_refuses_fails_alone(
     assert client.is_server_ready()
 
 
-def test_strings_that_are_not_utf8_fail_alone(client: triton.InferenceServerClient, all_at_once: SendAll) -> None:
-    texts = [[b"good"], [b"bad \xff"], [b"fine"]]
-    answers = all_at_once(client, "echo", [[words("text", [text])] for text in texts])
-    assert [error is None for _, error in answers] == [True, False, True]
-    assert "not UTF-8" in str(answers[1][1])
-    assert answers[2][0].as_numpy("same").tolist() == [[b"fine"]]
+def test_strings_that_are_not_utf8_are_unknown_keys_and_harm_no_neighbour(
+    client: triton.InferenceServerClient, all_at_once: SendAll
+) -> None:
+    texts = [[b"milk", b"\xff"], [b"k\xe4se", b"bread"], ["寿司".encode(), b"bread \xc3"]]
+    before = executions(client, "lookup")
+    answers = all_at_once(client, "lookup", [[words("word", [text])] for text in texts])
+    assert executions(client, "lookup")[1] - before[1] < 3
+    assert [error for _, error in answers] == [None, None, None]
+    assert [answer.as_numpy("id").tolist() for answer, _ in answers] == [[[3, 2]], [[2, 4]], [[6, 2]]]
+    answer = client.infer("echo", [words("text", [[b"bad \xff"]])])
+    assert answer.as_numpy("same").tolist() == [["bad \N{REPLACEMENT CHARACTER}".encode()]]
 
 
 def test_only_the_outputs_asked_for_come_back(client: triton.InferenceServerClient) -> None:

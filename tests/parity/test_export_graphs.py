@@ -11,17 +11,19 @@ import torch
 from export.golden import Arrays
 from export.graphs import serving_graphs
 from export.local import LocalRepository
+from export.null_numbers import Nulls, encoded_nulls
 from export.onnx_graph import IR_VERSION, OPSET, write_onnx
-from export.recommend import DECODE, ENCODER, ENSEMBLE, RANKER, Format, Plan
+from export.recommend import DECODE, ENCODER, PREPROCESS, RANKER, RECOMMEND, RECOMMEND_FUSED, Format, Plan
 from export.tensors import Tensor
 from export.verify import compare_rankings, compare_tensors
+from export.workflow_onnx.graph import ML_DOMAIN, ML_OPSET
 from preprocessing.schema import FittedSchema, read_fitted
 from tests.exported import CONFIG, checkpoint, repository
 from training.checkpoint import load, new_model
 from training.models.config import ModelConfig
 from training.models.offline_online import OfflineOnline
 
-NEWEST_OPSET, NEWEST_IR = 20, 10  # what ONNX Runtime 1.19, in Triton's image 24.12, loads
+NEWEST_OPSET, NEWEST_ML_OPSET, NEWEST_IR = 20, 4, 10  # what ONNX Runtime 1.19, in Triton's image 24.12, loads
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,11 @@ def whole(synthetic_data: Path) -> OfflineOnline:
 @pytest.fixture(scope="module")
 def plan(fitted: FittedSchema) -> Plan:
     return Plan(fitted.schema_, CONFIG.dim, top_k=fitted.items - 3)
+
+
+@pytest.fixture(scope="module")
+def nulls(synthetic_data: Path, fitted: FittedSchema) -> Nulls:
+    return encoded_nulls(fitted.schema_.request_features, synthetic_data)
 
 
 def random_inputs(inputs: tuple[Tensor, ...], rows: int, length: int, fitted: FittedSchema) -> Arrays:
@@ -62,44 +69,53 @@ def random_inputs(inputs: tuple[Tensor, ...], rows: int, length: int, fitted: Fi
 @pytest.mark.parametrize("format", ["onnx", "torchscript"])
 @pytest.mark.parametrize(("rows", "length"), list(product((1, 2, 16, 33), (1, 2, 5, 99))))
 def test_graphs_equal_torch_for_every_batch_and_length(
-    synthetic_data: Path, fitted: FittedSchema, whole: OfflineOnline, plan: Plan, format: Format, rows: int, length: int
+    synthetic_data: Path,
+    fitted: FittedSchema,
+    whole: OfflineOnline,
+    plan: Plan,
+    nulls: Nulls,
+    format: Format,
+    rows: int,
+    length: int,
 ) -> None:
     local = LocalRepository(repository(synthetic_data, format))
-    encoder, ranker = serving_graphs(whole, plan)
+    encoder, ranker = serving_graphs(whole, plan, nulls)
     inputs = random_inputs(plan.encoder_inputs, rows, length, fitted)
     with torch.no_grad():
         state = encoder(*[torch.from_numpy(inputs[tensor.name]) for tensor in plan.encoder_inputs])
     expected = {tensor.name: values.numpy() for tensor, values in zip(plan.state, state, strict=True)}
-    compare_tensors(ENCODER, expected, local.run_step(ENSEMBLE, ENCODER, inputs))
+    compare_tensors(ENCODER, expected, local.run_step(RECOMMEND, ENCODER, inputs))
 
     inputs = {**random_inputs(plan.ranker_inputs, rows, length, fitted), **expected}
     with torch.no_grad():
         ids, score = ranker(*[torch.from_numpy(inputs[tensor.name]) for tensor in plan.ranker_inputs])
-    ranked = local.run_step(ENSEMBLE, RANKER, inputs)
+    ranked = local.run_step(RECOMMEND, RANKER, inputs)
     compare_rankings(RANKER, {"item_ids": ids.numpy(), "score": score.numpy()}, ranked["item_ids"], ranked["score"])
 
 
-@pytest.mark.parametrize("model", [ENCODER, RANKER, DECODE])
-def test_graphs_load_in_the_oldest_supported_onnx_runtime(synthetic_data: Path, model: str) -> None:
-    proto = onnx.load(repository(synthetic_data, "onnx") / model / "1" / "model.onnx")
+@pytest.mark.parametrize("model", [PREPROCESS, ENCODER, RANKER, DECODE, RECOMMEND_FUSED])
+def test_graphs_load_in_the_oldest_supported_onnx_runtime(compiled_data: Path, model: str) -> None:
+    proto = onnx.load(repository(compiled_data, "onnx") / model / "1" / "model.onnx")
     onnx.checker.check_model(proto, full_check=True)
     assert proto.ir_version == IR_VERSION <= NEWEST_IR
-    assert [(opset.domain, opset.version) for opset in proto.opset_import] == [("", OPSET)]
+    opsets = {opset.domain: opset.version for opset in proto.opset_import}
+    assert opsets == {"": OPSET} | ({ML_DOMAIN: ML_OPSET} if model in (PREPROCESS, RECOMMEND_FUSED) else {})
     assert OPSET <= NEWEST_OPSET
+    assert ML_OPSET <= NEWEST_ML_OPSET
     assert not proto.functions
     for node in proto.graph.node:
-        assert node.domain == ""
-        assert onnx.defs.get_schema(node.op_type, NEWEST_OPSET).since_version <= NEWEST_OPSET
+        newest = {"": NEWEST_OPSET, ML_DOMAIN: NEWEST_ML_OPSET}[node.domain]
+        assert onnx.defs.get_schema(node.op_type, newest, node.domain).since_version <= newest
 
 
 def test_a_graph_holds_the_item_table_once_and_no_path_of_this_machine(
-    synthetic_data: Path, fitted: FittedSchema, tmp_path: Path
+    synthetic_data: Path, fitted: FittedSchema, nulls: Nulls, tmp_path: Path
 ) -> None:
     wide = Plan(fitted.schema_, dim=256, top_k=fitted.items - 3)
     model = new_model(synthetic_data, fitted, ModelConfig(dim=wide.dim)).eval()
     path = tmp_path / RANKER / "1" / "model.onnx"
     path.parent.mkdir(parents=True)
-    write_onnx(serving_graphs(model, wide)[1], wide.ranker_inputs, wide.ranking, path)
+    write_onnx(serving_graphs(model, wide, nulls)[1], wide.ranker_inputs, wide.ranking, path)
     shape = sorted((fitted.items, wide.dim))
     tables = [each.name for each in onnx.load(path).graph.initializer if sorted(each.dims) == shape]
     assert tables == ["table"]
@@ -119,7 +135,7 @@ def test_batch_and_lengths_are_named_dynamic_dimensions(synthetic_data: Path) ->
 
 
 def test_items_of_excluded_sequences_are_no_candidates_unless_asked_for(
-    fitted: FittedSchema, whole: OfflineOnline, plan: Plan
+    fitted: FittedSchema, whole: OfflineOnline, plan: Plan, nulls: Nulls
 ) -> None:
     inputs = random_inputs(plan.ranker_inputs, 16, 4, fitted)
     tensors = [torch.from_numpy(inputs[tensor.name]) for tensor in plan.ranker_inputs]
@@ -127,8 +143,8 @@ def test_items_of_excluded_sequences_are_no_candidates_unless_asked_for(
     open_plan = Plan(plan.schema, plan.dim, plan.top_k, exclude_seen=False)
     assert open_plan.ranker_inputs == plan.ranker_inputs
     with torch.no_grad():
-        masked, score = serving_graphs(whole, plan)[1](*tensors)
-        unmasked, _ = serving_graphs(whole, open_plan)[1](*tensors)
+        masked, score = serving_graphs(whole, plan, nulls)[1](*tensors)
+        unmasked, _ = serving_graphs(whole, open_plan, nulls)[1](*tensors)
     catalogue = set(range(3, fitted.items))
     for row, seen in enumerate(basket):
         found = masked[row].tolist()
@@ -139,11 +155,35 @@ def test_items_of_excluded_sequences_are_no_candidates_unless_asked_for(
     assert any(basket)
 
 
-def test_scores_that_are_no_numbers_leave_empty_slots(fitted: FittedSchema, whole: OfflineOnline, plan: Plan) -> None:
-    inputs = random_inputs(plan.ranker_inputs, 2, 4, fitted)
-    inputs["mood.encoded"][1, 0] = np.nan
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_none_are_null(
+    fitted: FittedSchema, whole: OfflineOnline, plan: Plan, nulls: Nulls, value: float
+) -> None:
+    names = [f"{name}.encoded" for name in nulls]
+    assert len(names) >= 6
+    inputs = {**random_inputs(plan.encoder_inputs, 2, 4, fitted), **random_inputs(plan.ranker_inputs, 2, 4, fitted)}
+    inputs = {name: np.repeat(values[:1], 2, axis=0) for name, values in inputs.items()}
+    for name, null in nulls.items():
+        inputs[f"{name}.encoded"][0] = null
+        inputs[f"{name}.encoded"][1, -1] = value
+    encoder, ranker = serving_graphs(whole, plan, nulls)
     with torch.no_grad():
-        ids, score = serving_graphs(whole, plan)[1](
+        state = encoder(*[torch.from_numpy(inputs[tensor.name]) for tensor in plan.encoder_inputs])
+        inputs |= {tensor.name: values.numpy() for tensor, values in zip(plan.state, state, strict=True)}
+        ids, score = ranker(*[torch.from_numpy(inputs[tensor.name]) for tensor in plan.ranker_inputs])
+    torch.testing.assert_close(state[0][0], state[0][1])
+    assert torch.equal(ids[0], ids[1])
+    torch.testing.assert_close(score[0], score[1])
+    assert torch.isfinite(score[:, 0]).all()
+
+
+def test_scores_that_are_no_numbers_leave_empty_slots(
+    fitted: FittedSchema, whole: OfflineOnline, plan: Plan, nulls: Nulls
+) -> None:
+    inputs = random_inputs(plan.ranker_inputs, 2, 4, fitted)
+    inputs["user_embedding"][1] = np.nan
+    with torch.no_grad():
+        ids, score = serving_graphs(whole, plan, nulls)[1](
             *[torch.from_numpy(inputs[tensor.name]) for tensor in plan.ranker_inputs]
         )
     assert ids[0, 0] > 2

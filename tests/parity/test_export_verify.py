@@ -13,19 +13,30 @@ from onnx import numpy_helper
 from safetensors.torch import load_file, save_file
 
 from export.config import read_config
-from export.errors import ParityError, RepositoryError
-from export.recommend import DECODE, ENCODER, PREPROCESS, RANKER
+from export.errors import ParityError, RepositoryError, UnsupportedWorkflow
+from export.recommend import (
+    DECODE,
+    ENCODER,
+    PREPROCESS,
+    PREPROCESS_NVTABULAR,
+    RANKER,
+    RECOMMEND,
+    RECOMMEND_FUSED,
+    Format,
+)
 from export.repository import Options, export_repository, verify_again
 from preprocessing.schema import FittedSchema, SchemaError, read_fitted
 from stage.output import OutputError
 from tests.exported import checkpoint, repository
 
-HOPS = {"torch_parts", "preprocess_nvtabular", "offline_encoder", "online_ranker", "decode", "recommend_nvtabular"}
+ALWAYS = {"torch_parts", "offline_encoder", "online_ranker", "decode", "recommend"}
+NVTABULAR = {"preprocess_nvtabular", "recommend_nvtabular"}
+HOPS = ALWAYS | NVTABULAR | {"preprocess", "recommend_fused"}
 
 
 @pytest.fixture
-def copied(synthetic_data: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(repository(synthetic_data, "onnx"), tmp_path / "repository")
+def copied(compiled_data: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(repository(compiled_data, "onnx"), tmp_path / "repository")
 
 
 def change_largest(path: Path, by: float) -> None:
@@ -39,73 +50,124 @@ def change_largest(path: Path, by: float) -> None:
 
 
 @pytest.mark.parametrize("format", ["onnx", "torchscript"])
-def test_every_hop_of_an_export_is_within_the_tolerance(synthetic_data: Path, format: str) -> None:
-    written = json.loads((repository(synthetic_data, format) / "verify.json").read_text())  # type: ignore[arg-type]
-    assert written["differences"].keys() == HOPS
+@pytest.mark.parametrize("data", ["compiled_data", "synthetic_data"])
+def test_every_hop_of_an_export_is_within_the_tolerance(
+    request: pytest.FixtureRequest, data: str, format: Format
+) -> None:
+    folder = repository(request.getfixturevalue(data), format)
+    written = json.loads((folder / "verify.json").read_text())
+    differences = written["differences"]
+    compiled = data == "compiled_data"
+    assert differences.keys() == ALWAYS | NVTABULAR | ({"preprocess"} if compiled else set()) | (
+        {"recommend_fused"} if compiled and format == "onnx" else set()
+    )
+    assert {path.parent.name for path in folder.glob("*/config.pbtxt")} == differences.keys() - {"torch_parts"}
     assert written["tolerance"] == 1e-4
-    assert max(written["differences"].values()) <= 1e-4
-    assert written["differences"]["preprocess_nvtabular"] == written["differences"]["torch_parts"] == 0
+    assert max(differences.values()) <= 1e-4
+    assert differences["preprocess_nvtabular"] == differences["torch_parts"] == 0
+    assert differences.get("preprocess", 0) <= 1e-5
     assert written["rows"] > 40
+    assert bool(written["not_compiled"]) == (not compiled)
 
 
-def test_an_untouched_repository_is_verified_again(synthetic_data: Path, copied: Path) -> None:
+def test_an_untouched_repository_is_verified_again(compiled_data: Path, copied: Path) -> None:
     before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
-    again = verify_again(copied, synthetic_data)
+    again = verify_again(copied, compiled_data)
     assert again["differences"].keys() == HOPS
     assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
 
 
-def test_verify_json_holds_what_was_found_last(synthetic_data: Path, copied: Path) -> None:
+def test_verify_json_holds_what_was_found_last(compiled_data: Path, copied: Path) -> None:
     change_largest(copied / ENCODER / "1" / "model.onnx", by=1e-8)
     before = json.loads((copied / "verify.json").read_text())
-    again = verify_again(copied, synthetic_data)
+    again = verify_again(copied, compiled_data)
     assert again == json.loads((copied / "verify.json").read_text())
     assert again["differences"][ENCODER] != before["differences"][ENCODER]
     assert again["differences"]["torch_parts"] == before["differences"]["torch_parts"]
     change_largest(copied / ENCODER / "1" / "model.onnx", by=0.1)
     with pytest.raises(ParityError):
-        verify_again(copied, synthetic_data)
+        verify_again(copied, compiled_data)
     assert again == json.loads((copied / "verify.json").read_text())
     assert list(copied.glob(".*")) == []
 
 
-@pytest.mark.parametrize("model", [ENCODER, RANKER])
+@pytest.mark.parametrize("model", [ENCODER, RANKER, RECOMMEND_FUSED])
 def test_weights_that_were_changed_are_refused_by_the_model_s_name(
-    synthetic_data: Path, copied: Path, model: str
+    compiled_data: Path, copied: Path, model: str
 ) -> None:
     change_largest(copied / model / "1" / "model.onnx", by=1e-3)
     with pytest.raises(ParityError, match=f"^{model}: "):
-        verify_again(copied, synthetic_data)
+        verify_again(copied, compiled_data)
 
 
-def test_a_vocabulary_that_was_changed_is_refused(synthetic_data: Path, copied: Path) -> None:
+def test_a_vocabulary_that_was_changed_is_refused(compiled_data: Path, copied: Path) -> None:
     path = copied / DECODE / "1" / "model.onnx"
     model = onnx.load(path)
     names = model.graph.initializer[0].string_data
     names[4], names[5] = names[5], names[4]
     onnx.save(model, path)
     with pytest.raises(ParityError, match=r"^decode: "):
-        verify_again(copied, synthetic_data)
+        verify_again(copied, compiled_data)
 
 
-def test_a_workflow_of_another_fit_is_refused(synthetic_data: Path, copied: Path) -> None:
+def test_a_workflow_of_another_fit_is_refused(compiled_data: Path, copied: Path) -> None:
     import pandas as pd
 
-    table = copied / PREPROCESS / "1" / "workflow" / "categories" / "unique.city.parquet"
+    table = copied / PREPROCESS_NVTABULAR / "1" / "workflow" / "categories" / "unique.city.parquet"
     values = pd.read_parquet(table)
     values["city"] = values["city"].to_numpy()[::-1]
     values.to_parquet(table)
     with pytest.raises(ParityError, match=r"^preprocess_nvtabular: city "):
-        verify_again(copied, synthetic_data)
+        verify_again(copied, compiled_data)
 
 
-def test_parts_that_are_not_the_whole_are_refused_and_nothing_is_written(synthetic_data: Path, tmp_path: Path) -> None:
-    model = shutil.copytree(checkpoint(synthetic_data), tmp_path / "model")
+def test_a_compiled_workflow_that_was_changed_is_refused(compiled_data: Path, copied: Path) -> None:
+    path = copied / PREPROCESS / "1" / "model.onnx"
+    model = onnx.load(path)
+    city = next(node for node in model.graph.node if node.name.startswith("city/encode"))
+    ids = next(attribute for attribute in city.attribute if attribute.name == "values_int64s").ints
+    ids[-1], ids[-2] = ids[-2], ids[-1]
+    onnx.save(model, path)
+    with pytest.raises(ParityError, match=r"^preprocess: city "):
+        verify_again(copied, compiled_data)
+
+
+def test_a_model_that_was_verified_may_not_be_taken_out(compiled_data: Path, copied: Path) -> None:
+    shutil.rmtree(copied / RECOMMEND_FUSED)
+    with pytest.raises(RepositoryError, match=r"no recommend_fused in .*: export the repository again"):
+        verify_again(copied, compiled_data)
+
+
+def test_a_repository_without_the_reference_path_holds_no_pickle_and_no_python(
+    compiled_data: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "repository"
+    result = export_repository(checkpoint(compiled_data), compiled_data, folder, Options(reference_path=False))
+    assert result["differences"].keys() == HOPS - NVTABULAR
+    suffixes = {path.suffix for path in folder.rglob("*") if path.is_file()}
+    assert suffixes == {".onnx", ".pbtxt", ".json", ".parquet"}
+    assert verify_again(folder, compiled_data)["differences"].keys() == HOPS - NVTABULAR
+
+
+def test_a_workflow_that_cannot_be_compiled_is_served_by_nvtabular_or_refused(
+    synthetic_data: Path, tmp_path: Path
+) -> None:
+    folder = repository(synthetic_data, "onnx")
+    reason = json.loads((folder / "verify.json").read_text())["not_compiled"]
+    assert reason.startswith("bio: a text's words cannot be had in ONNX")
+    assert read_config(folder, RECOMMEND).steps[0].model == PREPROCESS_NVTABULAR
+    with pytest.raises(UnsupportedWorkflow, match=r"^bio: .*: leave out --no-reference-path$"):
+        export_repository(checkpoint(synthetic_data), synthetic_data, tmp_path / "out", Options(reference_path=False))
+    assert not list(tmp_path.iterdir())
+
+
+def test_parts_that_are_not_the_whole_are_refused_and_nothing_is_written(compiled_data: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(checkpoint(compiled_data), tmp_path / "model")
     weights = load_file(model / "offline.safetensors")
     name = next(name for name in weights if name.startswith("combine") and weights[name].dim() == 2)
     save_file({**weights, name: weights[name] + 0.01}, model / "offline.safetensors", metadata={"format": "pt"})
     with pytest.raises(ParityError, match=r"^torch_parts: user_embedding differs"):
-        export_repository(model, synthetic_data, tmp_path / "out" / "repository", Options(format="torchscript"))
+        export_repository(model, compiled_data, tmp_path / "out" / "repository", Options(format="torchscript"))
     assert {path.name for path in tmp_path.iterdir()} <= {"model", "out"}
     assert list(tmp_path.glob("out/*")) == []
 
@@ -117,52 +179,50 @@ def other_fit(folder: Path, fitted: FittedSchema) -> None:
 
 
 def test_folders_of_different_fits_are_refused_by_their_digests(
-    synthetic_data: Path, copied: Path, tmp_path: Path
+    compiled_data: Path, copied: Path, tmp_path: Path
 ) -> None:
-    fitted = read_fitted(synthetic_data)
-    model = shutil.copytree(checkpoint(synthetic_data), tmp_path / "model")
+    fitted = read_fitted(compiled_data)
+    model = shutil.copytree(checkpoint(compiled_data), tmp_path / "model")
     other_fit(model, fitted)
     with pytest.raises(SchemaError, match=rf"the model in .* made with schema digest .*, the data has {fitted.digest}"):
-        export_repository(model, synthetic_data, tmp_path / "out", Options())
+        export_repository(model, compiled_data, tmp_path / "out", Options())
     other_fit(copied, fitted)
     with pytest.raises(SchemaError, match=r"the repository in .* was made with schema digest"):
-        verify_again(copied, synthetic_data)
+        verify_again(copied, compiled_data)
 
 
-def test_folders_that_lack_something_are_refused_in_one_line(
-    synthetic_data: Path, copied: Path, tmp_path: Path
-) -> None:
+def test_folders_that_lack_something_are_refused_in_one_line(compiled_data: Path, copied: Path, tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match=r"no schema.json"):
-        export_repository(tmp_path, synthetic_data, tmp_path / "out", Options())
+        export_repository(tmp_path, compiled_data, tmp_path / "out", Options())
     with pytest.raises(OutputError, match="holds files already"):
-        export_repository(checkpoint(synthetic_data), synthetic_data, copied, Options())
-    data = shutil.copytree(synthetic_data, tmp_path / "data")
+        export_repository(checkpoint(compiled_data), compiled_data, copied, Options())
+    data = shutil.copytree(compiled_data, tmp_path / "data")
     for missing, message in (
         ("workflow", "no saved workflow in .*: give the output folder of `preprocessing fit`"),
         ("item_index.parquet", "item_index.parquet: no such file: run `preprocessing fit` again"),
     ):
         (data / missing).rename(tmp_path / "aside")
         with pytest.raises(RepositoryError, match=message):
-            export_repository(checkpoint(synthetic_data), data, tmp_path / "out", Options(format="torchscript"))
+            export_repository(checkpoint(compiled_data), data, tmp_path / "out", Options(format="torchscript"))
         (tmp_path / "aside").rename(data / missing)
     assert not (tmp_path / "out").exists()
     shutil.rmtree(copied / RANKER / "1")
     with pytest.raises(RepositoryError, match=r"no .*online_ranker/1/model.onnx: export the repository again"):
-        verify_again(copied, synthetic_data)
+        verify_again(copied, compiled_data)
     (copied / "golden.parquet").unlink()
     with pytest.raises(RepositoryError, match=r"golden.parquet: cannot be read"):
-        verify_again(copied, synthetic_data)
+        verify_again(copied, compiled_data)
 
 
-def test_an_answer_holds_no_more_slots_than_there_are_items(synthetic_data: Path) -> None:
-    items = read_fitted(synthetic_data).items - 3
+def test_an_answer_holds_no_more_slots_than_there_are_items(compiled_data: Path) -> None:
+    items = read_fitted(compiled_data).items - 3
     assert items < 100
-    assert read_config(repository(synthetic_data, "onnx"), "recommend_nvtabular").outputs[0].dims == (items,)
+    assert read_config(repository(compiled_data, "onnx"), RECOMMEND).outputs[0].dims == (items,)
 
 
-def test_the_command_tells_a_changed_repository_in_one_line(synthetic_data: Path, copied: Path) -> None:
+def test_the_command_tells_a_changed_repository_in_one_line(compiled_data: Path, copied: Path) -> None:
     change_largest(copied / ENCODER / "1" / "model.onnx", by=0.1)
-    command = [sys.executable, "-m", "export", "verify", "--repository", str(copied), "--data", str(synthetic_data)]
+    command = [sys.executable, "-m", "export", "verify", "--repository", str(copied), "--data", str(compiled_data)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stdout == ""

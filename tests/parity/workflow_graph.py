@@ -1,5 +1,6 @@
 """A fitted workflow beside its compiled graph: the same request through both."""
 
+import shutil
 from collections.abc import Sequence as Rows
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import pandas as pd
 from export.config import ModelConfig, to_text
 from export.golden import Arrays
 from export.local import LocalRepository
+from export.members import COMMITTED
 from export.onnx_inputs import onnx_inputs
-from export.recommend import PREPROCESS, Plan, configs
-from export.repository import COMMITTED
+from export.recommend import PREPROCESS_NVTABULAR, Plan, configs
 from export.tensors import ENCODED, Tensor
 from export.workflow_onnx import RequestColumn, compile_workflow, request_columns
 from preprocessing.log_layout import Columns, Log
@@ -48,14 +49,11 @@ class Reference:
             log=Log(columns=Columns(user="user", item="item", time="time")),
             features=(*features, item),
         )
-        config: ModelConfig = configs(Plan(schema, dim=4))[0]
-        model = folder / PREPROCESS / "1"
+        config: ModelConfig = next(c for c in configs(Plan(schema, dim=4)) if c.name == PREPROCESS_NVTABULAR)
+        model = folder / PREPROCESS_NVTABULAR / "1"
         model.mkdir(parents=True)
-        (folder / PREPROCESS / "config.pbtxt").write_text(to_text(config), encoding="utf-8")
-        served = (COMMITTED / PREPROCESS / "1" / "model.py").read_text(encoding="utf-8")
-        # The served file refuses numbers that leave the range of float32; here the numbers themselves are compared.
-        served += "\n\ndef _require_finite(*_):\n    pass\n"
-        (model / "model.py").write_text(served, encoding="utf-8")
+        (folder / PREPROCESS_NVTABULAR / "config.pbtxt").write_text(to_text(config), encoding="utf-8")
+        shutil.copy2(COMMITTED / PREPROCESS_NVTABULAR / "1" / "model.py", model / "model.py")
         workflow = build_workflow(features, pd.Series(list(items)), folder / "tables")
         fit_workflow(workflow, to_workflow_columns(features, rows), model / "workflow")
         self._local = LocalRepository(folder)
@@ -65,7 +63,7 @@ class Reference:
         self.config = config
 
     def __call__(self, arrays: Arrays) -> Arrays:
-        return self._local.run(PREPROCESS, arrays)
+        return self._local.run(PREPROCESS_NVTABULAR, arrays)
 
 
 def fit_and_save(nodes: Any, frame: pd.DataFrame, folder: Path) -> Any:

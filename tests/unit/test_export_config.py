@@ -2,16 +2,26 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tritonclient.grpc import model_config_pb2
 
 from export.config import ModelConfig, from_text, read_config, to_text
 from export.errors import RepositoryError
-from export.recommend import Format, Plan, configs
-from export.repository import COMMITTED, write_configs
+from export.members import COMMITTED, write_configs
+from export.recommend import (
+    PREPROCESS,
+    PREPROCESS_NVTABULAR,
+    RECOMMEND,
+    RECOMMEND_FUSED,
+    RECOMMEND_NVTABULAR,
+    Format,
+    Plan,
+    configs,
+)
 from preprocessing.schema import Schema, load_schema
-from tests.synthetic import SCHEMA_TOML
+from tests.synthetic import schema_toml
 from training.models.config import ModelConfig as ModelSizes
 
 
@@ -20,7 +30,7 @@ def schema(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param != "synthetic":
         return load_schema(request.param)
     path = tmp_path_factory.mktemp("schema") / "schema.toml"
-    path.write_text(SCHEMA_TOML, encoding="utf-8")
+    path.write_text(schema_toml(), encoding="utf-8")
     return load_schema(path)
 
 
@@ -54,8 +64,10 @@ def test_the_committed_configs_are_those_of_the_default_schema(tmp_path: Path) -
 def test_every_member_is_one_automatic_instance_that_batches_and_warms_up(schema: Schema, format: Format) -> None:
     from google.protobuf import text_format
 
-    *members, ensemble = configs(Plan(schema, 24, format=format))
-    for config in members:
+    for config in configs(Plan(schema, 24, format=format)):
+        if config.backend == "ensemble":
+            assert not config.warmup
+            continue
         message = text_format.Parse(to_text(config), model_config_pb2.ModelConfig())
         [instances] = message.instance_group
         assert (instances.count, instances.kind) == (1, model_config_pb2.ModelInstanceGroup.KIND_AUTO)
@@ -65,14 +77,16 @@ def test_every_member_is_one_automatic_instance_that_batches_and_warms_up(schema
         for warmup in message.model_warmup:
             assert set(warmup.inputs) == {each.name for each in message.input}
             assert all(min(tensor.dims) >= 1 for tensor in warmup.inputs.values())
-    assert not ensemble.warmup
 
 
-def test_the_ensemble_takes_each_tensor_from_an_earlier_step(schema: Schema) -> None:
-    plan = Plan(schema, 24, format="torchscript")
-    *members, ensemble = configs(plan)
+@pytest.mark.parametrize("format", ["onnx", "torchscript"])
+@pytest.mark.parametrize("name", [RECOMMEND, RECOMMEND_NVTABULAR])
+def test_an_ensemble_takes_each_tensor_from_an_earlier_step(schema: Schema, format: Format, name: str) -> None:
+    models = {config.name: config for config in configs(Plan(schema, 24, format=format))}
+    ensemble = models[name]
     known = {tensor.name: tensor for tensor in ensemble.inputs}
-    for step, member in zip(ensemble.steps, members, strict=True):
+    for step in ensemble.steps:
+        member = models[step.model]
         for side, names in ((member.inputs, step.inputs), (member.outputs, step.outputs)):
             assert [tensor.name for tensor in side] == list(names)
         for tensor in member.inputs:
@@ -83,6 +97,25 @@ def test_the_ensemble_takes_each_tensor_from_an_earlier_step(schema: Schema) -> 
         "item_id": (100,),
         "score": (100,),
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {PREPROCESS, PREPROCESS_NVTABULAR, RECOMMEND, RECOMMEND_NVTABULAR, RECOMMEND_FUSED}),
+        ({"reference_path": False}, {PREPROCESS, RECOMMEND, RECOMMEND_FUSED}),
+        ({"format": "torchscript"}, {PREPROCESS, PREPROCESS_NVTABULAR, RECOMMEND, RECOMMEND_NVTABULAR}),
+        ({"compiled": False}, {PREPROCESS_NVTABULAR, RECOMMEND, RECOMMEND_NVTABULAR}),
+        ({"compiled": False, "reference_path": False}, {PREPROCESS_NVTABULAR, RECOMMEND}),
+    ],
+)
+def test_a_repository_holds_what_its_plan_can_have(changes: dict[str, Any], expected: set[str]) -> None:
+    models = {config.name: config for config in configs(replace(Plan(load_schema("generic"), 24), **changes))}
+    assert models.keys() == expected | {"offline_encoder", "online_ranker", "decode"}
+    first = PREPROCESS_NVTABULAR if changes.get("compiled") is False else PREPROCESS
+    assert models[RECOMMEND].steps[0].model == first
+    signatures = {(models[name].inputs, models[name].outputs) for name in expected if name.startswith("recommend")}
+    assert len(signatures) == 1
 
 
 def test_only_a_fitted_schema_has_a_digest(schema: Schema) -> None:

@@ -17,7 +17,7 @@ from preprocessing.schema import (
     read_fitted,
     require_same_digest,
 )
-from tests.synthetic import SCHEMA_TOML
+from tests.synthetic import schema_toml
 
 
 def write(folder: Path, text: str) -> Path:
@@ -51,9 +51,11 @@ def test_the_default_schema_has_the_features_that_a_grocer_knows() -> None:
 
 
 def test_a_feature_moves_between_stages_by_its_stage_alone(tmp_path: Path) -> None:
-    moved = SCHEMA_TOML.replace('name = "age", kind = "numeric",', 'name = "age", kind = "numeric", stage = "online",')
+    moved = schema_toml().replace(
+        'name = "age", kind = "numeric",', 'name = "age", kind = "numeric", stage = "online",'
+    )
     moved = moved.replace('normalize = true, side = "user", stage = "offline"', 'normalize = true, side = "user"')
-    assert "age" in {feature.name for feature in load_schema(write(tmp_path, SCHEMA_TOML)).stage("offline")}
+    assert "age" in {feature.name for feature in load_schema(write(tmp_path, schema_toml())).stage("offline")}
     assert "age" in {feature.name for feature in load_schema(write(tmp_path, moved)).stage("online")}
 
 
@@ -96,9 +98,9 @@ REFUSED = {
 
 @pytest.mark.parametrize(("old", "new", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_a_schema_may_not_say_is_refused_in_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
-    assert old in SCHEMA_TOML
+    assert old in schema_toml()
     with pytest.raises(SchemaError, match=message) as raised:
-        load_schema(write(tmp_path, SCHEMA_TOML.replace(old, new, 1)))
+        load_schema(write(tmp_path, schema_toml().replace(old, new, 1)))
     assert "\n" not in str(raised.value)
 
 
@@ -131,7 +133,7 @@ def test_another_split_is_checked_against_the_log() -> None:
 
 
 def fitted_schema(**changes: Any) -> FittedSchema:
-    schema = Schema.model_validate(tomllib.loads(SCHEMA_TOML))
+    schema = Schema.model_validate(tomllib.loads(schema_toml()))
     return FittedSchema(schema_=schema, **{"learned": {}, "items": 9, **changes}).sealed()
 
 

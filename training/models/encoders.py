@@ -34,7 +34,9 @@ class SequenceEncoder(nn.Module):
     def forward(self, vectors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         hidden = vectors
         if self.transformer is not None:
-            attention = mask.to(vectors.dtype)
+            # An addend of four dimensions is taken as it is; from [B, L] transformers takes twenty nodes of a graph.
+            addend = torch.where(mask, 0.0, torch.finfo(vectors.dtype).min).to(vectors.dtype)
+            attention = addend[:, None, None, :]
             hidden = self.transformer(inputs_embeds=vectors, attention_mask=attention).last_hidden_state
         weight = torch.exp(self.age_logits[ages(mask)]) * mask
         weight = weight / weight.sum(1, keepdim=True).clamp(min=1e-9)

@@ -2,14 +2,14 @@
 
 Raw request tensors in, `NAME.encoded` out. Ids: 0 padding, 1 null, 2 unknown, 3... known.
 
-- string [B, 1]: "" is null. int64 [B, 1]. float32 [B, 1]: NaN is null, filled by the workflow; a number that the
-  workflow makes infinite or NaN (log(1 + x) of x <= -1) is refused.
+- string [B, 1]: "" is null. int64 [B, 1]. float32 [B, 1]: NaN is null, filled by the workflow. What the workflow makes
+  of an infinity passes as it is: the graphs behind take it for null.
 - sequence [B, L]: "" is padding wherever it stands and is dropped; the newest (last) `max_length` items are kept; out
-  comes [B, min(L, max_length)], at least 1 wide, padded right with 0. More than 1,024 positions are refused.
+  comes [B, min(L, max_length)], at least 1 wide, padded right with 0.
 - text [B, 1]: lower-cased, split at white space, the first `max_length` words; out comes [B, max_length].
-- vector [B, dim]: passed through; its numbers must be finite.
+- vector [B, dim]: passed through.
 
-A refused request gets INVALID_ARG (400 over HTTP) and the feature's name; those it was batched with are answered.
+A request that fails gets an error; those it was batched with are answered.
 
 Bytes that are not UTF-8 become U+FFFD, so that such a string is unknown. The file stands alone: the features come from
 config.pbtxt (`kind.NAME`, `max_length.NAME`), the workflow from the folder `workflow` beside this file.
@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-MOST_POSITIONS = 1024
 ENCODED = ".encoded"
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -57,10 +56,7 @@ class TritonPythonModel:
         responses = []
         for request, answer in zip(requests, self._preprocessor.encode_requests(arrays), strict=True):
             if isinstance(answer, Exception):
-                # ValueError: the request's own fault, and never worth a second try; any other is ours.
-                ours = not isinstance(answer, ValueError)
-                code = pb_utils.TritonError.INTERNAL if ours else pb_utils.TritonError.INVALID_ARG
-                responses.append(pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer), code)))
+                responses.append(pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer))))
                 continue
             wanted = request.requested_output_names()
             tensors = [pb_utils.Tensor(name, array) for name, array in answer.items() if name in wanted]
@@ -105,23 +101,11 @@ class Preprocessor:
 
     def encode_requests(self, requests: list[Arrays]) -> list[Arrays | Exception]:
         """Encode requests of any lengths, `{name: [B, ...]}` each, in one run of the workflow."""
-        answers: list[Arrays | Exception] = []
-        columns: list[dict[str, list[Any]]] = []
-        for arrays in requests:
-            try:
-                columns.append({each.name: _raw_column(each, arrays[each.name]) for each in self._features})
-                answers.append({})
-            except ValueError as error:
-                answers.append(error)
-        places = [place for place, answer in enumerate(answers) if not isinstance(answer, Exception)]
-        for place, encoded in zip(places, self._encode_each(columns), strict=True):
-            try:
-                answers[place] = (
-                    encoded if isinstance(encoded, Exception) else self._to_tensors(encoded, requests[place])
-                )
-            except ValueError as error:
-                answers[place] = error
-        return answers
+        columns = [{each.name: _raw_column(each, arrays[each.name]) for each in self._features} for arrays in requests]
+        return [
+            encoded if isinstance(encoded, Exception) else self._to_tensors(encoded, arrays)
+            for arrays, encoded in zip(requests, self._encode_each(columns), strict=True)
+        ]
 
     def _encode_each(self, columns: list[dict[str, list[Any]]]) -> list[dict[str, Any] | Exception]:
         """The workflow over the rows of all requests together; where that fails, over each request's alone."""
@@ -165,24 +149,13 @@ class Preprocessor:
             else:
                 with np.errstate(over="ignore"):
                     tensor = values.astype(np.float32 if each.kind == "numeric" else np.int64)[:, None]
-            if tensor.dtype == np.float32:
-                _require_finite(each, request[each.name], tensor)
             tensors[each.name + ENCODED] = tensor
         return tensors
 
 
 def _raw_column(feature: Feature, array: np.ndarray[Any, Any]) -> list[Any]:
-    """One value a row, as the workflow takes them.
-
-    Raises:
-        ValueError: A history is longer than what is taken.
-
-    """
+    """One value a row, as the workflow takes them."""
     if feature.kind == "sequence":
-        if array.shape[1] > MOST_POSITIONS:
-            raise ValueError(
-                f"{feature.name}: has {array.shape[1]} positions, at most {MOST_POSITIONS} are taken: send the newest"
-            )
         return [[_text(item) for item in row if item != b""][-feature.max_length :] for row in array.tolist()]
     if feature.kind == "text":
         return [_text(value).lower().split()[: feature.max_length] for value in array[:, 0]]
@@ -191,20 +164,6 @@ def _raw_column(feature: Feature, array: np.ndarray[Any, Any]) -> list[Any]:
     if feature.dtype == "TYPE_STRING":
         return [_text(value) or None for value in array[:, 0]]
     return list(array[:, 0].astype(np.float64 if feature.dtype == "TYPE_FP32" else np.int64))
-
-
-def _require_finite(feature: Feature, raw: np.ndarray[Any, Any], encoded: np.ndarray[Any, Any]) -> None:
-    """Both [B, width].
-
-    Raises:
-        ValueError: A number that would make every score of its row NaN, and so its answer empty.
-
-    """
-    wrong = ~np.isfinite(encoded)
-    if wrong.any():
-        seen = f"{raw[wrong][0]:g}"
-        as_what = "" if feature.kind == "pretrained" else f" (encoded it is {encoded[wrong][0]:g})"
-        raise ValueError(f"{feature.name}: {seen} is out of range{as_what}: send a number as in the training data")
 
 
 def _present(feature: Feature) -> Any:

@@ -3,14 +3,14 @@
 A config.pbtxt that loads here loads unchanged there. Understood: `default_model_filename`; the parameters
 `intra_op_thread_count`, `inter_op_thread_count`, `execution_mode`, `enable_mem_arena`, `enable_mem_pattern`;
 `optimization.graph.level` (-1 basic, 1 extended, 2 none, else all); KIND_GPU where ONNX Runtime has CUDA.
+Strings are UTF-8; what is not becomes U+FFFD, so that such a string is an unknown key to a vocabulary.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from serving.backends import byte_tensors
 from serving.backends.request_batches import Arrays, Batcher, parameter
 
 ONNX_TYPES = {
@@ -49,25 +49,11 @@ class TritonPythonModel:
         missing = {node.name for node in self._session.get_inputs()} - {each["name"] for each in config["input"]}
         if missing:
             raise ValueError(f"the graph needs inputs {sorted(missing)} that config.pbtxt does not declare: add them")
+        byte_tensors.install()
         self.execute = Batcher(self._run, [each["name"] for each in config["output"]], batched=batched)
 
     def _run(self, inputs: Arrays, wanted: list[str]) -> Arrays:
-        # Strings are UTF-8 on both sides: ONNX Runtime takes and gives str, Triton takes str for its outputs.
-        feed = {name: _decoded(name, array) if array.dtype.kind == "O" else array for name, array in inputs.items()}
-        return dict(zip(wanted, self._session.run(wanted, feed), strict=True))
-
-
-def _decoded(name: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Turn bytes into str, any shape.
-
-    Raises:
-        ValueError: An element is not UTF-8.
-
-    """
-    try:
-        return np.array([each.decode() for each in array.ravel().tolist()], dtype=object).reshape(array.shape)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"input '{name}' holds {error.object!r}, which is not UTF-8: send UTF-8 strings") from None
+        return dict(zip(wanted, self._session.run(wanted, inputs), strict=True))
 
 
 def _load(path: Path, config: dict[str, Any], args: dict[str, str]) -> Any:
@@ -81,6 +67,9 @@ def _load(path: Path, config: dict[str, Any], args: dict[str, str]) -> Any:
     options.inter_op_num_threads = parameter(config, "inter_op_thread_count", 0)
     options.enable_cpu_mem_arena = bool(parameter(config, "enable_mem_arena", 1))
     options.enable_mem_pattern = bool(parameter(config, "enable_mem_pattern", 1))
+    # Every model is a process of its own on the same cores: a thread that spins takes them from the others.
+    for threads in ("intra_op", "inter_op"):
+        options.add_session_config_entry(f"session.{threads}.allow_spinning", "0")
     if parameter(config, "execution_mode", 0):
         options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
     levels = onnxruntime.GraphOptimizationLevel

@@ -1,0 +1,15 @@
+"""Where the benchmarks take NVIDIA's perf_analyzer from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+
+def locate_perf_analyzer() -> str | None:
+    """The program that PERF_ANALYZER names, else the one on PATH, else the one that lies beside the checkout."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "tools" / "perf_analyzer"
+    return (
+        os.environ.get("PERF_ANALYZER") or shutil.which("perf_analyzer") or (str(beside) if beside.is_file() else None)
+    )

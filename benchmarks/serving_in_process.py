@@ -1,0 +1,84 @@
+"""What the chain costs without a server: calls in this process on one thread, one row each."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.serving_results import FUSED_IN_PROCESS, NVTABULAR_IN_PROCESS, PREPROCESS_IN_PROCESS
+from client.perf_analyzer import Measurement
+
+if TYPE_CHECKING:
+    from export.golden import Row
+
+Calls = list[Callable[[], Any]]
+WARMUP = 16
+
+
+def prepare_calls(repository: Path, data: Path, rows: list[Row], tensors: dict[str, NDArray[Any]]) -> dict[str, Calls]:
+    """A call for each row: of the graphs on its tensors (`[1, …]` of `[B, …]`), of NVTabular on its values."""
+    return {
+        FUSED_IN_PROCESS: _graph_calls(repository / "recommend_fused" / "1" / "model.onnx", tensors),
+        PREPROCESS_IN_PROCESS: _graph_calls(repository / "preprocess" / "1" / "model.onnx", tensors),
+        NVTABULAR_IN_PROCESS: _nvtabular_calls(data, rows),
+    }
+
+
+def _graph_calls(path: Path, tensors: dict[str, NDArray[Any]]) -> Calls:
+    import onnxruntime
+
+    from export.onnx_inputs import onnx_inputs
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    taken = {node.name for node in session.get_inputs()}
+    inputs = onnx_inputs({name: array for name, array in tensors.items() if name in taken})
+    count = len(next(iter(inputs.values())))
+    return [
+        partial(session.run, None, {name: array[row : row + 1] for name, array in inputs.items()})
+        for row in range(count)
+    ]
+
+
+def _nvtabular_calls(data: Path, rows: list[Row]) -> Calls:
+    from export.golden import workflow_frame
+    from preprocessing.schema import read_fitted
+    from preprocessing.workflow import load_workflow, to_workflow_columns
+
+    features = read_fitted(data).schema_.request_features
+    workflow = load_workflow(data / "workflow")
+    # Categorify fails on a column of nothing but nulls, which a single row easily has: it takes another row's value.
+    known: Row = {}
+    for row in rows:
+        known = {name: known.get(name) or value for name, value in row.items()}
+    whole = [{name: value or known[name] for name, value in row.items()} for row in rows]
+    frames = [to_workflow_columns(features, workflow_frame(features, [row])) for row in whole]
+    return [partial(workflow.transform, frame) for frame in frames]
+
+
+def time_calls(calls: Sequence[Callable[[], Any]], seconds: float) -> Measurement:
+    """Make the calls in turn for so long, after a few that do not count."""
+    from preprocessing.nvtabular_engine import quiet
+
+    times: list[float] = []
+    with quiet():
+        for call in calls[:WARMUP]:
+            call()
+        end = time.perf_counter() + seconds
+        for call in itertools.cycle(calls):
+            started = time.perf_counter()
+            call()
+            ended = time.perf_counter()
+            times.append(ended - started)
+            if ended > end:
+                break
+    p50, p99 = np.percentile(times, (50, 99)) * 1e6
+    return Measurement(round(p50, 1), round(p99, 1), round(len(times) / sum(times), 1))

@@ -1,0 +1,88 @@
+"""Write the models of a repository: configs, graphs, the saved workflow."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from export.config import to_text
+from export.errors import UnsupportedWorkflow
+from export.fused import write_fused
+from export.golden import read_item_ids
+from export.graphs import serving_graphs
+from export.null_numbers import Nulls
+from export.onnx_graph import write_decode, write_onnx
+from export.progress import Report
+from export.recommend import (
+    DECODE,
+    ENCODER,
+    PREPROCESS,
+    PREPROCESS_NVTABULAR,
+    RANKER,
+    RECOMMEND_FUSED,
+    Plan,
+    configs,
+)
+from export.reference import workflow_folder
+from export.torchscript import write_torchscript
+from export.workflow_onnx import compile_workflow, request_columns
+from training.models.offline_online import OfflineOnline
+
+COMMITTED = Path(__file__).parents[1] / "model_repository"
+ONNX, TORCHSCRIPT = "model.onnx", "model.pt"
+
+
+def compile_preprocess(plan: Plan, data: Path, folder: Path) -> tuple[Plan, str]:
+    """Write the graph of `preprocess`; where there is no equal graph, the plan without one, and the reason.
+
+    Raises:
+        UnsupportedWorkflow: There is no equal graph, and the plan has no reference path either.
+
+    """
+    version = folder / PREPROCESS / "1"
+    version.mkdir(parents=True)
+    try:
+        compile_workflow(workflow_folder(data), request_columns(plan.schema.request_features), version / ONNX)
+    except UnsupportedWorkflow as refusal:
+        if not plan.reference_path:
+            raise UnsupportedWorkflow(f"{refusal}; that is the reference path: leave out --no-reference-path") from None
+        shutil.rmtree(version.parent)
+        return replace(plan, compiled=False), str(refusal)
+    return plan, ""
+
+
+def write_members(whole: OfflineOnline, plan: Plan, nulls: Nulls, data: Path, folder: Path, report: Report) -> None:
+    """Write every model of the plan below `folder`, where the graph of `preprocess` is already."""
+    write_configs(plan, folder)
+    for config in configs(plan):
+        (folder / config.name / "1").mkdir(exist_ok=True)
+    if plan.reference_path or not plan.compiled:
+        report(f"write {PREPROCESS_NVTABULAR}")
+        version = folder / PREPROCESS_NVTABULAR / "1"
+        shutil.copy2(COMMITTED / PREPROCESS_NVTABULAR / "1" / "model.py", version / "model.py")
+        shutil.copytree(workflow_folder(data), version / "workflow")
+    encoder, ranker = serving_graphs(whole, plan, nulls)
+    for name, graph, inputs, outputs in (
+        (ENCODER, encoder, plan.encoder_inputs, plan.state),
+        (RANKER, ranker, plan.ranker_inputs, plan.ranking),
+    ):
+        report(f"write {name}")
+        if plan.format == "onnx":
+            write_onnx(graph, inputs, outputs, folder / name / "1" / ONNX)
+        else:
+            write_torchscript(graph, inputs, folder / name / "1" / TORCHSCRIPT)
+    report(f"write {DECODE}")
+    write_decode(read_item_ids(data), folder / DECODE / "1" / ONNX)
+    if plan.fused:
+        report(f"write {RECOMMEND_FUSED}")
+        chain = {name: folder / name / "1" / ONNX for name in (PREPROCESS, ENCODER, RANKER, DECODE)}
+        answer = [tensor.name for tensor in plan.answer]
+        write_fused(chain, answer, folder / RECOMMEND_FUSED / "1" / ONNX)
+
+
+def write_configs(plan: Plan, folder: Path) -> None:
+    """Every model's config.pbtxt below `folder`."""
+    for config in configs(plan):
+        (folder / config.name).mkdir(parents=True, exist_ok=True)
+        (folder / config.name / "config.pbtxt").write_text(to_text(config), encoding="utf-8")

@@ -1,0 +1,80 @@
+"""A repository that is being served, what it was made from, and requests to it as tensors."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tritonclient.grpc as grpc
+from tritonclient.utils import np_to_triton_dtype
+
+from export.golden import Arrays, Row, read_item_ids, request_tensors
+from export.reference import Reference, read_reference
+from export.verify import compare_rankings
+from preprocessing.schema import Feature, FittedSchema, read_fitted
+from serving.server import TritonServer
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server and the folders behind it."""
+
+    server: TritonServer
+    client: grpc.InferenceServerClient
+    data: Path
+    repository: Path
+
+    @cached_property
+    def models(self) -> set[str]:
+        return {path.parent.name for path in self.repository.glob("*/config.pbtxt")}
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """The ways to a recommendation, the default first."""
+        return sorted(model for model in self.models if model.startswith("recommend"))
+
+    @cached_property
+    def fitted(self) -> FittedSchema:
+        return read_fitted(self.data)
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        return self.fitted.schema_.request_features
+
+    @cached_property
+    def golden(self) -> Reference:
+        return read_reference(self.features, self.repository)
+
+    @cached_property
+    def encoded_ids(self) -> dict[str, int]:
+        return {item: place for place, item in reversed(list(enumerate(read_item_ids(self.data))))}
+
+    @property
+    def items(self) -> list[str]:
+        """The catalogue, by falling frequency."""
+        return sorted(self.encoded_ids.keys() - {""}, key=self.encoded_ids.__getitem__)
+
+    def infer(self, model: str, rows: list[Row]) -> Any:
+        return self.client.infer(model, self.inputs(rows))
+
+    def inputs(self, rows: list[Row]) -> list[Any]:
+        return as_inputs(request_tensors(self.features, rows))
+
+    def assert_torch_s(self, places: list[int], answers: list[Any]) -> None:
+        """The answers' rows, one after the other, are torch's to the golden rows at `places`."""
+        ids = [
+            [self.encoded_ids[item.decode()] for item in row] for each in answers for row in each.as_numpy("item_id")
+        ]
+        scores = np.concatenate([each.as_numpy("score") for each in answers])
+        expected = {name: self.golden.answers[name][places] for name in ("item_ids", "score")}
+        compare_rankings("served", expected, np.array(ids), scores)
+
+
+def as_inputs(arrays: Arrays, triton: Any = grpc) -> list[Any]:
+    tensors = []
+    for name, array in arrays.items():
+        tensor = triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
+        tensor.set_data_from_numpy(array)
+        tensors.append(tensor)
+    return tensors
