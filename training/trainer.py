@@ -6,6 +6,7 @@ import math
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import EarlyStoppingCallback, Trainer, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, read_fitted
 from stage.output import whole_folder
@@ -60,6 +61,7 @@ def fit(
     settings: TrainingSettings,
     resume: bool = False,
     overwrite: bool = False,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> Trained:
     """Train on DATA's train rows and write MODEL (see `training.checkpoint`) whole or not at all.
 
@@ -90,7 +92,7 @@ def fit(
             train_dataset=Rows(rows),
             eval_dataset=Rows(np.arange(len(validation))),
             data_collator=partial(collate, train),
-            callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience)],
+            callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience), *callbacks],
         )
         trainer.train(resume_from_checkpoint=checkpoint)
         best = {
