@@ -113,8 +113,8 @@ def _quiet_client(uri: str) -> Any:
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
-    for noisy, level in (("mlflow", logging.WARNING), ("alembic", logging.WARNING), ("urllib3", logging.ERROR)):
-        logging.getLogger(noisy).setLevel(level)
+    for noisy in ("mlflow", "alembic", "urllib3"):  # what fails is raised too, and told in one line
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     return MlflowClient(uri, registry_uri=uri)
 
 

@@ -22,7 +22,7 @@ from training.tracking.options import TrackingError, TrackingOptions
 from training.tracking.run import TrackedRun, metric_name
 
 CONFIG = ModelConfig(dim=16, hidden=16)
-SETTINGS = TrainingSettings(epochs=2, batch_size=8, evaluations_per_epoch=2, warmup_steps=2, validation_rows=16)
+SETTINGS = TrainingSettings(epochs=1, batch_size=8, evaluations_per_epoch=2, warmup_steps=2, validation_rows=16)
 FLAGS = ["--epochs=1", "--batch-size=8", "--evaluations-per-epoch=1", "--validation-rows=16", "--dim=16", "--hidden=16"]
 
 
@@ -147,7 +147,7 @@ def test_a_cut_off_run_is_killed_in_the_store_and_goes_on_there(tmp_path: Path, 
     output = tmp_path / "model"
     command = [
         sys.executable, "-m", "training", "fit", "--data", str(synthetic_data), "--output", str(output), *FLAGS[1:],
-        "--epochs=8", "--patience=8", "--tracking-uri", uri, "--experiment", "cut off",
+        "--epochs=3", "--tracking-uri", uri, "--experiment", "cut off",
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
