@@ -83,7 +83,7 @@ def _what_there_is(store: Store, name: str) -> str:
         )
     versions = sorted(int(each.version) for each in store.client.search_model_versions(f"name = '{name}'"))
     aliases = sorted(store.client.get_registered_model(name).aliases)
-    numbers = f"versions {versions[0]} to {versions[-1]}" if versions else "no version"
+    numbers = f"versions {', '.join(map(str, versions[-5:]))}" if versions else "no version"
     return f"where {name} has {numbers} and {'the aliases ' + ', '.join(aliases) if aliases else 'no alias'}"
 
 

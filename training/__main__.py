@@ -1,4 +1,4 @@
-"""`python -m training fit | evaluate`: train a model on preprocessed data, and measure it against baselines."""
+"""`python -m training fit | evaluate | track`: train a model, measure it against baselines, log and register it."""
 
 from __future__ import annotations
 
@@ -39,6 +39,10 @@ def _parser(family: str) -> argparse.ArgumentParser:
     evaluate.add_argument("--split", choices=("train", "validation", "test"), default="test")
     evaluate.add_argument("--k", help="cut-offs, comma-separated (default 5,10,20; of two towers 20,100)")
     evaluate.set_defaults(run=_evaluate)
+    track = commands.add_parser("track", help="log a model that was trained before to MLflow, and register it")
+    track.add_argument("--model", required=True, help="output folder of `training fit`")
+    _add_tracking_flags(track)
+    track.set_defaults(run=_track)
     return parser
 
 
@@ -85,7 +89,9 @@ def _fit(arguments: argparse.Namespace) -> None:
     wanted = arguments.data, arguments.output, config, settings, arguments.resume, arguments.overwrite
     options = _tracking_options(arguments)
     tracked: dict[str, Any] = {}
-    if options is None:
+    if not arguments.tracking:
+        if options != TrackingOptions():
+            raise BadInput("--no-tracking and a flag of tracking: drop one of them")
         from training.trainer import fit
 
         trained = fit(*wanted)
@@ -105,13 +111,8 @@ def _fit(arguments: argparse.Namespace) -> None:
     )
 
 
-def _tracking_options(arguments: argparse.Namespace) -> TrackingOptions | None:
-    asked = arguments.tracking_uri, arguments.experiment, arguments.register, tuple(arguments.alias)
-    if arguments.tracking:
-        return TrackingOptions(*asked)
-    if any(asked):
-        raise BadInput("--no-tracking and a flag of tracking: drop one of them")
-    return None
+def _tracking_options(arguments: argparse.Namespace) -> TrackingOptions:
+    return TrackingOptions(arguments.tracking_uri, arguments.experiment, arguments.register, tuple(arguments.alias))
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -119,6 +120,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from training.evaluate import evaluate
 
     print_result(evaluate(arguments.data, arguments.model, arguments.split, ks))
+
+
+def _track(arguments: argparse.Namespace) -> None:
+    options = _tracking_options(arguments)
+    from training.tracking.saved import track_saved
+
+    print_result({"model": arguments.model, **track_saved(options, arguments.model)})
 
 
 def _cut_offs(text: str) -> tuple[int, ...]:

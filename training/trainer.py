@@ -95,9 +95,7 @@ def fit(
             callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience), *callbacks],
         )
         trainer.train(resume_from_checkpoint=checkpoint)
-        best = {
-            k.removeprefix("eval_"): v for k, v in _best_log(trainer, settings.best_by).items() if k.startswith("eval_")
-        }
+        best = best_metrics(trainer.state.log_history, settings.best_by)
         save(model.eval(), config, data, folder)
         (folder / "settings.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
         trainer.state.save_to_json(str(folder / "trainer_state.json"))
@@ -117,10 +115,11 @@ def _cut_off(settings: TrainingSettings, fitted: FittedSchema) -> int:
     return int(k)
 
 
-def _best_log(trainer: Trainer, best_by: str) -> dict[str, float]:
-    logs = [log for log in trainer.state.log_history if f"eval_{best_by}" in log]
-    best: dict[str, float] = max(logs, key=lambda log: log[f"eval_{best_by}"])
-    return best
+def best_metrics(history: Sequence[dict[str, float]], best_by: str) -> dict[str, float]:
+    """The validation metrics of the evaluation that picked the checkpoint."""
+    logs = [log for log in history if f"eval_{best_by}" in log]
+    best = max(logs, key=lambda log: log[f"eval_{best_by}"])
+    return {name.removeprefix("eval_"): value for name, value in best.items() if name.startswith("eval_")}
 
 
 def _arguments(settings: TrainingSettings, scratch: Path, every: int) -> TrainingArguments:

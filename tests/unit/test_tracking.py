@@ -15,11 +15,13 @@ import pytest
 from preprocessing.schema import read_fitted
 from stage.mlflow_store import StoreError, open_store, without_password
 from training.__main__ import main
+from training.checkpoint import CheckpointError, new_model, save
 from training.models.config import ModelConfig
 from training.settings import TrainingSettings
 from training.tracking.fit import fit_tracked
 from training.tracking.options import TrackingError, TrackingOptions
 from training.tracking.run import TrackedRun, metric_name
+from training.tracking.saved import track_saved
 
 CONFIG = ModelConfig(dim=16, hidden=16)
 SETTINGS = TrainingSettings(epochs=1, batch_size=8, evaluations_per_epoch=2, warmup_steps=2, validation_rows=16)
@@ -75,7 +77,8 @@ def test_a_resumed_run_is_the_same_run_of_the_store(tmp_path: Path, synthetic_da
     options = TrackingOptions(uri, experiment="resumed")
     first, second, other = (TrackedRun(options, synthetic_data, tmp_path / "model") for _ in range(3))
     first.begin(fitted, CONFIG, SETTINGS, tmp_path)
-    first.end("KILLED")
+    with pytest.raises(KeyboardInterrupt), first.closed_on_error():
+        raise KeyboardInterrupt
     second.begin(fitted, CONFIG, SETTINGS, tmp_path)
     other.begin(fitted, CONFIG, SETTINGS, None)
     client = open_store(uri).client
@@ -110,6 +113,22 @@ def test_a_store_that_dies_while_training_loses_neither_the_model_nor_silently_t
     with pytest.raises(StoreError, match="stands whole in"):
         fit_tracked(wanted, synthetic_data, tmp_path / "second", CONFIG, SETTINGS)
     assert (tmp_path / "second" / "whole.safetensors").is_file()
+    monkeypatch.undo()
+    later = TrackingOptions(f"sqlite:///{tmp_path}/later.db", register="shop")
+    kept = track_saved(later, tmp_path / "model")
+    client = open_store(later.uri).client
+    run = client.get_run(kept["run"])
+    assert (run.info.status, kept["registered"]) == ("FINISHED", "models:/shop/1")
+    assert run.data.metrics["best/ndcg_at_20"] == trained.validation["ndcg@20"]
+    losses = [point.value for point in client.get_metric_history(kept["run"], "train/loss")]
+    assert len(losses) > 1
+
+
+def test_a_folder_without_a_history_cannot_be_tracked_later(tmp_path: Path, synthetic_data: Path) -> None:
+    save(new_model(synthetic_data, read_fitted(synthetic_data), CONFIG), CONFIG, synthetic_data, tmp_path)
+    with pytest.raises(CheckpointError, match=r"settings\.json and trainer_state\.json cannot be read"):
+        track_saved(TrackingOptions(f"sqlite:///{tmp_path}/mlflow.db"), tmp_path)
+    assert not (tmp_path / "mlflow.db").exists()
 
 
 @pytest.mark.parametrize(
@@ -146,8 +165,8 @@ def test_what_cannot_be_tracked_is_one_line_before_a_step_is_taken(
 def test_a_cut_off_run_is_killed_in_the_store_and_goes_on_there(tmp_path: Path, synthetic_data: Path, uri: str) -> None:
     output = tmp_path / "model"
     command = [
-        sys.executable, "-m", "training", "fit", "--data", str(synthetic_data), "--output", str(output), *FLAGS[1:],
-        "--epochs=3", "--tracking-uri", uri, "--experiment", "cut off",
+        sys.executable, "-m", "training", "fit", "--data", str(synthetic_data), "--output", str(output), *FLAGS,
+        "--tracking-uri", uri, "--experiment", "cut off",
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from preprocessing.schema import read_fitted
-from stage.errors import BadInput
+from stage.mlflow_store import StoreError
 from training.models.config import AnyConfig
 from training.settings import TrainingSettings
 from training.tracking.options import TrackingOptions
@@ -50,14 +50,12 @@ def fit_tracked(
     """
     run = TrackedRun(options, data, output)
     callback = TrackingCallback(run, data, config, settings)
-    try:
+    with run.closed_on_error():
         trained = fit(data, output, config, settings, resume, overwrite, callbacks=[callback])
-    except BaseException as error:
-        run.end("FAILED" if isinstance(error, Exception) else "KILLED")
-        raise
     try:
-        return trained, run.keep(output, trained.validation)
-    except BadInput as error:
+        with run.closed_on_error():
+            return trained, run.keep(output, trained.validation)
+    except StoreError as error:
         if options.register is not None:
             raise
         print(f"naiad: {error}", file=sys.stderr)

@@ -6,7 +6,8 @@ import getpass
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class TrackedRun:
     is never at risk.
     """
 
-    def __init__(self, options: TrackingOptions, data: str | Path, output: str | Path) -> None:
+    def __init__(self, options: TrackingOptions, data: str | Path | None, output: str | Path) -> None:
         self._options, self._data, self._output = options, data, output
         self._pending: list[tuple[str, float, int, int]] = []
         self._silent = False
@@ -79,13 +80,21 @@ class TrackedRun:
             self._flush()
             self._client.log_artifact(self._id, str(Path(folder) / "trainer_state.json"))
             self._client.log_artifacts(self._id, str(folder), MODEL)
-            self._client.set_terminated(self._id, "FINISHED")
             version = self._register() if self._options.register else None
+            self._client.set_terminated(self._id, "FINISHED")
         kept = {"tracking_uri": self._store.shown, "experiment": self._name, "run": self._id}
         return kept if version is None else {**kept, "registered": f"models:/{self._options.register}/{version}"}
 
-    def end(self, status: str) -> None:
-        """Close a run that came to nothing, as far as the store lets us."""
+    @contextmanager
+    def closed_on_error(self) -> Iterator[None]:
+        """Mark the run as failed, or as killed, where the block comes to nothing, as far as the store lets us."""
+        try:
+            yield
+        except BaseException as error:
+            self._end("FAILED" if isinstance(error, Exception) else "KILLED")
+            raise
+
+    def _end(self, status: str) -> None:
         if not self._id:
             return
         try:
@@ -118,19 +127,16 @@ class TrackedRun:
             if found is None
             else found.experiment_id
         )
-        tags = {
-            **_tags(fitted, config),
-            "mlflow.source.name": "python -m training fit",
-            "mlflow.user": getpass.getuser(),
-        }
+        tags = {**_tags(fitted, config), "mlflow.source.name": "naiad", "mlflow.user": _user()}
         return str(self._client.create_run(experiment, tags=tags, run_name=str(self._output)).info.run_id)
 
     def _describe(self, fitted: FittedSchema, config: AnyConfig, settings: TrainingSettings) -> None:
         from mlflow.entities import Param
 
         model, training = config.model_dump(mode="json"), settings.model_dump(mode="json")
-        resolved = {"data": str(self._data), "output": str(self._output), "model": model, "training": training}
-        names = {**{f"model.{name}": value for name, value in model.items()}, **training, "data": str(self._data)}
+        places = {"output": str(self._output)} | ({} if self._data is None else {"data": str(self._data)})
+        resolved = {**places, "model": model, "training": training}
+        names = {**{f"model.{name}": value for name, value in model.items()}, **training, **places}
         self._client.log_batch(self._id, params=[Param(name, str(value)) for name, value in names.items()])
         self._client.log_dict(self._id, resolved, "config.json")
         self._client.log_text(self._id, fitted.model_dump_json(by_alias=True, indent=1), "schema.json")
@@ -182,6 +188,14 @@ def _tags(fitted: FittedSchema, config: AnyConfig) -> dict[str, str]:
         "naiad.schema_digest": fitted.digest,
         "naiad.family": config.family,
     }
+
+
+def _user() -> str:
+    """Who runs this; a container's user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def _say(line: str) -> None:
