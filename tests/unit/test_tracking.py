@@ -184,7 +184,7 @@ def test_a_cut_off_run_is_killed_in_the_store_and_goes_on_there(tmp_path: Path, 
     (whole,) = client.search_runs([experiment])
     assert (whole.info.run_id, whole.info.status) == (cut_off.info.run_id, "FINISHED")
     assert json.loads(done.stdout.splitlines()[-1])["run"] == whole.info.run_id
-    assert done.stderr == ""
+    assert "mlflow" not in done.stderr.lower()
 
 
 def test_without_tracking_mlflow_is_neither_imported_nor_needed(tmp_path: Path, synthetic_data: Path) -> None:

@@ -23,7 +23,7 @@ class TrackingCallback(TrainerCallback):  # type: ignore[misc]
     def __init__(self, run: TrackedRun, data: str | Path, config: AnyConfig, settings: TrainingSettings) -> None:
         self._run, self._data, self._config, self._settings = run, data, config, settings
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+    def on_init_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         if state.is_world_process_zero:
             self._run.begin(read_fitted(self._data), self._config, self._settings, Path(args.output_dir))
 
