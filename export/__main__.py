@@ -7,6 +7,7 @@ import sys
 
 from stage.arguments import positive
 from stage.command import Parser, leave, print_result, run_command
+from stage.mlflow_store import URI_HELP
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -14,7 +15,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     repository = commands.add_parser("repository", help="write and verify a model repository, whole or not at all")
-    repository.add_argument("--model", required=True, help="output folder of `training fit`")
+    repository.add_argument(
+        "--model", required=True, help="output folder of `training fit`, or models:/NAME@ALIAS, or models:/NAME/VERSION"
+    )
+    repository.add_argument("--tracking-uri", metavar="URI", help=f"of a models:/ name, {URI_HELP}")
     repository.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     repository.add_argument("--output", required=True, help="model repository to write")
     repository.add_argument(
@@ -66,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 def _repository(arguments: argparse.Namespace) -> None:
     import time
 
+    from export.registry import model_folder
     from export.repository import Options, export_repository
 
     started = time.monotonic()
@@ -77,7 +82,8 @@ def _repository(arguments: argparse.Namespace) -> None:
         arguments.overwrite,
         arguments.reference_path,
     )
-    result = export_repository(arguments.model, arguments.data, arguments.output, options)
+    with model_folder(arguments.model, arguments.tracking_uri) as (model, registered):
+        result = export_repository(model, arguments.data, arguments.output, options, registered)
     if result["not_compiled"]:
         print(f"naiad: recommend runs NVTabular itself: {result['not_compiled']}", file=sys.stderr)
     print_result({"output": arguments.output, **result, "seconds": round(time.monotonic() - started, 1)})

@@ -2,6 +2,7 @@
 
 BadInput                    stage.errors
 ├── RepositoryError         the folder is no repository that `export repository` wrote
+├── RegistryError           the registry holds no such model, or one of another kind
 ├── GraphError              a model cannot be written in the wanted form
 ├── ParityError             a hop differs from the trained model by more than the tolerance
 └── UnsupportedWorkflow     a saved workflow cannot be compiled to an equal graph
@@ -12,6 +13,10 @@ from stage.errors import BadInput
 
 class RepositoryError(BadInput):
     """The folder is not a model repository of ours, or a file of it is missing."""
+
+
+class RegistryError(BadInput):
+    """MLflow's registry holds no such model, or one that `training fit` did not write."""
 
 
 class GraphError(BadInput):

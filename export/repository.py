@@ -30,6 +30,7 @@ from export.reference import (
     whole_answers,
     write_reference,
 )
+from export.registry import RegisteredModel
 from export.verify import HOPS, TOLERANCE, VERIFY, Verified, compare_rankings, compare_tensors, verify_repository
 from export.version import naiad_version
 from preprocessing.schema import FIRST_KNOWN_ID, read_fitted, require_same_digest
@@ -57,10 +58,21 @@ class Options:
     reference_path: bool = True
 
 
-def export_repository(model: str | Path, data: str | Path, output: str | Path, options: Options) -> dict[str, Any]:
-    """Export, verify, put in place; the content of verify.json. Raises `ParityError` with nothing written."""
+def export_repository(
+    model: str | Path,
+    data: str | Path,
+    output: str | Path,
+    options: Options,
+    registered: RegisteredModel | None = None,
+) -> dict[str, Any]:
+    """Export, verify, put in place; the content of verify.json. Raises `ParityError` with nothing written.
+
+    `registered`: the version in the registry that the folder `model` is of.
+    """
     fitted, config = read_fitted(model), read_config(model)
-    require_same_digest(read_fitted(data), fitted, f"the model in {model}")
+    require_same_digest(
+        read_fitted(data), fitted, f"the model {registered.uri}" if registered else f"the model in {model}"
+    )
     wanted = Plan(
         schema=fitted.schema_,
         dim=config.dim,
@@ -91,6 +103,8 @@ def export_repository(model: str | Path, data: str | Path, output: str | Path, o
         (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
         verified = verify_repository(folder, data, fitted, reference, step)
         result = _result(plan, refusal, len(rows), max(apart, ranked), verified)
+        if registered is not None:
+            result["registered_model"] = registered.as_json()
         _write_result(result, folder)
     return result
 

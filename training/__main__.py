@@ -1,4 +1,4 @@
-"""`python -m training fit | evaluate`: train a model on preprocessed data, and measure it against baselines."""
+"""`python -m training fit | evaluate | track`: train a model, measure it against baselines, log and register it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from pydantic.fields import FieldInfo
 
 from stage.command import Parser, leave, print_result, run_command
 from stage.errors import BadInput
+from stage.mlflow_store import URI_HELP
 from training.models.config import CONFIGS
 from training.settings import SETTINGS
+from training.tracking.options import TrackingOptions
 
 DEFAULT_FAMILY = "offline_online"
 
@@ -28,6 +30,8 @@ def _parser(family: str) -> argparse.ArgumentParser:
     for name, field in (SETTINGS[family].model_fields | CONFIGS[family].model_fields).items():
         if name != "family":
             _add_flag(fit, name, field)
+    fit.add_argument("--no-tracking", dest="tracking", action="store_false", help="log nothing to MLflow")
+    _add_tracking_flags(fit)
     fit.set_defaults(run=_fit)
     evaluate = commands.add_parser("evaluate", help="rank the whole catalogue on a split, beside the baselines")
     evaluate.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
@@ -35,7 +39,20 @@ def _parser(family: str) -> argparse.ArgumentParser:
     evaluate.add_argument("--split", choices=("train", "validation", "test"), default="test")
     evaluate.add_argument("--k", help="cut-offs, comma-separated (default 5,10,20; of two towers 20,100)")
     evaluate.set_defaults(run=_evaluate)
+    track = commands.add_parser("track", help="log a model that was trained before to MLflow, and register it")
+    track.add_argument("--model", required=True, help="output folder of `training fit`")
+    _add_tracking_flags(track)
+    track.set_defaults(run=_track)
     return parser
+
+
+def _add_tracking_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tracking-uri", metavar="URI", help=URI_HELP)
+    parser.add_argument("--experiment", metavar="NAME", help="MLflow experiment of the run (default the schema's name)")
+    parser.add_argument("--register", metavar="NAME", help="add the model to MLflow's registry as a version of NAME")
+    parser.add_argument(
+        "--alias", action="append", default=[], metavar="ALIAS", help="of that version, moved to it; may be repeated"
+    )
 
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
@@ -69,13 +86,33 @@ def _fit(arguments: argparse.Namespace) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         raise BadInput(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}, seen {first['input']}") from None
-    from training.trainer import fit
+    wanted = arguments.data, arguments.output, config, settings, arguments.resume, arguments.overwrite
+    options = _tracking_options(arguments)
+    tracked: dict[str, Any] = {}
+    if not arguments.tracking:
+        if options != TrackingOptions():
+            raise BadInput("--no-tracking and a flag of tracking: drop one of them")
+        from training.trainer import fit
 
-    trained = fit(arguments.data, arguments.output, config, settings, arguments.resume, arguments.overwrite)
+        trained = fit(*wanted)
+    else:
+        from training.tracking.fit import fit_tracked
+
+        trained, tracked = fit_tracked(options, *wanted)
     validation = {f"validation_{name}": value for name, value in trained.validation.items()}
     print_result(
-        {"model": arguments.output, "steps": trained.steps, "seconds": round(trained.seconds, 1), **validation}
+        {
+            "model": arguments.output,
+            "steps": trained.steps,
+            "seconds": round(trained.seconds, 1),
+            **validation,
+            **tracked,
+        }
     )
+
+
+def _tracking_options(arguments: argparse.Namespace) -> TrackingOptions:
+    return TrackingOptions(arguments.tracking_uri, arguments.experiment, arguments.register, tuple(arguments.alias))
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -83,6 +120,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from training.evaluate import evaluate
 
     print_result(evaluate(arguments.data, arguments.model, arguments.split, ks))
+
+
+def _track(arguments: argparse.Namespace) -> None:
+    options = _tracking_options(arguments)
+    from training.tracking.saved import track_saved
+
+    print_result({"model": arguments.model, **track_saved(options, arguments.model)})
 
 
 def _cut_offs(text: str) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import math
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import EarlyStoppingCallback, Trainer, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, read_fitted
 from stage.output import whole_folder
@@ -60,6 +61,7 @@ def fit(
     settings: TrainingSettings,
     resume: bool = False,
     overwrite: bool = False,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> Trained:
     """Train on DATA's train rows and write MODEL (see `training.checkpoint`) whole or not at all.
 
@@ -90,10 +92,10 @@ def fit(
             train_dataset=Rows(rows),
             eval_dataset=Rows(np.arange(len(validation))),
             data_collator=partial(collate, train),
-            callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience)],
+            callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience), *callbacks],
         )
         trainer.train(resume_from_checkpoint=checkpoint)
-        best = _best_log(trainer, settings.best_by)
+        best = best_metrics(trainer.state.log_history, settings.best_by)
         save(model.eval(), config, data, folder)
         (folder / "settings.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
         trainer.state.save_to_json(str(folder / "trainer_state.json"))
@@ -113,9 +115,10 @@ def _cut_off(settings: TrainingSettings, fitted: FittedSchema) -> int:
     return int(k)
 
 
-def _best_log(trainer: Trainer, best_by: str) -> dict[str, float]:
-    logs = [log for log in trainer.state.log_history if f"eval_{best_by}" in log]
-    best: dict[str, float] = max(logs, key=lambda log: log[f"eval_{best_by}"])
+def best_metrics(history: Sequence[dict[str, float]], best_by: str) -> dict[str, float]:
+    """The validation metrics of the evaluation that picked the checkpoint."""
+    logs = [log for log in history if f"eval_{best_by}" in log]
+    best = max(logs, key=lambda log: log[f"eval_{best_by}"])
     return {name.removeprefix("eval_"): value for name, value in best.items() if name.startswith("eval_")}
 
 

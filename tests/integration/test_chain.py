@@ -23,7 +23,10 @@ def run(*command: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def model(compiled_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("chain") / "model"
-    run("training", "fit", "--data", str(compiled_data), "--output", str(folder), "--epochs", "1", "--dim", "16")
+    run(
+        "training", "fit", "--data", str(compiled_data), "--output", str(folder), "--epochs", "1", "--dim", "16",
+        "--no-tracking",
+    )  # fmt: skip
     return folder
 
 
@@ -54,6 +57,7 @@ def test_a_log_with_only_ids_and_times_goes_through_the_generic_schema(tmp_path:
     )  # fmt: skip
     assert made["train_rows"] > 0
     trained = run(
-        "training", "fit", "--data", str(data), "--output", str(tmp_path / "model"), "--epochs", "1", "--dim", "16"
-    )
+        "training", "fit", "--data", str(data), "--output", str(tmp_path / "model"), "--epochs", "1", "--dim", "16",
+        "--no-tracking",
+    )  # fmt: skip
     assert 0 <= trained["validation_ndcg@20"] <= 1

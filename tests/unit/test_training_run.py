@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: 
 def test_a_killed_run_resumes_to_the_weights_of_an_unbroken_one(tmp_path: Path, synthetic_data: Path) -> None:
     flags = [
         "--epochs=2", "--batch-size=8", "--evaluations-per-epoch=2", "--warmup-steps=2", "--validation-rows=16",
-        "--dim=16", "--hidden=16",
+        "--dim=16", "--hidden=16", "--no-tracking",
     ]  # fmt: skip
     command = [sys.executable, "-m", "training", "fit", "--data", str(synthetic_data), *flags]
     output = tmp_path / "model"

@@ -1,0 +1,137 @@
+"""The one door to MLflow, which is imported only behind it: kept quiet, and quick to say that nobody answers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from stage.errors import BadInput
+
+DEFAULT_URI = "sqlite:///runs/mlflow.db"
+URI_HELP = f"MLflow's store: sqlite:///FILE or http://HOST:PORT (default $MLFLOW_TRACKING_URI, or {DEFAULT_URI})"
+
+# Seven tries with doubled waits, which is MLflow's own, would hold a run up for minutes.
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+}
+_PROBE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+
+
+class StoreError(BadInput):
+    """The MLflow store cannot be reached, or does not hold what is asked of it."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store that has answered; `client` is MLflow's `MlflowClient`, for its runs and its model registry."""
+
+    uri: str
+    client: Any
+
+    @property
+    def shown(self) -> str:
+        return without_password(self.uri)
+
+    @property
+    def artifacts(self) -> str | None:
+        """Where the artifacts of a SQLite file go, beside it; a server knows its own place."""
+        file = _sqlite_file(self.uri)
+        return None if file is None else (file.resolve().parent / "mlflow-artifacts").as_uri()
+
+
+def open_store(given: str | None, create: bool = False) -> Store:
+    """Connect to the store at `given`, else where the environment or the default says.
+
+    Raises:
+        StoreError: MLflow is not installed, the URI is none, the file is not there and may not be made (`create`), or
+            nobody answers.
+
+    """
+    uri = given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    if find_spec("mlflow") is None:
+        raise StoreError("MLflow is not installed: install naiad's extra `tracking`, or go without (--no-tracking)")
+    if "://" not in uri and uri != "databricks":
+        raise StoreError(f"--tracking-uri {uri}: is no URI, give sqlite:///FILE or http://HOST:PORT")
+    file = _sqlite_file(uri)
+    if file is not None and not file.is_file():
+        if not create:
+            raise StoreError(f"--tracking-uri {uri}: no such file, give the store that `training fit` logged to")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"--tracking-uri {uri}: cannot be written ({error.strerror}), give another file") from None
+    remedy = "give a store that answers, or --no-tracking"
+    with told(uri, remedy), warnings.catch_warnings(), _environment(_PROBE):
+        warnings.simplefilter("ignore")
+        client = _quiet_client(uri)
+        client.search_experiments(max_results=1)
+    return Store(uri, client)
+
+
+@contextmanager
+def told(uri: str, remedy: str) -> Iterator[None]:
+    """Tell what a store could not do as one line; MLflow's errors, its database's and HTTP's have no common root."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except Exception as error:
+        raise StoreError(f"{without_password(uri)}: {reason(error)}: {remedy}") from None
+
+
+def reason(error: Exception) -> str:
+    """What an error says, without the stack that MLflow's carry."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    first = lines[0] if lines else type(error).__name__
+    return first if len(first) <= 240 else first[:237] + "..."
+
+
+def without_password(uri: str) -> str:
+    """The URI as it may be shown and kept."""
+    host = urlsplit(uri).netloc
+    return uri.replace(host, host.rpartition("@")[2], 1) if "@" in host else uri
+
+
+def error_code(error: Exception) -> str:
+    """MLflow's name for what went wrong, such as RESOURCE_DOES_NOT_EXIST."""
+    return str(getattr(error, "error_code", ""))
+
+
+def _quiet_client(uri: str) -> Any:
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    for noisy in ("mlflow", "alembic", "urllib3"):  # what fails is raised too, and told in one line
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    return MlflowClient(uri, registry_uri=uri)
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    parts = urlsplit(uri)
+    return Path(parts.path[1:]) if parts.scheme == "sqlite" and len(parts.path) > 1 else None
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,62 @@
+"""`training.trainer.fit` as a tracked run, and the tracking of a model that was trained before."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from preprocessing.schema import read_fitted
+from stage.mlflow_store import StoreError
+from training.models.config import AnyConfig
+from training.settings import TrainingSettings
+from training.tracking.options import TrackingOptions
+from training.tracking.run import TrackedRun
+from training.trainer import Trained, fit
+
+
+class TrackingCallback(TrainerCallback):  # type: ignore[misc]
+    """Begins a run when everything that can be refused has been checked, and hands it what the Trainer logs."""
+
+    def __init__(self, run: TrackedRun, data: str | Path, config: AnyConfig, settings: TrainingSettings) -> None:
+        self._run, self._data, self._config, self._settings = run, data, config, settings
+
+    def on_init_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        if state.is_world_process_zero:
+            self._run.begin(read_fitted(self._data), self._config, self._settings, Path(args.output_dir))
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
+        if state.is_world_process_zero:
+            self._run.log(logs, state.global_step)
+
+
+def fit_tracked(
+    options: TrackingOptions,
+    data: str | Path,
+    output: str | Path,
+    config: AnyConfig,
+    settings: TrainingSettings,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> tuple[Trained, dict[str, Any]]:
+    """Train as `fit` does, logged to MLflow; with what the run is known as there, nothing where its end was not logged.
+
+    Raises:
+        StoreError: Nobody answers at the store, before a step is taken; or the model, whole in `output`, was to be
+            registered and could not be.
+
+    """
+    run = TrackedRun(options, data, output)
+    callback = TrackingCallback(run, data, config, settings)
+    with run.closed_on_error():
+        trained = fit(data, output, config, settings, resume, overwrite, callbacks=[callback])
+    try:
+        with run.closed_on_error():
+            return trained, run.keep(output, trained.validation)
+    except StoreError as error:
+        if options.register is not None:
+            raise
+        print(f"naiad: {error}", file=sys.stderr)
+        return trained, {}

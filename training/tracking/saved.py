@@ -1,0 +1,43 @@
+"""The tracking of a model that was trained before: without, or with a store that was gone at the end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from preprocessing.schema import read_fitted
+from training.checkpoint import CheckpointError, read_config
+from training.settings import SETTINGS
+from training.tracking.options import TrackingOptions
+from training.tracking.run import TrackedRun
+from training.trainer import best_metrics
+
+
+def track_saved(options: TrackingOptions, model: str | Path) -> dict[str, Any]:
+    """Log the folder MODEL of `training fit` as a run of its own: parameters, curves, files; register it as asked.
+
+    Raises:
+        CheckpointError: The folder is none that `training fit` wrote.
+        StoreError: Nobody answers at the store, or it refuses the run.
+
+    """
+    folder = Path(model)
+    fitted, config = read_fitted(folder), read_config(folder)
+    try:
+        settings = SETTINGS[config.family].model_validate_json((folder / "settings.json").read_text(encoding="utf-8"))
+        history = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
+        best = best_metrics(history, settings.best_by)
+    except (OSError, ValidationError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{folder}: settings.json and trainer_state.json cannot be read ({type(error).__name__}): "
+            "give the output folder of `training fit`"
+        ) from None
+    run = TrackedRun(options, None, model)
+    run.begin(fitted, config, settings)
+    with run.closed_on_error():
+        for entry in history:
+            run.log({name: value for name, value in entry.items() if name != "step"}, entry["step"])
+        return run.keep(folder, best)
