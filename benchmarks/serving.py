@@ -7,7 +7,6 @@ counts. Prints two tables, then one line of JSON.
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from benchmarks.serving_repository import IDENTITY, IDENTITY_SMALL, add_identiti
 from benchmarks.serving_results import (
     COMPILED,
     FUSED,
+    FUSED_PACED,
     IN_PROCESS,
     INTERPRETED,
     Cell,
@@ -31,6 +31,7 @@ from benchmarks.serving_results import (
     ratios,
     to_json,
 )
+from stage.arguments import positive, seconds
 from stage.command import Parser, print_result, run_command
 from stage.errors import BadInput
 
@@ -73,7 +74,7 @@ def _windows(
     repository: Path, data: Path, rows: list[RecordedRow], seconds: float, rounds: int
 ) -> Iterator[tuple[Cell, Measurement]]:
     """Every cell once a round: in process, while the server idles, then the models in turn at each concurrency."""
-    from benchmarks.serving_in_process import prepare_calls, time_calls
+    from benchmarks.serving_in_process import PAUSE_S, prepare_calls, time_calls
     from client.perf_analyzer import find_perf_analyzer, measure
     from serving.server import run_triton
 
@@ -90,7 +91,7 @@ def _windows(
             for _ in range(rounds):
                 for name, prepared in calls.items():
                     progress.update(task, description=name)
-                    yield Cell(name, IN_PROCESS), time_calls(prepared, seconds)
+                    yield Cell(name, IN_PROCESS), time_calls(prepared, seconds, PAUSE_S if name == FUSED_PACED else 0.0)
                     progress.advance(task)
                 for concurrency in CONCURRENCIES:
                     for name, path in inputs.items():
@@ -130,29 +131,12 @@ def main() -> None:
     root = Path("runs/complete_journey")
     parser.add_argument("--repository", type=Path, default=root / "repository", help="of `export repository`")
     parser.add_argument("--data", type=Path, default=root / "data", help="of `preprocessing fit`")
-    parser.add_argument("--seconds", type=_seconds, default=6.0, help="of each window, at least (%(default)s)")
-    parser.add_argument("--rounds", type=_positive, default=2, help="windows of each cell (%(default)s)")
-    parser.add_argument("--rows", type=_positive, default=256, help="requests taken in turn (%(default)s)")
+    parser.add_argument("--seconds", type=seconds, default=6.0, help="of each window, at least (%(default)s)")
+    parser.add_argument("--rounds", type=positive, default=2, help="windows of each cell (%(default)s)")
+    parser.add_argument("--rows", type=positive, default=256, help="requests taken in turn (%(default)s)")
     parser.add_argument("--plot", type=Path, help="write latency against throughput here, as SVG")
     given = parser.parse_args()
     run_command(lambda: run(given.repository, given.data, given.seconds, given.rounds, given.rows, given.plot))
-
-
-def _positive(text: str) -> int:
-    value = int(text) if text.isascii() and text.isdigit() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"seen {text!r}, expected a whole number of at least 1")
-    return value
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"seen {text!r}, expected seconds above 0")
-    return value
 
 
 if __name__ == "__main__":

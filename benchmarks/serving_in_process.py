@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.serving_results import FUSED_IN_PROCESS, NVTABULAR_IN_PROCESS, PREPROCESS_IN_PROCESS
+from benchmarks.serving_results import FUSED_IN_PROCESS, FUSED_PACED, NVTABULAR_IN_PROCESS, PREPROCESS_IN_PROCESS
 from client.perf_analyzer import Measurement
 
 if TYPE_CHECKING:
@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 Calls = list[Callable[[], Any]]
 WARMUP = 16
+PAUSE_S = 0.001
+"""Before each paced call, as a served model waits for its next request: its code and data leave the caches."""
 
 
 def prepare_calls(repository: Path, data: Path, rows: list[Row], tensors: dict[str, NDArray[Any]]) -> dict[str, Calls]:
     """A call for each row: of the graphs on its tensors (`[1, …]` of `[B, …]`), of NVTabular on its values."""
+    fused = _graph_calls(repository / "recommend_fused" / "1" / "model.onnx", tensors)
     return {
-        FUSED_IN_PROCESS: _graph_calls(repository / "recommend_fused" / "1" / "model.onnx", tensors),
+        FUSED_IN_PROCESS: fused,
+        FUSED_PACED: fused,
         PREPROCESS_IN_PROCESS: _graph_calls(repository / "preprocess" / "1" / "model.onnx", tensors),
         NVTABULAR_IN_PROCESS: _nvtabular_calls(data, rows),
     }
@@ -64,8 +68,8 @@ def _nvtabular_calls(data: Path, rows: list[Row]) -> Calls:
     return [partial(workflow.transform, frame) for frame in frames]
 
 
-def time_calls(calls: Sequence[Callable[[], Any]], seconds: float) -> Measurement:
-    """Make the calls in turn for so long, after a few that do not count."""
+def time_calls(calls: Sequence[Callable[[], Any]], seconds: float, pause_s: float = 0.0) -> Measurement:
+    """Make the calls in turn for so long, after a few that do not count; pauses between them do not count either."""
     from preprocessing.nvtabular_engine import quiet
 
     times: list[float] = []
@@ -74,6 +78,8 @@ def time_calls(calls: Sequence[Callable[[], Any]], seconds: float) -> Measuremen
             call()
         end = time.perf_counter() + seconds
         for call in itertools.cycle(calls):
+            if pause_s:
+                time.sleep(pause_s)
             started = time.perf_counter()
             call()
             ended = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What `benchmarks.serving` measured: the best window of each cell, the ratios of issue 3, both as tables."""
+"""What `benchmarks.serving` measured: the best window of each cell, the ratios between them, both as tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from client.perf_analyzer import Measurement
 
 FUSED, COMPILED, INTERPRETED = "recommend_fused", "recommend", "recommend_nvtabular"
-FUSED_IN_PROCESS = "fused_in_process"
+FUSED_IN_PROCESS, FUSED_PACED = "fused_in_process", "fused_in_process_paced"
 PREPROCESS_IN_PROCESS, NVTABULAR_IN_PROCESS = "preprocess_in_process", "nvtabular_in_process"
 IN_PROCESS = 0
 
@@ -26,16 +26,18 @@ class Cell(NamedTuple):
 
 
 class Ratio(NamedTuple):
-    """A ratio of one run; `target` is the most it may be, or the least."""
+    """A ratio of one run; `target` is the most it may be, or the least, or none where it only explains another."""
 
     name: str
     what: str
     at_most: bool
-    target: float
+    target: float | None
     reached: float
 
     @property
     def holds(self) -> bool:
+        if self.target is None:
+            return True
         return self.reached <= self.target if self.at_most else self.reached >= self.target
 
 
@@ -53,13 +55,18 @@ def ratios(measured: Mapping[Cell, Measurement]) -> tuple[Ratio, ...]:
     """The ratios that the served chain is held to."""
     identity, fused = measured[Cell(IDENTITY, 1)], measured[Cell(FUSED, 1)]
     compiled, interpreted = measured[Cell(COMPILED, 1)], measured[Cell(INTERPRETED, 1)]
-    limit = measured[Cell(FUSED_IN_PROCESS, IN_PROCESS)]
-    throughput = measured[Cell(COMPILED, 16)].per_second / measured[Cell(INTERPRETED, 16)].per_second
+    limit, paced = (measured[Cell(name, IN_PROCESS)] for name in (FUSED_IN_PROCESS, FUSED_PACED))
+    at_16 = {name: measured[Cell(name, 16)].per_second for name in (IDENTITY, COMPILED, INTERPRETED)}
     return (
         Ratio(
             "fused_above_identity",
             f"({FUSED} p50 - {IDENTITY} p50) / {FUSED_IN_PROCESS} p50, concurrency 1",
             True, 1.5, (fused.p50_us - identity.p50_us) / limit.p50_us,
+        ),
+        Ratio(
+            "fused_above_identity_paced",
+            f"the same with {FUSED_PACED} p50",
+            True, None, (fused.p50_us - identity.p50_us) / paced.p50_us,
         ),
         Ratio(
             "p50_compiled",
@@ -69,7 +76,12 @@ def ratios(measured: Mapping[Cell, Measurement]) -> tuple[Ratio, ...]:
         Ratio(
             "throughput_compiled",
             f"{COMPILED} rows per second / {INTERPRETED}'s, concurrency 16",
-            False, 20, throughput,
+            False, 20, at_16[COMPILED] / at_16[INTERPRETED],
+        ),
+        Ratio(
+            "throughput_identity",
+            f"the same of {IDENTITY}: no model on this request has more",
+            False, None, at_16[IDENTITY] / at_16[INTERPRETED],
         ),
     )  # fmt: skip
 
@@ -101,6 +113,6 @@ def ratio_table(reached: Sequence[Ratio]) -> Table:
     for column in ("target", "reached", ""):
         table.add_column(column, justify="right")
     for each in reached:
-        target = f"{'≤' if each.at_most else '≥'} {each.target:g}"
-        table.add_row(each.what, target, f"{each.reached:.2f}", "yes" if each.holds else "no")
+        target = "" if each.target is None else f"{'≤' if each.at_most else '≥'} {each.target:g}"
+        table.add_row(each.what, target, f"{each.reached:.2f}", ("yes" if each.holds else "no") if target else "")
     return table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from stage.arguments import positive
 from stage.command import Parser, leave, print_result, run_command
 
 
@@ -22,10 +23,8 @@ def _parser() -> argparse.ArgumentParser:
         default="onnx",
         help="of the graphs; it is the one verified (default onnx)",
     )
-    repository.add_argument(
-        "--top-k", type=_positive, default=100, metavar="K", help="items in an answer (default 100)"
-    )
-    repository.add_argument("--max-batch-size", type=_positive, default=64, metavar="B", help="rows (default 64)")
+    repository.add_argument("--top-k", type=positive, default=100, metavar="K", help="items in an answer (default 100)")
+    repository.add_argument("--max-batch-size", type=positive, default=64, metavar="B", help="rows (default 64)")
     repository.add_argument(
         "--no-exclude-seen", dest="exclude_seen", action="store_false", help="no mask of the schema's `exclude` items"
     )
@@ -53,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     embeddings.add_argument("--repository", required=True, help="output folder of `export repository`")
     embeddings.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     embeddings.add_argument("--output", required=True, metavar="FILE.parquet", help="file to write")
-    embeddings.add_argument("--batch-size", type=_positive, default=256, metavar="B", help="users (default 256)")
+    embeddings.add_argument("--batch-size", type=positive, default=256, metavar="B", help="users (default 256)")
     embeddings.add_argument("--overwrite", action="store_true", help="replace the file if there is one")
     embeddings.set_defaults(run=_embeddings)
 
@@ -62,13 +61,6 @@ def _parser() -> argparse.ArgumentParser:
     configs.add_argument("--output", required=True, help="folder to write into: model_repository")
     configs.set_defaults(run=_configs)
     return parser
-
-
-def _positive(text: str) -> int:
-    value = int(text) if text.isascii() and text.isdigit() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"seen {text!r}, expected a whole number of at least 1")
-    return value
 
 
 def _repository(arguments: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ from export.tensors import Tensor
 
 MEASURED = {
     Cell("fused_in_process", 0): Measurement(200, 300, 5000),
+    Cell("fused_in_process_paced", 0): Measurement(250, 400, 4000),
     Cell("preprocess_in_process", 0): Measurement(50, 60, 20000),
     Cell("nvtabular_in_process", 0): Measurement(20000, 30000, 50),
     **{Cell("identity_small", n): Measurement(300 * n, 500 * n, 3000) for n in (1, 4, 16)},
@@ -37,16 +38,18 @@ def test_of_the_windows_of_a_cell_the_one_with_the_lowest_p50_counts_whole() -> 
 
 
 def test_the_ratios_are_those_of_the_issue_and_know_whether_they_hold() -> None:
-    above, latency, throughput = ratios(MEASURED)
+    above, paced, latency, throughput, floor = ratios(MEASURED)
     assert (above.reached, above.holds) == (1.25, True)
     assert (latency.reached, latency.holds) == (20.0, True)
     assert (throughput.reached, throughput.holds) == (25.0, True)
+    assert (paced.reached, paced.target) == (1.0, None)
+    assert floor.reached == 2500 / 28
     slower = MEASURED | {
         Cell("recommend_fused", 1): Measurement(701, 900, 1500),
         Cell("recommend", 1): Measurement(3001, 4000, 330),
         Cell("recommend", 16): Measurement(24000, 30000, 550),
     }
-    assert [each.holds for each in ratios(slower)] == [False, False, False]
+    assert [each.holds for each in ratios(slower)] == [False, True, False, False, True]
 
 
 def test_the_line_of_json_has_a_row_a_cell_and_every_ratio() -> None:
@@ -55,7 +58,13 @@ def test_the_line_of_json_has_a_row_a_cell_and_every_ratio() -> None:
         "name": "fused_in_process", "concurrency": 0, "p50_us": 200, "p99_us": 300, "per_second": 5000,
     }  # fmt: skip
     assert len(line["rows"]) == len(MEASURED)
-    assert line["ratios"] == {"fused_above_identity": 1.25, "p50_compiled": 20.0, "throughput_compiled": 25.0}
+    assert line["ratios"] == {
+        "fused_above_identity": 1.25,
+        "fused_above_identity_paced": 1.0,
+        "p50_compiled": 20.0,
+        "throughput_compiled": 25.0,
+        "throughput_identity": 89.286,
+    }
 
 
 def test_the_identities_take_the_requests_and_give_the_answers_that_they_say(tmp_path: Path) -> None:

@@ -1,0 +1,24 @@
+"""Types of command-line arguments: what is seen and what is expected, where a value is refused."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    value = int(text) if text.isascii() and text.isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"seen {text!r}, expected a whole number of at least 1")
+    return value
+
+
+def seconds(text: str) -> float:
+    """A time in seconds above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"seen {text!r}, expected seconds above 0")
+    return value
