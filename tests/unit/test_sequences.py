@@ -66,10 +66,10 @@ def random_log(seed: int, instants: int = 40) -> pd.DataFrame:
     return pd.DataFrame(rows).sample(frac=1, random_state=seed).reset_index(drop=True)
 
 
-def rows_of(schema: Schema, log: RawLog) -> dict[str, Row]:
-    """Every moment by its session's id, items by their ids."""
+def rows_of(schema: Schema, log: RawLog, split: Any = "train") -> dict[str, Row]:
+    """Every moment by its session's id, items by their ids; `split` of every session, or of all."""
     purchases = log.interactions.assign(user=pd.factorize(log.sessions["user"])[0][log.interactions["session"]])
-    table = moments(schema, group_by_user(purchases), log.sessions.assign(split="train"), log.users)
+    table = moments(schema, group_by_user(purchases), log.sessions.assign(split=split), log.users)
     names = log.items.index
     rows = table.to_pylist()
     for row in rows:
@@ -119,6 +119,22 @@ def test_moments_equal_the_slow_reference(seed: int) -> None:
         for name, value in expected.items():
             seen = None if name == "since" and np.isnan(row[name]) else row[name]
             assert seen == (pytest.approx(value) if name == "since" and value is not None else value), (session, name)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_under_a_random_split_histories_hold_only_what_trains(seed: int) -> None:
+    log, schema = random_log(seed), schema_of(kind="random")
+    raw = raw_log(schema, log, None, None)
+    split = np.random.default_rng(seed).choice(["train", "validation", "test"], len(raw.sessions), p=[0.6, 0.2, 0.2])
+    trains = set(raw.sessions["session"][split == "train"])
+    rows = rows_of(schema, raw, split)
+    assert len(rows) == 46
+    for session, row in rows.items():
+        seen = log[[each in trains or each == session for each in log["session"]]]
+        expected = reference(seen, session, int(row["size"]))
+        for name in ("recent", "frequent", "lately", "basket", "target"):
+            assert row[name] == expected[name], (session, name)
+        assert row["since"] == pytest.approx(np.nan if expected["since"] is None else expected["since"], nan_ok=True)
 
 
 @pytest.mark.parametrize("order", ["file", "shuffled"])

@@ -44,14 +44,14 @@ def online_retail(folder: Path) -> Path:
 
 def movielens(folder: Path) -> Path:
     log = visits().drop_duplicates(["user", "item"]).rename(columns={"user": "user_id", "item": "item_id"})
-    log["timestamp"] = log["time"].astype("int64") // 10**9
+    log["timestamp"] = (log["time"] - pd.Timestamp("2011-01-03")).dt.total_seconds().astype("int64") + 874_724_710
     log[["user_id", "item_id", "timestamp"]].assign(rating=4).to_parquet(folder / "interactions.parquet", index=False)
     users = pd.DataFrame({"user_id": [str(n) for n in range(1, USERS + 1)]})
     users.assign(
         age=["17", "24", "35", "49", "50", "73"],
         gender=["F", "M"] * 3,
         occupation=["writer", "other"] * 3,
-        zip_code="85711",
+        zip_code=["85711", "94043"] * 3,
     ).to_parquet(folder / "users.parquet", index=False)
     items = pd.DataFrame({"item_id": [str(n) for n in range(ITEMS)], "release_year": "1995"})
     items.assign(movie_title=[f"Toy Story {n}" for n in range(ITEMS)], **{"class": "Comedy Children's"}).to_parquet(
@@ -65,7 +65,13 @@ def generic(folder: Path) -> Path:
     return folder / "log.csv"
 
 
-LOGS = {"online_retail": online_retail, "movielens": movielens, "generic": generic}
+LOGS = {
+    "online_retail": online_retail,
+    "movielens": movielens,
+    "movielens_ids": movielens,
+    "movielens_side": movielens,
+    "generic": generic,
+}
 
 
 def test_every_schema_that_reads_a_file_is_held_here() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from preprocessing.declared import parse_schema
 from preprocessing.log_columns import LogError
-from preprocessing.schema import Schema
+from preprocessing.schema import Schema, SchemaError
 from preprocessing.split import split_of_sessions
 
 
@@ -41,6 +41,29 @@ def test_the_last_session_of_a_user_is_the_test_and_the_one_before_it_the_valida
     assert boundaries == {}
 
 
+def test_a_random_split_deals_out_its_shares_by_the_seed() -> None:
+    sessions = sessions_at(*((f"user {number % 7}", float(number)) for number in range(200)))
+    split, boundaries = split_of_sessions(schema_of(kind="random", test_share=0.2, validation_share=0.05), sessions)
+    assert {name: (split == name).sum() for name in ("train", "validation", "test")} == {
+        "train": 150,
+        "validation": 10,
+        "test": 40,
+    }
+    assert boundaries == {}
+    again, _ = split_of_sessions(schema_of(kind="random"), sessions)
+    other, _ = split_of_sessions(schema_of(kind="random", seed=43), sessions)
+    assert again.tolist() == split.tolist()
+    assert other.tolist() != split.tolist()
+
+
+def test_a_split_that_is_not_random_says_nothing_of_shuffles() -> None:
+    assert set(schema_of().split.model_dump()) == {"kind", "validation_days", "test_days", "train_moments_per_user"}
+    shuffled = schema_of().with_split("random", seed=7)
+    assert (shuffled.split.kind, shuffled.split.seed) == ("random", 7)
+    with pytest.raises(SchemaError, match=r"test_share \+ validation_share leave nothing to train on"):
+        schema_of().with_split("random", test_share=0.97)
+
+
 @pytest.mark.parametrize(
     ("split", "days", "message"),
     [
@@ -54,6 +77,7 @@ def test_the_last_session_of_a_user_is_the_test_and_the_one_before_it_the_valida
             [0.0, 9.0],
             "no session falls in validation .*shorten split.validation_days",
         ),
+        ({"kind": "random"}, [0.0, 9.0], "no session falls in validation .*raise split.validation_share"),
         ({"kind": "leave_one_out"}, [0.0, 9.0], "no session falls in validation .*give users of three sessions"),
     ],
 )

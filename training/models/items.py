@@ -77,6 +77,12 @@ class ItemVectors(ItemIndex):
         if width != self.dim:
             self.to_dim[feature.name] = nn.Linear(width, self.dim, bias=False)
 
+    def share(self, embeddings: nn.ModuleDict) -> None:
+        """Take the embeddings of the same features from `embeddings`, the item id's too, in place of its own."""
+        self.id = cast(nn.Embedding, embeddings[self.item_id])
+        for name in self.embeddings:
+            self.embeddings[name] = embeddings[name]
+
     def table(self) -> Tensor:
         """The vectors of all items, [I, D]."""
         total = self._to_dim("id", self.id.weight)

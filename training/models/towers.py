@@ -25,8 +25,8 @@ from training.models.items import ItemIndex, ItemVectors
 class UserTower(nn.Module):
     """Request features -> vectors of length 1, [B, D].
 
-    Sequences are read with item vectors of the tower's own, as wide as the schema's item id; it has none of them
-    (`items` is None) where the schema has no sequence. A user of whom nothing is known gets the vector of nulls.
+    Sequences are read with item vectors as wide as the schema's item id, made of the embeddings that the item tower is
+    trained with; `items` is None where the schema has no sequence. Of a user of whom nothing is known, all is null.
     """
 
     def __init__(self, fitted: FittedSchema, config: TwoTowerConfig) -> None:
@@ -72,6 +72,8 @@ class TwoTower(nn.Module):
         self.user = UserTower(fitted, config)
         self.item = ItemTower(fitted, config)
         self.index = ItemIndex(fitted)
+        if self.user.items is not None:
+            self.user.items.share(self.item.scalars.embeddings)
         self.dim = config.dim
 
     def load_index(self, path: Path) -> None:

@@ -1,0 +1,105 @@
+"""Each option of the two-tower loss switched on or off, all else equal, on one fit of the preprocessing.
+
+MovieLens-100K: settings and split of `benchmarks.two_tower_ml100k`, the ids-only schema unless --schema says another.
+A prepared folder (--data) takes its place, such as runs/complete_journey/data. Each line trains anew from every seed;
+the checkpoint is picked by the validation's recall@100, the figures are of the test.
+
+Prints a table of means, then one line of JSON with a row for every variant and seed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.two_tower_ml100k import DIM, SETTINGS, TARGETS, K, preprocess, train
+from stage.command import Parser, leave, print_result, run_command
+
+METRICS = (f"recall@{K}", f"ndcg@{K}", f"coverage@{K}", f"novelty@{K}")
+VARIANTS: dict[str, dict[str, Any]] = {
+    "corrected logQ": {},
+    "standard logQ": {"logq": "standard"},
+    "no logQ": {"logq": "none"},
+    "logQ at half strength": {"logq_strength": 0.5},
+    "duplicates not masked": {"mask_duplicates": False},
+    "1,024 uniform negatives": {"uniform_negatives": 1024},
+    "memory of 4,096": {"memory": 4096},
+    "uniform negatives and memory": {"uniform_negatives": 1024, "memory": 4096},
+    "temperature 0.05": {"temperature": 0.05},
+    "temperature 0.2": {"temperature": 0.2},
+}
+LARGER: dict[str, Any] = {"epochs": 1, "batch_size": 512, "validation_rows": 2048}
+Result = dict[str, Any]
+
+
+def run(source: Path, schema: str, data: Path | None, seeds: list[int]) -> None:
+    """Train every variant from every seed, on `data` or on a fit of `source` made here."""
+    from preprocessing.schema import read_fitted
+
+    with tempfile.TemporaryDirectory() as folder:
+        if data is None:
+            data = Path(folder) / "data"
+            preprocess(source, schema, 42, data)
+            name, settings, dim = schema, SETTINGS, DIM
+        else:
+            name, settings, dim = read_fitted(data).schema_.name, SETTINGS | LARGER, 64
+        results = [
+            {"variant": variant, "seed": seed}
+            | one_run(data, Path(folder) / f"{place}-{seed}", dim, seed, settings | VARIANTS[variant])
+            for place, variant in enumerate(VARIANTS)
+            for seed in seeds
+        ]
+    _show(name, results, seeds)
+    print_result({"data": name, "seeds": seeds, "rows": results})
+
+
+def one_run(data: Path, model: Path, dim: int, seed: int, settings: dict[str, Any]) -> Result:
+    from preprocessing.schema import read_fitted
+    from training.baselines import train_counts
+    from training.checkpoint import load
+    from training.data import SplitData
+    from training.ranking import model_scorer, rank_split
+
+    started = time.monotonic()
+    validation = train(data, model, seed, settings, dim)
+    seconds = time.monotonic() - started
+    fitted = read_fitted(data)
+    test = SplitData(data, "test", fitted)
+    found = rank_split(model_scorer(load(model, "two_tower")), test, fitted, (K,), counts=train_counts(data))
+    return {
+        "validation": round(validation, 4),
+        **{name: round(found[name], 4) for name in METRICS},
+        "seconds": round(seconds, 1),
+    }
+
+
+def _show(name: str, results: list[Result], seeds: list[int]) -> None:
+    title = f"{name}, test, mean of {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+    table = Table(title=title, title_justify="left")
+    for column in ("variant", "validation", *METRICS, "seconds"):
+        table.add_column(column, justify="left" if column == "variant" else "right")
+    for variant in VARIANTS:
+        rows = [row for row in results if row["variant"] == variant]
+        means = [f"{mean(row[column] for row in rows):.4f}" for column in ("validation", *METRICS)]
+        table.add_row(variant, *means, f"{mean(row['seconds'] for row in rows):.0f}")
+    Console().print(table)
+
+
+def main() -> None:
+    parser = Parser(prog="python -m benchmarks.two_tower_ablations", description=__doc__)
+    parser.add_argument("--source", type=Path, default=Path("../shared/data/ml-100k"), help="folder of the log")
+    parser.add_argument("--schema", choices=TARGETS, default="movielens_ids")
+    parser.add_argument("--data", type=Path, help="output folder of `preprocessing fit`, in place of the log")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44], help="default 42 43 44")
+    arguments = parser.parse_args()
+    run_command(lambda: run(arguments.source, arguments.schema, arguments.data, arguments.seeds))
+
+
+if __name__ == "__main__":
+    leave(main)
