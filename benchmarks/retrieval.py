@@ -125,9 +125,7 @@ def graph_rows(count: int) -> list[Row]:
         return session.run(["item_ids"], inputs)[0] - FIRST_KNOWN_ID
 
     np.testing.assert_array_equal(np.sort(by_graph()), np.sort(by_numpy()))
-    per_second = {
-        name: round(BATCH / _median_s(call, 30), 1) for name, call in ((GRAPH, by_graph), (NUMPY, by_numpy))
-    }
+    per_second = {name: round(BATCH / _median_s(call, 30), 1) for name, call in ((GRAPH, by_graph), (NUMPY, by_numpy))}
     return [
         Row(GRAPH, count, 1.0, per_second[GRAPH], build_s, memory_mb),
         Row(NUMPY, count, 1.0, per_second[NUMPY], 0.0, round(vectors.nbytes / 1e6, 1)),

@@ -106,7 +106,12 @@ def configs(plan: Plan) -> tuple[ModelConfig, ...]:
     learned = BACKENDS[plan.format]
     compiled = member(plan, PREPROCESS, "onnxruntime", plan.request, plan.encoded)
     interpreted = member(
-        plan, PREPROCESS_NVTABULAR, "python", plan.request, plan.encoded, preprocess_parameters(plan.schema.request_features)
+        plan,
+        PREPROCESS_NVTABULAR,
+        "python",
+        plan.request,
+        plan.encoded,
+        preprocess_parameters(plan.schema.request_features),
     )
     rest = (
         member(plan, ENCODER, learned, plan.encoder_inputs, plan.state),

@@ -91,9 +91,7 @@ class Graph:
             return self.cast(value.name, value.held, wanted)
         return self.cast(self.cast(value.name, value.stored, value.dtype), value.dtype, wanted)
 
-    def save(
-        self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], path: Path, name: str = "preprocess"
-    ) -> None:
+    def save(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], path: Path, name: str = "preprocess") -> None:
         """Check and write the graph; the batch and every -1 are dynamic."""
         graph = helper.make_graph(
             self._nodes,
