@@ -144,13 +144,21 @@ def _configs(arguments: argparse.Namespace) -> None:
 
     from export.members import write_configs
     from export.recommend import Plan, configs
+    from export.retrieval.members import write_retrieval_configs
+    from export.retrieval.plan import RetrievalPlan, retrieval_configs
     from preprocessing.schema import Text, load_schema
-    from training.models.config import ModelConfig
+    from training.models.config import ModelConfig, TwoTowerConfig
 
     schema = load_schema(arguments.schema)
-    plan = Plan(schema, ModelConfig().dim, compiled=not any(isinstance(each, Text) for each in schema.request_features))
-    write_configs(plan, Path(arguments.output))
-    print_result({"output": arguments.output, "models": [config.name for config in configs(plan)]})
+    compiled = not any(isinstance(each, Text) for each in schema.request_features)
+    output = Path(arguments.output)
+    retrieval = RetrievalPlan(schema, TwoTowerConfig().dim, compiled=compiled)
+    write_retrieval_configs(retrieval, output)
+    # Both families serve `preprocess` and `decode`; the first family's stay.
+    plan = Plan(schema, ModelConfig().dim, compiled=compiled)
+    write_configs(plan, output)
+    names = dict.fromkeys(config.name for config in (*configs(plan), *retrieval_configs(retrieval)))
+    print_result({"output": arguments.output, "models": list(names)})
 
 
 def main() -> None:
