@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,12 +46,12 @@ class Row(NamedTuple):
 
 def approximate_rows(count: int, queries: int, report: Callable[[str], None]) -> list[Row]:
     """Exact search, HNSW and IVF over one set of vectors, each at every setting."""
-    import faiss
     import numpy as np
 
     from benchmarks.retrieval_vectors import mixture
-    from export.retrieval.hnsw import build_hnsw, recall
+    from export.retrieval.hnsw import build_hnsw, load_faiss, recall
 
+    faiss = load_faiss()
     faiss.omp_set_num_threads(CORES)
     source = mixture(count, DIM)
     vectors, asked = source.sample(count, seed=1), source.sample(queries, seed=2)
@@ -85,7 +86,7 @@ def approximate_rows(count: int, queries: int, report: Callable[[str], None]) ->
         index, *cost = built(make)
         for setting in settings:
             how = parameters(setting)
-            seconds = _median_s(lambda index=index, how=how: index.search(asked, TOP_K, params=how), ROUNDS)
+            seconds = _median_s(partial(index.search, asked, TOP_K, params=how), ROUNDS)
             found = index.search(asked, TOP_K, params=how)[1]
             row = Row(f"{kind}={setting}", count, round(recall(expected, found), 4), round(queries / seconds, 1), *cost)
             rows.append(row)
@@ -143,10 +144,10 @@ def _median_s(call: Callable[[], Any], rounds: int) -> float:
 
 def _size_mb(index: Any) -> float:
     """What the index is as a file, which is what it is in memory."""
-    import faiss
+    from export.retrieval.hnsw import load_faiss
 
     with tempfile.NamedTemporaryFile() as file:
-        faiss.write_index(index, file.name)
+        load_faiss().write_index(index, file.name)
         return round(Path(file.name).stat().st_size / 1e6, 1)
 
 

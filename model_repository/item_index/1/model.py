@@ -82,7 +82,8 @@ class ItemIndex:
         users = np.concatenate([request[USER_VECTOR] for request in requests])
         finite = np.isfinite(users).all(axis=1)
         left_out = [np.unique(row[row >= self._first]) for request in requests for row in request[EXCLUDED]]
-        wanted = min(self._top_k + max(map(len, left_out)), self._index.ntotal)
+        # Where the index has fewer items, FAISS fills up with -1.
+        wanted = max(min(self._top_k + max(map(len, left_out)), self._index.ntotal), self._top_k)
         search = self._faiss.SearchParametersHNSW(efSearch=max(self._ef_search, wanted))
         score, places = self._index.search(
             np.ascontiguousarray(np.where(finite[:, None], users, 0.0), dtype=np.float32), wanted, params=search
