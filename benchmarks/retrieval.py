@@ -78,10 +78,11 @@ def approximate_rows(count: int, queries: int, report: Callable[[str], None]) ->
     seconds = _median_s(lambda: exact.search(asked, TOP_K), ROUNDS)
     expected = exact.search(asked, TOP_K)[1]
     rows = [Row(EXACT, count, 1.0, round(queries / seconds, 1), *cost)]
-    for kind, make, settings, parameters in (
+    kinds: tuple[tuple[str, Callable[[], Any], Sequence[int], Callable[[int], Any]], ...] = (
         ("ivf nprobe", lists, PROBES, lambda n: faiss.SearchParametersIVF(nprobe=n)),
         ("hnsw efSearch", lambda: build_hnsw(vectors), EF_SEARCH, lambda n: faiss.SearchParametersHNSW(efSearch=n)),
-    ):
+    )
+    for kind, make, settings, parameters in kinds:
         report(kind)
         index, *cost = built(make)
         for setting in settings:

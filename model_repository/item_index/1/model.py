@@ -55,7 +55,7 @@ class ItemIndex:
         import faiss
 
         faiss.omp_set_num_threads(1)
-        self._faiss = faiss
+        self._faiss: Any = faiss
         parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
         self._ef_search = int(parameters["ef_search"])
         self._first = int(parameters["first_item_id"])
