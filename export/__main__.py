@@ -38,6 +38,12 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="serve NVTabular too, as recommend_nvtabular; without, the server needs none of it (default on)",
     )
+    repository.add_argument(
+        "--index",
+        choices=("auto", "exact", "hnsw"),
+        default="auto",
+        help="of a two_tower model's items: exact in a graph, or HNSW by FAISS (default auto: by size, and measured)",
+    )
     repository.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
     repository.set_defaults(run=_repository)
 
@@ -60,6 +66,16 @@ def _parser() -> argparse.ArgumentParser:
     embeddings.add_argument("--overwrite", action="store_true", help="replace the file if there is one")
     embeddings.set_defaults(run=_embeddings)
 
+    items = commands.add_parser(
+        "items",
+        help="refresh the item vectors of a two_tower repository, without training",
+        description="Compute the item vectors anew with the exported item tower from DATA/items.parquet as it is now, "
+        "and write item_index, match and retrieve_fused with them, whole or not at all. Items keep their ids.",
+    )
+    items.add_argument("--repository", required=True, help="output folder of `export repository`")
+    items.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
+    items.set_defaults(run=_items)
+
     configs = commands.add_parser("configs", help="every config.pbtxt of a schema that is not fitted")
     configs.add_argument("--schema", default="complete_journey", help="name or .toml file (default %(default)s)")
     configs.add_argument("--output", required=True, help="folder to write into: model_repository")
@@ -70,11 +86,14 @@ def _parser() -> argparse.ArgumentParser:
 def _repository(arguments: argparse.Namespace) -> None:
     import time
 
+    from export.errors import GraphError
     from export.registry import model_folder
     from export.repository import Options, export_repository
+    from export.retrieval.repository import RetrievalOptions, export_retrieval
+    from training.checkpoint import read_config
 
     started = time.monotonic()
-    options = Options(
+    options = (
         arguments.format,
         arguments.top_k,
         arguments.max_batch_size,
@@ -83,16 +102,38 @@ def _repository(arguments: argparse.Namespace) -> None:
         arguments.reference_path,
     )
     with model_folder(arguments.model, arguments.tracking_uri) as (model, registered):
-        result = export_repository(model, arguments.data, arguments.output, options, registered)
+        if read_config(model).family == "two_tower":
+            result = export_retrieval(
+                model, arguments.data, arguments.output, RetrievalOptions(*options, arguments.index)
+            )
+        elif arguments.index != "auto":
+            raise GraphError(f"--index {arguments.index}: {arguments.model} is no two_tower model: leave it out")
+        else:
+            result = export_repository(model, arguments.data, arguments.output, Options(*options), registered)
     if result["not_compiled"]:
-        print(f"naiad: recommend runs NVTabular itself: {result['not_compiled']}", file=sys.stderr)
+        entry = "retrieve" if result["family"] == "two_tower" else "recommend"
+        print(f"naiad: {entry} runs NVTabular itself: {result['not_compiled']}", file=sys.stderr)
     print_result({"output": arguments.output, **result, "seconds": round(time.monotonic() - started, 1)})
 
 
 def _verify(arguments: argparse.Namespace) -> None:
     from export.repository import verify_again
+    from export.result import read_result
+    from export.retrieval.repository import verify_retrieval_again
 
-    print_result({"repository": arguments.repository, **verify_again(arguments.repository, arguments.data)})
+    is_retrieval = read_result(arguments.repository).get("family") == "two_tower"
+    again = verify_retrieval_again if is_retrieval else verify_again
+    print_result({"repository": arguments.repository, **again(arguments.repository, arguments.data)})
+
+
+def _items(arguments: argparse.Namespace) -> None:
+    import time
+
+    from export.retrieval.repository import refresh_items
+
+    started = time.monotonic()
+    result = refresh_items(arguments.repository, arguments.data)
+    print_result({"repository": arguments.repository, **result, "seconds": round(time.monotonic() - started, 1)})
 
 
 def _embeddings(arguments: argparse.Namespace) -> None:
@@ -110,13 +151,21 @@ def _configs(arguments: argparse.Namespace) -> None:
 
     from export.members import write_configs
     from export.recommend import Plan, configs
+    from export.retrieval.members import write_retrieval_configs
+    from export.retrieval.plan import RetrievalPlan, retrieval_configs
     from preprocessing.schema import Text, load_schema
-    from training.models.config import ModelConfig
+    from training.models.config import ModelConfig, TwoTowerConfig
 
     schema = load_schema(arguments.schema)
-    plan = Plan(schema, ModelConfig().dim, compiled=not any(isinstance(each, Text) for each in schema.request_features))
-    write_configs(plan, Path(arguments.output))
-    print_result({"output": arguments.output, "models": [config.name for config in configs(plan)]})
+    compiled = not any(isinstance(each, Text) for each in schema.request_features)
+    output = Path(arguments.output)
+    retrieval = RetrievalPlan(schema, TwoTowerConfig().dim, compiled=compiled)
+    write_retrieval_configs(retrieval, output)
+    # Both families serve `preprocess` and `decode`; the first family's stay.
+    plan = Plan(schema, ModelConfig().dim, compiled=compiled)
+    write_configs(plan, output)
+    names = dict.fromkeys(config.name for config in (*configs(plan), *retrieval_configs(retrieval)))
+    print_result({"output": arguments.output, "models": list(names)})
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from export.golden import Arrays
 from export.local import LocalRepository
 from export.recommend import ENCODER, RECOMMEND
 from export.tensors import ENCODED, Tensor, encoded_tensor
-from preprocessing.schema import Feature, Pretrained, Schema, Sequence, Text, read_fitted, require_same_digest
+from preprocessing.schema import Feature, Pretrained, Sequence, Text, read_fitted, require_same_digest
 from stage.output import OutputError
 
 DIGEST = b"schema_digest"
@@ -52,7 +52,7 @@ def export_embeddings(
     started = time.perf_counter()
     try:
         with _progress(users) as advance, _writer(partial, local, fitted.digest) as writer:
-            for names, tensors in _batches(latest, fitted.schema_, batch_size):
+            for names, tensors in encoded_batches(latest, fitted.schema_.stage("offline"), batch_size):
                 writer.write_table(_table(names, local.run_step(RECOMMEND, ENCODER, tensors), writer.schema))
                 advance(len(names))
         partial.replace(output)
@@ -88,9 +88,10 @@ def latest_rows(data: Path) -> list[Latest]:
     return list(by_file.values())
 
 
-def _batches(latest: list[Latest], schema: Schema, size: int) -> Iterator[tuple[list[str], Arrays]]:
-    """Users and the encoder's tensors, at most `size` rows at a time; a batch may span files."""
-    features = schema.stage("offline")
+def encoded_batches(
+    latest: list[Latest], features: tuple[Feature, ...], size: int
+) -> Iterator[tuple[list[str], Arrays]]:
+    """Users and the tensors of `features`, at most `size` rows at a time; a batch may span files."""
     users: list[str] = []
     tables: list[pa.Table] = []
     for each in latest:
@@ -101,13 +102,14 @@ def _batches(latest: list[Latest], schema: Schema, size: int) -> Iterator[tuple[
         users += each.users
         while len(users) >= size:
             together = pa.concat_tables(tables)
-            yield users[:size], _tensors(features, together.slice(0, size))
+            yield users[:size], encoded_tensors(features, together.slice(0, size))
             users, tables = users[size:], [together.slice(size)]
     if users:
-        yield users, _tensors(features, pa.concat_tables(tables))
+        yield users, encoded_tensors(features, pa.concat_tables(tables))
 
 
-def _tensors(features: tuple[Feature, ...], table: pa.Table) -> Arrays:
+def encoded_tensors(features: tuple[Feature, ...], table: pa.Table) -> Arrays:
+    """Columns of encoded rows as the served tensors."""
     return {feature.name + ENCODED: _tensor(feature, table[feature.name]) for feature in features}
 
 

@@ -16,14 +16,17 @@ from export.errors import GraphError
 from export.onnx_graph import IR_VERSION
 
 
-def write_fused(members: Mapping[str, Path], outputs: Sequence[str], path: Path) -> None:
+def write_fused(
+    members: Mapping[str, Path], outputs: Sequence[str], path: Path, inputs: Sequence[str] | None = None
+) -> None:
     """Chain ONNX files by the names of their inputs and outputs.
 
     Args:
-        members: Member name -> file, in the order of the chain. The first takes the graph's inputs, each other one what
-            members before it give.
+        members: Member name -> file, in the order of the chain. Each takes the graph's inputs and what members before
+            it give.
         outputs: Tensors that come out, in this order.
         path: The file to write.
+        inputs: The graph's inputs, in this order; those of the first member if absent.
 
     Raises:
         GraphError: A member takes what none before it gives, or the members need different versions of an operator set.
@@ -32,15 +35,17 @@ def write_fused(members: Mapping[str, Path], outputs: Sequence[str], path: Path)
     models = {name: onnx.load(file) for name, file in members.items()}
     graphs = [_prefixed(name, model.graph) for name, model in models.items()]
     given = {each.name: each for graph in graphs for each in graph.output}
-    _require_given(list(models), graphs)
+    taken = {each.name: each for graph in reversed(graphs) for each in graph.input}
+    entries = list(graphs[0].input) if inputs is None else [taken[name] for name in inputs]
+    _require_given(list(models), graphs, {each.name for each in entries})
     fused = helper.make_graph(
         [node for graph in graphs for node in graph.node],
         path.parent.parent.name,
-        graphs[0].input,
+        entries,
         [given[name] for name in outputs],
     )
     # ONNX Runtime fuses fewer nodes where it does not know shapes, and would answer with other last bits.
-    fused.value_info.extend(_value_infos(graphs))
+    fused.value_info.extend(_value_infos(graphs, entries))
     fused.initializer.extend(_stored_once(graphs, fused.node))
     opsets = [helper.make_opsetid(domain, version) for domain, version in _opsets(models).items()]
     model = helper.make_model(fused, opset_imports=opsets, ir_version=IR_VERSION, producer_name="naiad")
@@ -68,9 +73,11 @@ def _prefixed(member: str, graph: onnx.GraphProto) -> onnx.GraphProto:
     return graph
 
 
-def _value_infos(graphs: Sequence[onnx.GraphProto]) -> list[onnx.ValueInfoProto]:
+def _value_infos(
+    graphs: Sequence[onnx.GraphProto], entries: Sequence[onnx.ValueInfoProto]
+) -> list[onnx.ValueInfoProto]:
     """The shapes that the members state of tensors inside the graph: of those that pass, their first taker's."""
-    ends = {each.name for each in (*graphs[0].input, *graphs[-1].output)}
+    ends = {each.name for each in (*entries, *graphs[-1].output)}
     stated: dict[str, onnx.ValueInfoProto] = {}
     for graph in graphs:
         for each in (*graph.input, *graph.value_info):
@@ -95,9 +102,9 @@ def _stored_once(graphs: Sequence[onnx.GraphProto], nodes: Sequence[onnx.NodePro
     return list(kept.values())
 
 
-def _require_given(members: Sequence[str], graphs: Sequence[onnx.GraphProto]) -> None:
-    given = {each.name for each in graphs[0].output}
-    for member, graph in zip(members[1:], graphs[1:], strict=True):
+def _require_given(members: Sequence[str], graphs: Sequence[onnx.GraphProto], entries: set[str]) -> None:
+    given = entries
+    for member, graph in zip(members, graphs, strict=True):
         for each in graph.input:
             if each.name not in given:
                 raise GraphError(f"{member}: takes {each.name}, which no model before it gives: export them together")

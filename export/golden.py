@@ -92,6 +92,17 @@ def recorded_rows(data: str | Path, features: tuple[Feature, ...], most: int) ->
     raise RepositoryError(f"no requests in {data}: give the output folder of `preprocessing fit`")
 
 
+def count_recorded(data: str | Path, most: int) -> int:
+    """How many rows `recorded_rows` gives."""
+    import pyarrow.parquet as pq
+
+    for split in ("validation", "test", "train"):
+        files = (Path(data) / "requests" / split).glob("week=*/*.parquet")
+        if total := sum(int(pq.read_metadata(file).num_rows) for file in files):
+            return min(most, total)
+    return 0
+
+
 def read_item_ids(data: str | Path) -> list[str]:
     """The raw id of every encoded id, "" for the special ones, from `item_index.parquet`."""
     ids: list[str] = read_columns(Path(data) / "item_index.parquet", ["item_id"])["item_id"].to_pylist()

@@ -32,7 +32,7 @@ class OfflineEncoderGraph(nn.Module):
         self._outputs = len(plan.state)
 
     def forward(self, *encoded: Tensor) -> tuple[Tensor, ...]:
-        state = self.encoder(_as_model_takes(self._features, self._nulls, encoded), self.table)
+        state = self.encoder(as_model_takes(self._features, self._nulls, encoded), self.table)
         return tuple(state)[: self._outputs]
 
 
@@ -57,7 +57,7 @@ class OnlineRankerGraph(nn.Module):
         self._top_k = plan.top_k
 
     def forward(self, *encoded: Tensor) -> tuple[Tensor, Tensor]:
-        features = _as_model_takes(self._features, self._nulls, encoded[self._state :])
+        features = as_model_takes(self._features, self._nulls, encoded[self._state :])
         parts = self.ranker.parts(self._offline_state(encoded[: self._state]), features, self.table)
         scores = spread_sparsely(parts)
         for name in self._excluded:
@@ -94,7 +94,7 @@ def serving_graphs(whole: OfflineOnline, plan: Plan, nulls: Nulls) -> tuple[Offl
     return encoder.eval(), OnlineRankerGraph(whole.online, table, plan, nulls).eval()
 
 
-def _as_model_takes(features: tuple[Feature, ...], nulls: Nulls, encoded: tuple[Tensor, ...]) -> dict[str, Tensor]:
+def as_model_takes(features: tuple[Feature, ...], nulls: Nulls, encoded: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """Served tensors by feature name; scalars lose the dimension that serving gives them, [B, 1] -> [B]."""
     taken = {}
     for feature, tensor in zip(features, encoded, strict=True):

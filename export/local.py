@@ -106,10 +106,15 @@ def _open_torchscript(path: Path, config: ModelConfig) -> Run:
 
 
 def _open_python(path: Path, config: ModelConfig) -> Run:
-    preprocessor = load_preprocessor(path, config)
+    module = _load_module(path, config)
+    answer_requests: Any
+    if hasattr(module, "ItemIndex"):
+        answer_requests = module.ItemIndex(_as_json(config), path.parent).answer_requests
+    else:
+        answer_requests = load_preprocessor(path, config).encode_requests
 
     def run(arrays: Arrays) -> Arrays:
-        [answer] = preprocessor.encode_requests([arrays])
+        [answer] = answer_requests([arrays])
         if isinstance(answer, Exception):
             raise answer
         return dict(answer)
@@ -119,14 +124,23 @@ def _open_python(path: Path, config: ModelConfig) -> Run:
 
 def load_preprocessor(path: Path, config: ModelConfig) -> Any:
     """The `Preprocessor` of the very file that the server runs, without the server."""
+    module = _load_module(path, config)
+    return module.Preprocessor(module.read_features(_as_json(config)), path.parent / "workflow")
+
+
+def _load_module(path: Path, config: ModelConfig) -> Any:
     specification = importlib.util.spec_from_file_location(f"naiad_model_{config.name}", path)
     assert specification is not None
     assert specification.loader is not None
-    module: Any = importlib.util.module_from_spec(specification)
+    module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    as_json = {
+    return module
+
+
+def _as_json(config: ModelConfig) -> dict[str, Any]:
+    """What of a config the python models read, as the server hands it to them."""
+    return {
         "input": [{"name": t.name, "data_type": TRITON_DTYPES[t.dtype]} for t in config.inputs],
         "output": [{"name": t.name, "dims": list(t.dims)} for t in config.outputs],
         "parameters": {key: {"string_value": value} for key, value in config.parameters.items()},
     }
-    return module.Preprocessor(module.read_features(as_json), path.parent / "workflow")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from export.config import to_text
 from export.errors import UnsupportedWorkflow
@@ -31,9 +32,10 @@ from training.models.offline_online import OfflineOnline
 
 COMMITTED = Path(__file__).parents[1] / "model_repository"
 ONNX, TORCHSCRIPT = "model.onnx", "model.pt"
+AnyPlan = TypeVar("AnyPlan", bound=Plan)
 
 
-def compile_preprocess(plan: Plan, data: Path, folder: Path) -> tuple[Plan, str]:
+def compile_preprocess(plan: AnyPlan, data: Path, folder: Path) -> tuple[AnyPlan, str]:
     """Write the graph of `preprocess`; where there is no equal graph, the plan without one, and the reason.
 
     Raises:
@@ -57,11 +59,7 @@ def write_members(whole: OfflineOnline, plan: Plan, nulls: Nulls, data: Path, fo
     write_configs(plan, folder)
     for config in configs(plan):
         (folder / config.name / "1").mkdir(exist_ok=True)
-    if plan.reference_path or not plan.compiled:
-        report(f"write {PREPROCESS_NVTABULAR}")
-        version = folder / PREPROCESS_NVTABULAR / "1"
-        shutil.copy2(COMMITTED / PREPROCESS_NVTABULAR / "1" / "model.py", version / "model.py")
-        shutil.copytree(workflow_folder(data), version / "workflow")
+    write_reference_path(plan, data, folder, report)
     encoder, ranker = serving_graphs(whole, plan, nulls)
     for name, graph, inputs, outputs in (
         (ENCODER, encoder, plan.encoder_inputs, plan.state),
@@ -79,6 +77,15 @@ def write_members(whole: OfflineOnline, plan: Plan, nulls: Nulls, data: Path, fo
         chain = {name: folder / name / "1" / ONNX for name in (PREPROCESS, ENCODER, RANKER, DECODE)}
         answer = [tensor.name for tensor in plan.answer]
         write_fused(chain, answer, folder / RECOMMEND_FUSED / "1" / ONNX)
+
+
+def write_reference_path(plan: Plan, data: Path, folder: Path, report: Report) -> None:
+    """Write NVTabular's model, where the plan has one; its folder is there."""
+    if plan.reference_path or not plan.compiled:
+        report(f"write {PREPROCESS_NVTABULAR}")
+        version = folder / PREPROCESS_NVTABULAR / "1"
+        shutil.copy2(COMMITTED / PREPROCESS_NVTABULAR / "1" / "model.py", version / "model.py")
+        shutil.copytree(workflow_folder(data), version / "workflow")
 
 
 def write_configs(plan: Plan, folder: Path) -> None:

@@ -33,7 +33,7 @@ ENCODER, RANKER, DECODE = "offline_encoder", "online_ranker", "decode"
 RECOMMEND, RECOMMEND_NVTABULAR, RECOMMEND_FUSED = "recommend", "recommend_nvtabular", "recommend_fused"
 
 Format = Literal["onnx", "torchscript"]
-_BACKENDS: dict[Format, Backend] = {"onnx": "onnxruntime", "torchscript": "pytorch"}
+BACKENDS: dict[Format, Backend] = {"onnx": "onnxruntime", "torchscript": "pytorch"}
 # One thread a model: on a busy server the requests keep the cores busy, and threads of one request wait for each other.
 # TorchScript's optimizer would hold up the first requests, and gains nothing here (tried on CPU).
 _RUNTIME: dict[Backend, dict[str, str]] = {
@@ -58,6 +58,10 @@ class Plan:
     digest: str = ""
     compiled: bool = True
     reference_path: bool = True
+
+    @property
+    def family(self) -> str:
+        return FAMILY
 
     @property
     def fused(self) -> bool:
@@ -99,17 +103,22 @@ class Plan:
 
 def configs(plan: Plan) -> tuple[ModelConfig, ...]:
     """One config a model, in the order of the chain, the ensembles last."""
-    learned = _BACKENDS[plan.format]
-    compiled = _member(plan, PREPROCESS, "onnxruntime", plan.request, plan.encoded)
-    interpreted = _member(
-        plan, PREPROCESS_NVTABULAR, "python", plan.request, plan.encoded, _parameters(plan.schema.request_features)
+    learned = BACKENDS[plan.format]
+    compiled = member(plan, PREPROCESS, "onnxruntime", plan.request, plan.encoded)
+    interpreted = member(
+        plan,
+        PREPROCESS_NVTABULAR,
+        "python",
+        plan.request,
+        plan.encoded,
+        preprocess_parameters(plan.schema.request_features),
     )
     rest = (
-        _member(plan, ENCODER, learned, plan.encoder_inputs, plan.state),
-        _member(plan, RANKER, learned, plan.ranker_inputs, plan.ranking),
-        _member(plan, DECODE, "onnxruntime", plan.ranking[:1], plan.answer[:1]),
+        member(plan, ENCODER, learned, plan.encoder_inputs, plan.state),
+        member(plan, RANKER, learned, plan.ranker_inputs, plan.ranking),
+        member(plan, DECODE, "onnxruntime", plan.ranking[:1], plan.answer[:1]),
     )
-    fused = _member(plan, RECOMMEND_FUSED, "onnxruntime", plan.request, plan.answer)
+    fused = member(plan, RECOMMEND_FUSED, "onnxruntime", plan.request, plan.answer)
     with_nvtabular = plan.reference_path or not plan.compiled
     members = (
         *([compiled] if plan.compiled else []),
@@ -118,25 +127,28 @@ def configs(plan: Plan) -> tuple[ModelConfig, ...]:
         *([fused] if plan.fused else []),
     )
     ensembles = (
-        _ensemble(plan, RECOMMEND, (compiled if plan.compiled else interpreted, *rest)),
-        *([_ensemble(plan, RECOMMEND_NVTABULAR, (interpreted, *rest))] if plan.reference_path else []),
+        ensemble(plan, RECOMMEND, (compiled if plan.compiled else interpreted, *rest)),
+        *([ensemble(plan, RECOMMEND_NVTABULAR, (interpreted, *rest))] if plan.reference_path else []),
     )
-    return (*(_numbered(member) if member.backend == "pytorch" else member for member in members), *ensembles)
+    return (*(numbered(each) if each.backend == "pytorch" else each for each in members), *ensembles)
 
 
-def _ensemble(plan: Plan, name: str, members: tuple[ModelConfig, ...]) -> ModelConfig:
+def ensemble(
+    plan: Plan, name: str, members: tuple[ModelConfig, ...], request: tuple[Tensor, ...] | None = None
+) -> ModelConfig:
+    """The members one after the other, tensors passed by name; `request`: what it takes, the plan's if absent."""
     return ModelConfig(
         name=name,
         backend="ensemble",
         max_batch_size=plan.max_batch_size,
-        inputs=plan.request,
+        inputs=plan.request if request is None else request,
         outputs=plan.answer,
         parameters=_about(plan),
-        steps=tuple(_step(member) for member in members),
+        steps=tuple(_step(each) for each in members),
     )
 
 
-def _member(
+def member(
     plan: Plan,
     name: str,
     backend: Backend,
@@ -144,6 +156,7 @@ def _member(
     outputs: tuple[Tensor, ...],
     parameters: dict[str, str] | None = None,
 ) -> ModelConfig:
+    """A model with what every one of them says: the family, the digest, the backend's settings, warmups."""
     longest = tuple(
         replace(tensor, dims=tuple(tensor.longest or 1 if d == -1 else d for d in tensor.dims)) for tensor in inputs
     )
@@ -165,10 +178,10 @@ def _member(
 
 def _about(plan: Plan) -> dict[str, str]:
     digest = {"schema_digest": plan.digest} if plan.digest else {}
-    return {"family": FAMILY, "naiad_version": naiad_version(), **digest}
+    return {"family": plan.family, "naiad_version": naiad_version(), **digest}
 
 
-def _parameters(features: tuple[Feature, ...]) -> dict[str, str]:
+def preprocess_parameters(features: tuple[Feature, ...]) -> dict[str, str]:
     """What the python model has to know of a feature beyond its tensors."""
     parameters: dict[str, str] = {}
     for feature in features:
@@ -179,17 +192,17 @@ def _parameters(features: tuple[Feature, ...]) -> dict[str, str]:
     return parameters
 
 
-def _step(member: ModelConfig) -> Step:
+def _step(config: ModelConfig) -> Step:
     """A step whose tensors have the same names inside and outside, but for the numbers that TorchScript asks for."""
-    numbered = _numbered(member) if member.backend == "pytorch" else member
+    inside = numbered(config) if config.backend == "pytorch" else config
     return Step(
-        member.name,
-        {inside.name: tensor.name for inside, tensor in zip(numbered.inputs, member.inputs, strict=True)},
-        {inside.name: tensor.name for inside, tensor in zip(numbered.outputs, member.outputs, strict=True)},
+        config.name,
+        {own.name: tensor.name for own, tensor in zip(inside.inputs, config.inputs, strict=True)},
+        {own.name: tensor.name for own, tensor in zip(inside.outputs, config.outputs, strict=True)},
     )
 
 
-def _numbered(config: ModelConfig) -> ModelConfig:
+def numbered(config: ModelConfig) -> ModelConfig:
     """`name__INDEX`, by which Triton's pytorch backend finds a tensor's place among forward's arguments and results."""
     names = {tensor.name: f"{tensor.name}__{place}" for place, tensor in enumerate(config.inputs)}
     return replace(

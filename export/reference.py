@@ -82,10 +82,7 @@ def _answers(
 ) -> Arrays:
     import torch
 
-    features = {}
-    for feature in plan.schema.request_features:
-        tensor = torch.from_numpy(encoded[feature.name + ENCODED])
-        features[feature.name] = tensor[:, 0] if isinstance(feature, Categorical | Numeric) else tensor
+    features = model_features(plan.schema.request_features, encoded)
     with torch.no_grad():
         state = offline(features)
         excluded = [features[name] for name in plan.schema.exclude] if plan.exclude_seen else []
@@ -95,6 +92,17 @@ def _answers(
     kept = dict(zip((tensor.name for tensor in plan.state), state, strict=False))
     answers = {**kept, ITEM_IDS: ids.masked_fill(score == -torch.inf, PADDING_ID), SCORE: score}
     return {name: tensor.numpy() for name, tensor in answers.items()}
+
+
+def model_features(features: tuple[Feature, ...], encoded: Arrays) -> dict[str, Tensor]:
+    """Served tensors as a model takes them: by feature name, scalars [B, 1] -> [B]."""
+    import torch
+
+    tensors = {feature.name: torch.from_numpy(encoded[feature.name + ENCODED]) for feature in features}
+    return {
+        each.name: tensors[each.name][:, 0] if isinstance(each, Categorical | Numeric) else tensors[each.name]
+        for each in features
+    }
 
 
 def write_reference(reference: Reference, features: tuple[Feature, ...], folder: Path) -> None:

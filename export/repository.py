@@ -8,16 +8,12 @@ REPOSITORY/
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from export.errors import RepositoryError
-from export.golden import golden_rows
+from export.golden import count_recorded, golden_rows
 from export.members import compile_preprocess, write_members
 from export.non_finite import encoded_nulls, fill_arrays
 from export.progress import steps
@@ -31,10 +27,10 @@ from export.reference import (
     write_reference,
 )
 from export.registry import RegisteredModel
-from export.verify import HOPS, TOLERANCE, VERIFY, Verified, compare_rankings, compare_tensors, verify_repository
-from export.version import naiad_version
+from export.result import describe_export, read_result, versions, write_result
+from export.verify import HOPS, RECORDED, compare_rankings, compare_tensors, verify_repository
 from preprocessing.schema import FIRST_KNOWN_ID, read_fitted, require_same_digest
-from stage.output import OutputError, whole_folder
+from stage.output import whole_folder
 from training.checkpoint import load, read_config
 
 _LOAD, _COMPILE, _GOLDEN = "load the model", f"write {PREPROCESS}", "golden rows through torch"
@@ -101,11 +97,13 @@ def export_repository(
         ranked = compare_rankings("torch_parts", reference.answers, parts["item_ids"], parts["score"], tolerance=0.0)
         write_reference(reference, features, folder)
         (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
-        verified = verify_repository(folder, data, fitted, reference, step)
-        result = _result(plan, refusal, len(rows), max(apart, ranked), verified)
+        differences = verify_repository(folder, data, fitted, reference, step)
+        recorded = count_recorded(data, RECORDED)
+        found = {"torch_parts": max(apart, ranked), **differences}
+        result = describe_export(plan, refusal, len(rows), recorded, found)
         if registered is not None:
             result["registered_model"] = registered.as_json()
-        _write_result(result, folder)
+        write_result(result, folder)
     return result
 
 
@@ -116,59 +114,18 @@ def verify_again(repository: str | Path, data: str | Path) -> dict[str, Any]:
     """
     fitted = read_fitted(repository)
     require_same_digest(read_fitted(data), fitted, f"the repository in {repository}")
-    path = Path(repository) / VERIFY
-    try:
-        exported = json.loads(path.read_text(encoding="utf-8"))
-        before = dict(exported["differences"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RepositoryError(f"{path}: cannot be read ({error}): give what `export repository` wrote") from None
+    exported = read_result(repository)
+    before = exported["differences"]
     missing = [hop for hop in before if hop in HOPS and not (Path(repository) / hop / "config.pbtxt").is_file()]
     if missing:
         raise RepositoryError(f"no {missing[0]} in {repository}: export the repository again")
     reference = read_reference(fitted.schema_.request_features, repository)
     with steps(_VERIFY_STEPS) as step:
-        verified = verify_repository(repository, data, fitted, reference, step)
-    found = {"recorded_rows": verified.recorded_rows, "differences": {**before, **verified.differences}}
-    result = {**exported, **found, "versions": _versions()}
-    _write_result(result, Path(repository))
+        differences = verify_repository(repository, data, fitted, reference, step)
+    result = {**exported, "differences": {**before, **differences}, "versions": versions()}
+    write_result(result, Path(repository))
     return result
 
 
 def _names(plan: Plan) -> set[str]:
     return {tensor.name for tensor in plan.state}
-
-
-def _result(plan: Plan, refusal: str, rows: int, torch_parts: float, verified: Verified) -> dict[str, Any]:
-    return {
-        "schema_digest": plan.digest,
-        "format": plan.format,
-        "top_k": plan.top_k,
-        "exclude_seen": plan.exclude_seen,
-        "not_compiled": refusal,
-        "rows": rows,
-        "recorded_rows": verified.recorded_rows,
-        "tolerance": TOLERANCE,
-        "differences": {"torch_parts": torch_parts, **verified.differences},
-        "versions": _versions(),
-    }
-
-
-def _write_result(result: dict[str, Any], folder: Path) -> None:
-    """Write verify.json beside and rename it: whoever reads it finds the old one or the new one."""
-    path, partial = folder / VERIFY, folder / f".{VERIFY}.partial-{os.getpid()}"
-    try:
-        partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}), give a folder you may write to") from None
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _versions() -> dict[str, str]:
-    packages = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "nvtabular")
-    return {
-        "naiad": naiad_version(),
-        "python": platform.python_version(),
-        **{package: metadata.version(package) for package in packages},
-    }

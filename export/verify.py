@@ -20,7 +20,7 @@ than the tolerance.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,32 +58,15 @@ HOPS = (PREPROCESS, PREPROCESS_NVTABULAR, ENCODER, RANKER, DECODE, *ENSEMBLES)
 Differences = dict[str, float]
 
 
-class Verified(NamedTuple):
-    """The largest difference of each hop, and how many recorded rows `preprocess` was run on."""
-
-    differences: Differences
-    recorded_rows: int
-
-
 def verify_repository(
     repository: str | Path, data: str | Path, fitted: FittedSchema, reference: Reference, report: Report
-) -> Verified:
-    """Compare every hop that the repository has. Raises `ParityError` at the first that is beyond the tolerance."""
+) -> Differences:
+    """The largest difference of each hop. Raises `ParityError` at the first that is beyond the tolerance."""
     local = LocalRepository(repository)
     features = fitted.schema_.request_features
     item_ids = read_item_ids(data)
     encoded = encode_rows(features, data, reference.rows)
-    differences: Differences = {}
-    recorded: list[Row] = []
-    for hop in (PREPROCESS, PREPROCESS_NVTABULAR):
-        if not local.holds(hop):
-            continue
-        report(f"verify {hop}")
-        differences[hop] = _compare_encoded(hop, fitted, encoded, local, reference.rows)
-        if hop == PREPROCESS:
-            recorded = recorded_rows(data, features, RECORDED)
-            real = encode_rows(features, data, recorded)
-            differences[PREPROCESS_RECORDED] = _compare_encoded(hop, fitted, real, local, recorded)
+    differences = verify_preprocessing(local, fitted, data, encoded, reference, report)
 
     report(f"verify {ENCODER}")
     state = {name: tensor for name, tensor in reference.answers.items() if name not in (ITEM_IDS, SCORE)}
@@ -95,21 +78,61 @@ def verify_repository(
     differences[RANKER] = compare_rankings(RANKER, reference.answers, ranked[ITEM_IDS], ranked[SCORE])
 
     report(f"verify {DECODE}")
+    differences[DECODE] = verify_decode(local, item_ids)
+
+    encoded_ids = {item: place for place, item in reversed(list(enumerate(item_ids)))}
+    for ensemble in filter(local.holds, ENSEMBLES):
+        report(f"verify {ensemble}")
+        answers = [local.run(ensemble, request_tensors(features, rows)) for rows in requests_of(reference)]
+        ids, scores = decoded_answers(answers, encoded_ids)
+        differences[ensemble] = compare_rankings(ensemble, reference.answers, ids, scores)
+    return differences
+
+
+def verify_preprocessing(
+    local: LocalRepository,
+    fitted: FittedSchema,
+    data: str | Path,
+    encoded: Arrays,
+    reference: Reference,
+    report: Report,
+) -> Differences:
+    """The largest difference of each model that encodes requests; `encoded` is the workflow's of the golden rows."""
+    differences: Differences = {}
+    for hop in (PREPROCESS, PREPROCESS_NVTABULAR):
+        if not local.holds(hop):
+            continue
+        report(f"verify {hop}")
+        differences[hop] = _compare_encoded(hop, fitted, encoded, local, reference.rows)
+        if hop == PREPROCESS:
+            features = fitted.schema_.request_features
+            recorded = recorded_rows(data, features, RECORDED)
+            real = encode_rows(features, data, recorded)
+            differences[PREPROCESS_RECORDED] = _compare_encoded(hop, fitted, real, local, recorded)
+    return differences
+
+
+def verify_decode(local: LocalRepository, item_ids: list[str]) -> float:
+    """0: every raw id is that of the item index."""
     ids = np.arange(len(item_ids), dtype=np.int64)[:, None]
     decoded = local.run(DECODE, {ITEM_IDS: ids})[ITEM_ID]
     if decoded[:, 0].tolist() != item_ids:
         raise ParityError(f"{DECODE}: its raw ids are not those of the item index: export the repository again")
-    differences[DECODE] = 0.0
+    return 0.0
 
-    encoded_ids = {item: place for place, item in reversed(list(enumerate(item_ids)))}
+
+def requests_of(reference: Reference) -> list[list[Row]]:
+    """The golden rows as requests: the first of them alone, the rest as one."""
     requests = [[row] for row in reference.rows[:ALONE]] + [reference.rows[ALONE:]]
-    for ensemble in filter(local.holds, ENSEMBLES):
-        report(f"verify {ensemble}")
-        answers = [local.run(ensemble, request_tensors(features, rows)) for rows in requests if rows]
-        ids = np.array([[encoded_ids[item] for item in row] for each in answers for row in each[ITEM_ID].tolist()])
-        scores = np.concatenate([each[SCORE] for each in answers])
-        differences[ensemble] = compare_rankings(ensemble, reference.answers, ids, scores)
-    return Verified(differences, len(recorded))
+    return [rows for rows in requests if rows]
+
+
+def decoded_answers(
+    answers: list[Arrays], encoded_ids: dict[str, int]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Answers of a chain put together, [N, K]: encoded ids and scores."""
+    ids = np.array([[encoded_ids[item] for item in row] for each in answers for row in each[ITEM_ID].tolist()])
+    return ids, np.concatenate([each[SCORE] for each in answers])
 
 
 def _compare_encoded(

@@ -91,11 +91,11 @@ class Graph:
             return self.cast(value.name, value.held, wanted)
         return self.cast(self.cast(value.name, value.stored, value.dtype), value.dtype, wanted)
 
-    def save(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], path: Path) -> None:
+    def save(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], path: Path, name: str = "preprocess") -> None:
         """Check and write the graph; the batch and every -1 are dynamic."""
         graph = helper.make_graph(
             self._nodes,
-            "preprocess",
+            name,
             [_value_info(tensor, "length") for tensor in inputs],
             [_value_info(tensor, "width") for tensor in outputs],
             self._initializers,

@@ -1,0 +1,205 @@
+"""What an index of item vectors costs and finds: exact search, HNSW and IVF; and exact top-k inside a graph.
+
+Two questions, each on 2 cores. Over a million vectors: how many of the exact 100 nearest does HNSW find, and how many
+times the queries a second of exact search does it answer? Over the 60,000 of a shop: does the exported graph of
+`item_index` beat NumPy's product and argpartition at a batch of 32? Queries come from the same mixture as the vectors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stage.command import Parser, leave, print_result, run_command
+
+# Threads that wait must not spin: others may need the cores, and a build would take many times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+DIM, TOP_K, BATCH, CORES, ROUNDS = 64, 100, 32, 2, 3
+EF_SEARCH = (100, 150, 200, 300, 400, 600)
+PROBES = (4, 8, 16, 32, 64, 128)
+EXACT, GRAPH, NUMPY = "exact (IndexFlatIP)", "exact graph (ONNX Runtime)", "NumPy matmul + argpartition"
+
+
+class Row(NamedTuple):
+    """One way to search; `memory_mb` and `build_s` of the index, `per_second` queries."""
+
+    name: str
+    vectors: int
+    recall: float
+    per_second: float
+    build_s: float
+    memory_mb: float
+
+    def as_json(self) -> dict[str, Any]:
+        values = self._asdict()
+        return {"recall@100" if name == "recall" else name: value for name, value in values.items()}
+
+
+def approximate_rows(count: int, queries: int, report: Callable[[str], None]) -> list[Row]:
+    """Exact search, HNSW and IVF over one set of vectors, each at every setting."""
+    import numpy as np
+
+    from benchmarks.retrieval_vectors import mixture
+    from export.retrieval.hnsw import build_hnsw, load_faiss, recall
+
+    faiss = load_faiss()
+    faiss.omp_set_num_threads(CORES)
+    source = mixture(count, DIM)
+    vectors, asked = source.sample(count, seed=1), source.sample(queries, seed=2)
+
+    def built(make: Callable[[], Any]) -> tuple[Any, float, float]:
+        started = time.perf_counter()
+        index = make()
+        return index, round(time.perf_counter() - started, 1), _size_mb(index)
+
+    def flat() -> Any:
+        index = faiss.IndexFlatIP(DIM)
+        index.add(vectors)
+        return index
+
+    def lists() -> Any:
+        cells = int(4 * np.sqrt(count))
+        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(DIM), DIM, cells, faiss.METRIC_INNER_PRODUCT)
+        index.train(vectors[: 40 * cells])
+        index.add(vectors)
+        return index
+
+    report(EXACT)
+    exact, *cost = built(flat)
+    seconds = _median_s(lambda: exact.search(asked, TOP_K), ROUNDS)
+    expected = exact.search(asked, TOP_K)[1]
+    rows = [Row(EXACT, count, 1.0, round(queries / seconds, 1), *cost)]
+    kinds: tuple[tuple[str, Callable[[], Any], Sequence[int], Callable[[int], Any]], ...] = (
+        ("ivf nprobe", lists, PROBES, lambda n: faiss.SearchParametersIVF(nprobe=n)),
+        ("hnsw efSearch", lambda: build_hnsw(vectors), EF_SEARCH, lambda n: faiss.SearchParametersHNSW(efSearch=n)),
+    )
+    for kind, make, settings, parameters in kinds:
+        report(kind)
+        index, *cost = built(make)
+        for setting in settings:
+            how = parameters(setting)
+            seconds = _median_s(partial(index.search, asked, TOP_K, params=how), ROUNDS)
+            found = index.search(asked, TOP_K, params=how)[1]
+            row = Row(f"{kind}={setting}", count, round(recall(expected, found), 4), round(queries / seconds, 1), *cost)
+            rows.append(row)
+            report(f"{row.name}: recall {row.recall}, {row.per_second}/s")
+        del index
+    return rows
+
+
+def graph_rows(count: int) -> list[Row]:
+    """The exported exact graph and NumPy, at a batch of 32, in turn."""
+    import numpy as np
+    import onnxruntime
+
+    from benchmarks.retrieval_vectors import mixture
+    from export.retrieval.exact import write_exact
+    from preprocessing.schema import FIRST_KNOWN_ID
+
+    source = mixture(count, DIM)
+    vectors, asked = source.sample(count, seed=1), source.sample(BATCH, seed=2)
+    table = np.concatenate([np.zeros((FIRST_KNOWN_ID, DIM), dtype=np.float32), vectors])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        started = time.perf_counter()
+        write_exact(table, TOP_K, path)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = CORES
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        build_s, memory_mb = round(time.perf_counter() - started, 2), round(path.stat().st_size / 1e6, 1)
+    inputs = {"user_vector": asked, "exclude.encoded": np.zeros((BATCH, 8), dtype=np.int64)}
+
+    def by_numpy() -> Any:
+        scores = asked @ vectors.T
+        best = np.argpartition(scores, -TOP_K, axis=1)[:, -TOP_K:]
+        return np.take_along_axis(best, np.take_along_axis(scores, best, axis=1).argsort(axis=1)[:, ::-1], axis=1)
+
+    def by_graph() -> Any:
+        return session.run(["item_ids"], inputs)[0] - FIRST_KNOWN_ID
+
+    np.testing.assert_array_equal(np.sort(by_graph()), np.sort(by_numpy()))
+    per_second = {name: round(BATCH / _median_s(call, 30), 1) for name, call in ((GRAPH, by_graph), (NUMPY, by_numpy))}
+    return [
+        Row(GRAPH, count, 1.0, per_second[GRAPH], build_s, memory_mb),
+        Row(NUMPY, count, 1.0, per_second[NUMPY], 0.0, round(vectors.nbytes / 1e6, 1)),
+    ]
+
+
+def _median_s(call: Callable[[], Any], rounds: int) -> float:
+    times = []
+    for _ in range(rounds + 1):
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[1:])
+
+
+def _size_mb(index: Any) -> float:
+    """What the index is as a file, which is what it is in memory."""
+    from export.retrieval.hnsw import load_faiss
+
+    with tempfile.NamedTemporaryFile() as file:
+        load_faiss().write_index(index, file.name)
+        return round(Path(file.name).stat().st_size / 1e6, 1)
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("index", *(f"[right]{name}" for name in ("vectors", "recall@100", "queries/s", "build s", "MB")))
+    for row in rows:
+        numbers = (f"{row.vectors:,}", f"{row.recall:.4f}", f"{row.per_second:,.0f}", f"{row.build_s:g}")
+        table.add_row(row.name, *numbers, f"{row.memory_mb:,.0f}")
+    Console().print(table)
+
+
+def best_of(rows: Sequence[Row], kind: str) -> Row | None:
+    """The fastest setting of a kind of index whose recall@100 is at least .99."""
+    good = [row for row in rows if row.name.startswith(kind) and row.recall >= 0.99]
+    return max(good, key=lambda row: row.per_second, default=None)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from benchmarks.retrieval_plot import draw
+
+    def report(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    rows = [*graph_rows(arguments.items), *approximate_rows(arguments.vectors, arguments.queries, report)]
+    print_table(rows)
+    if arguments.plot:
+        draw(rows, arguments.plot)
+    of_name = {row.name: row for row in rows}
+    hnsw = best_of(rows, "hnsw")
+    print_result(
+        {
+            "hnsw": hnsw and hnsw.name,
+            "hnsw_times_exact": hnsw and round(hnsw.per_second / of_name[EXACT].per_second, 1),
+            "graph_times_numpy": round(of_name[GRAPH].per_second / of_name[NUMPY].per_second, 1),
+            "rows": [row.as_json() for row in rows],
+        }
+    )
+
+
+def main() -> None:
+    parser = Parser(prog="python -m benchmarks.retrieval", description=__doc__)
+    parser.add_argument("--vectors", type=int, default=1_000_000, help="for HNSW and IVF (default %(default)s)")
+    parser.add_argument("--queries", type=int, default=1000, help="(default %(default)s)")
+    parser.add_argument("--items", type=int, default=60_000, help="for the exact graph (default %(default)s)")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw recall against queries a second")
+    arguments = parser.parse_args()
+    run_command(lambda: run(arguments))
+
+
+if __name__ == "__main__":
+    leave(main)

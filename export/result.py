@@ -1,0 +1,71 @@
+"""`verify.json`: how a repository was exported, and how far each hop of it is from the trained model."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from export.errors import RepositoryError
+from export.recommend import Plan
+from export.verify import TOLERANCE, VERIFY
+from export.version import naiad_version
+from stage.output import OutputError
+
+
+def describe_export(
+    plan: Plan, refusal: str, rows: int, recorded: int, differences: dict[str, float]
+) -> dict[str, Any]:
+    """The content.
+
+    `refusal`: why there is no compiled `preprocess`, "" if there is. `rows`: golden ones. `recorded`: those of the
+    data set that the compiled `preprocess` is run on.
+    """
+    return {
+        "family": plan.family,
+        "schema_digest": plan.digest,
+        "format": plan.format,
+        "top_k": plan.top_k,
+        "exclude_seen": plan.exclude_seen,
+        "not_compiled": refusal,
+        "rows": rows,
+        "recorded_rows": recorded if plan.compiled else 0,
+        "tolerance": TOLERANCE,
+        "differences": differences,
+        "versions": versions(),
+    }
+
+
+def read_result(repository: str | Path) -> dict[str, Any]:
+    """Raises `RepositoryError` where there is none, or it does not say the differences."""
+    path = Path(repository) / VERIFY
+    try:
+        exported: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        dict(exported["differences"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RepositoryError(f"{path}: cannot be read ({error}): give what `export repository` wrote") from None
+    return exported
+
+
+def write_result(result: dict[str, Any], folder: Path) -> None:
+    """Write verify.json beside and rename it: whoever reads it finds the old one or the new one."""
+    path, partial = folder / VERIFY, folder / f".{VERIFY}.partial-{os.getpid()}"
+    try:
+        partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}), give a folder you may write to") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def versions() -> dict[str, str]:
+    packages = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "nvtabular")
+    return {
+        "naiad": naiad_version(),
+        "python": platform.python_version(),
+        **{package: metadata.version(package) for package in packages},
+    }

@@ -1,0 +1,112 @@
+"""Write the models of a `two_tower` repository: configs, towers, lookups, the index."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.config import to_text
+from export.fused import write_fused
+from export.golden import read_item_ids
+from export.members import COMMITTED, ONNX, TORCHSCRIPT, write_reference_path
+from export.non_finite import Nulls
+from export.onnx_graph import write_decode, write_onnx
+from export.progress import Report
+from export.recommend import DECODE, PREPROCESS
+from export.retrieval.exact import write_exact
+from export.retrieval.hnsw import FILE, Vectors, write_hnsw
+from export.retrieval.lookups import write_exclude_items, write_match
+from export.retrieval.plan import (
+    EXCLUDE_ITEMS,
+    ITEM_INDEX,
+    ITEM_TOWER,
+    MATCH,
+    RETRIEVE_FUSED,
+    USER_TOWER,
+    RetrievalPlan,
+    index_config,
+    retrieval_configs,
+)
+from export.retrieval.towers import ItemTowerGraph, UserTowerGraph
+from export.torchscript import write_torchscript
+from training.models.towers import TwoTower
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What is precomputed: raw ids and vectors of items, row r of id r [I, D], and of users [U, D]."""
+
+    item_ids: list[str]
+    item_vectors: Vectors
+    users: list[str]
+    user_vectors: Vectors
+
+
+def write_retrieval_configs(plan: RetrievalPlan, folder: Path) -> None:
+    """Every model's config.pbtxt below `folder`."""
+    for config in retrieval_configs(plan):
+        (folder / config.name).mkdir(parents=True, exist_ok=True)
+        (folder / config.name / "config.pbtxt").write_text(to_text(config), encoding="utf-8")
+
+
+def write_towers(whole: TwoTower, plan: RetrievalPlan, nulls: Nulls, data: Path, folder: Path, report: Report) -> None:
+    """Write all that does not hang on the item vectors; the graph of `preprocess` is there already."""
+    write_retrieval_configs(plan, folder)
+    for config in retrieval_configs(plan):
+        (folder / config.name / "1").mkdir(exist_ok=True)
+    write_reference_path(plan, data, folder, report)
+    towers: tuple[Any, ...] = (
+        (USER_TOWER, UserTowerGraph(whole.user, plan, nulls), plan.encoded, plan.user_vector),
+        (ITEM_TOWER, ItemTowerGraph(whole.item, plan), plan.item_inputs, plan.item_vector),
+    )
+    for name, graph, inputs, output in towers:
+        report(f"write {name}")
+        if plan.format == "onnx":
+            write_onnx(graph.eval(), inputs, (output,), folder / name / "1" / ONNX)
+        else:
+            write_torchscript(graph.eval(), inputs, folder / name / "1" / TORCHSCRIPT)
+    report(f"write {DECODE}")
+    item_ids = read_item_ids(data)
+    write_decode(item_ids, folder / DECODE / "1" / ONNX)
+    write_exclude_items(item_ids, plan.excluded_sequences, folder / EXCLUDE_ITEMS / "1" / ONNX)
+
+
+def write_catalogue(plan: RetrievalPlan, catalogue: Catalogue, index: Any, folder: Path, report: Report) -> None:
+    """Write what holds vectors: `item_index`, `match` and the fused chain, over nothing of their own that was there.
+
+    `index`: the FAISS index of the item vectors, where the plan says HNSW.
+    """
+    for name in (ITEM_INDEX, MATCH, RETRIEVE_FUSED):
+        shutil.rmtree(folder / name / "1", ignore_errors=True)
+    report(f"write {ITEM_INDEX}")
+    version = folder / ITEM_INDEX / "1"
+    version.mkdir()
+    (folder / ITEM_INDEX / "config.pbtxt").unlink(missing_ok=True)
+    (folder / ITEM_INDEX / "config.pbtxt").write_text(to_text(index_config(plan)), encoding="utf-8")
+    if plan.index == "exact":
+        write_exact(catalogue.item_vectors, plan.top_k, version / ONNX)
+    else:
+        shutil.copy2(COMMITTED / ITEM_INDEX / "1" / "model.py", version / "model.py")
+        write_hnsw(index, version / FILE)
+    report(f"write {MATCH}")
+    (folder / MATCH / "1").mkdir()
+    write_match(
+        catalogue.users,
+        catalogue.user_vectors,
+        catalogue.item_ids,
+        np.asarray(catalogue.item_vectors),
+        folder / MATCH / "1" / ONNX,
+    )
+    if plan.fused:
+        report(f"write {RETRIEVE_FUSED}")
+        (folder / RETRIEVE_FUSED / "1").mkdir()
+        chain = {
+            name: folder / name / "1" / ONNX for name in (PREPROCESS, USER_TOWER, EXCLUDE_ITEMS, ITEM_INDEX, DECODE)
+        }
+        answer = [tensor.name for tensor in plan.answer]
+        request = [tensor.name for tensor in plan.retrieve_request]
+        write_fused(chain, answer, folder / RETRIEVE_FUSED / "1" / ONNX, request)

@@ -1,0 +1,134 @@
+"""The models of family `two_tower` as config.pbtxt declares them.
+
+    retrieve              preprocess           -> user_tower, exclude_items -> item_index -> decode
+    retrieve_nvtabular    preprocess_nvtabular -> the same
+    retrieve_fused        the first of them as one graph; only with the exact index in ONNX
+    item_tower            encoded item features -> item_vector: what the index is made and refreshed with
+    match                 pairs of a user id and an item id -> their score
+
+A retrieval takes a request's raw features and `exclude`, raw ids of items that must not come out beside those of the
+schema's `exclude` sequences; it gives `item_id` and `score`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from export.config import ModelConfig
+from export.recommend import (
+    BACKENDS,
+    DECODE,
+    PREPROCESS,
+    PREPROCESS_NVTABULAR,
+    Plan,
+    ensemble,
+    member,
+    numbered,
+    preprocess_parameters,
+)
+from export.tensors import ENCODED, ITEM_ID, SCORE, Tensor, encoded_tensor
+from preprocessing.schema import FIRST_KNOWN_ID, Feature
+
+FAMILY = "two_tower"
+USER_TOWER, ITEM_TOWER = "user_tower", "item_tower"
+EXCLUDE_ITEMS, ITEM_INDEX, MATCH = "exclude_items", "item_index", "match"
+RETRIEVE, RETRIEVE_NVTABULAR, RETRIEVE_FUSED = "retrieve", "retrieve_nvtabular", "retrieve_fused"
+USER_VECTOR, ITEM_VECTOR, USER_ID = "user_vector", "item_vector", "user_id"
+
+EXCLUDE = Tensor("exclude", "string", (-1,))
+EXCLUDED = Tensor(EXCLUDE.name + ENCODED, "int64", (-1,))
+PAIR = (Tensor(USER_ID, "string", (1,)), Tensor(ITEM_ID, "string", (1,)))
+
+IndexKind = Literal["exact", "hnsw"]
+
+
+@dataclass(frozen=True)
+class RetrievalPlan(Plan):
+    """All that the configs are made of; `ef_search`: how many candidates HNSW keeps while it searches, at least K."""
+
+    index: IndexKind = "exact"
+    ef_search: int = 0
+
+    @property
+    def family(self) -> str:
+        return FAMILY
+
+    @property
+    def fused(self) -> bool:
+        return super().fused and self.index == "exact"
+
+    @property
+    def retrieve_request(self) -> tuple[Tensor, ...]:
+        return (*self.request, EXCLUDE)
+
+    @property
+    def item_features(self) -> tuple[Feature, ...]:
+        return (self.schema.item_id, *self.schema.item_features)
+
+    @property
+    def item_inputs(self) -> tuple[Tensor, ...]:
+        return tuple(encoded_tensor(feature) for feature in self.item_features)
+
+    @property
+    def user_vector(self) -> Tensor:
+        return Tensor(USER_VECTOR, "float32", (self.dim,))
+
+    @property
+    def item_vector(self) -> Tensor:
+        return Tensor(ITEM_VECTOR, "float32", (self.dim,))
+
+    @property
+    def excluded_sequences(self) -> tuple[Tensor, ...]:
+        """The encoded sequences of a request whose items must not come out."""
+        names = self.schema.exclude if self.exclude_seen else ()
+        return tuple(encoded_tensor(each) for each in self.schema.request_features if each.name in names)
+
+    @property
+    def index_inputs(self) -> tuple[Tensor, ...]:
+        return (self.user_vector, EXCLUDED)
+
+
+def retrieval_configs(plan: RetrievalPlan) -> tuple[ModelConfig, ...]:
+    """One config a model, in the order of the chain, the ensembles last."""
+    learned = BACKENDS[plan.format]
+    compiled = member(plan, PREPROCESS, "onnxruntime", plan.request, plan.encoded)
+    interpreted = member(
+        plan,
+        PREPROCESS_NVTABULAR,
+        "python",
+        plan.request,
+        plan.encoded,
+        preprocess_parameters(plan.schema.request_features),
+    )
+    rest = (
+        member(plan, USER_TOWER, learned, plan.encoded, (plan.user_vector,)),
+        member(plan, EXCLUDE_ITEMS, "onnxruntime", (*plan.excluded_sequences, EXCLUDE), (EXCLUDED,)),
+        index_config(plan),
+        member(plan, DECODE, "onnxruntime", plan.ranking[:1], plan.answer[:1]),
+    )
+    beside = (
+        member(plan, ITEM_TOWER, learned, plan.item_inputs, (plan.item_vector,)),
+        member(plan, MATCH, "onnxruntime", PAIR, (Tensor(SCORE, "float32", (1,)),)),
+    )
+    fused = member(plan, RETRIEVE_FUSED, "onnxruntime", plan.retrieve_request, plan.answer)
+    members = (
+        *([compiled] if plan.compiled else []),
+        *([interpreted] if plan.reference_path or not plan.compiled else []),
+        *rest,
+        *beside,
+        *([fused] if plan.fused else []),
+    )
+    first = compiled if plan.compiled else interpreted
+    ensembles = [ensemble(plan, RETRIEVE, (first, *rest), plan.retrieve_request)]
+    if plan.reference_path:
+        ensembles.append(ensemble(plan, RETRIEVE_NVTABULAR, (interpreted, *rest), plan.retrieve_request))
+    return (*(numbered(each) if each.backend == "pytorch" else each for each in members), *ensembles)
+
+
+def index_config(plan: RetrievalPlan) -> ModelConfig:
+    """`item_index`: a graph, or the python model that asks FAISS."""
+    if plan.index == "exact":
+        return member(plan, ITEM_INDEX, "onnxruntime", plan.index_inputs, plan.ranking)
+    parameters = {"ef_search": str(plan.ef_search), "first_item_id": str(FIRST_KNOWN_ID)}
+    return member(plan, ITEM_INDEX, "python", plan.index_inputs, plan.ranking, parameters)

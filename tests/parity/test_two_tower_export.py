@@ -1,0 +1,151 @@
+"""A two-tower repository answers as torch does, in either format and with either index."""
+
+import shutil
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from export.errors import RepositoryError
+from export.golden import Arrays, read_item_ids, request_tensors
+from export.local import LocalRepository
+from export.reference import Reference, read_reference
+from export.retrieval.plan import ITEM_INDEX, MATCH, RETRIEVE, RETRIEVE_FUSED, RETRIEVE_NVTABULAR
+from export.retrieval.repository import RetrievalOptions, export_retrieval, refresh_items, verify_retrieval_again
+from preprocessing.schema import read_fitted
+from tests.two_tower import EXPORTS, checkpoint, repository
+
+TOLERANCE = 1e-4
+
+
+def chains(local: LocalRepository) -> list[str]:
+    return [each for each in (RETRIEVE, RETRIEVE_NVTABULAR, RETRIEVE_FUSED) if local.holds(each)]
+
+
+def ask(local: LocalRepository, chain: str, reference: Reference, rows: list[int], exclude: list[str]) -> Arrays:
+    features = read_fitted(local.folder).schema_.request_features
+    arrays = request_tensors(features, [reference.rows[row] for row in rows])
+    arrays["exclude"] = np.array([[item.encode() for item in exclude] or [b""]] * len(rows), dtype=np.object_)
+    return local.run(chain, arrays)
+
+
+@pytest.mark.parametrize(("format", "index"), EXPORTS)
+def test_every_hop_is_torch_s(compiled_data: Path, format: str, index: str) -> None:
+    result = verify_retrieval_again(repository(compiled_data, format, index), compiled_data)
+    assert result["index"]["kind"] == index
+    assert max(result["differences"].values()) < TOLERANCE
+    chained = {RETRIEVE, RETRIEVE_NVTABULAR, *([RETRIEVE_FUSED] if (format, index) == ("onnx", "exact") else [])}
+    assert chained < set(result["differences"])
+    assert result["top_k"] == read_fitted(compiled_data).items - 3, "a catalogue smaller than k"
+
+
+def test_hnsw_finds_what_exact_search_finds(compiled_data: Path) -> None:
+    exact, hnsw = (LocalRepository(repository(compiled_data, *each)) for each in EXPORTS)
+    reference = read_reference(read_fitted(compiled_data).schema_.request_features, exact.folder)
+    rows = list(range(len(reference.rows)))
+    answers = [ask(local, RETRIEVE, reference, rows, []) for local in (exact, hnsw)]
+    np.testing.assert_allclose(answers[0]["score"], answers[1]["score"], atol=TOLERANCE)
+    for row, other in zip(answers[0]["item_id"].tolist(), answers[1]["item_id"].tolist(), strict=True):
+        assert set(row) == set(other)
+
+
+@pytest.mark.parametrize(("format", "index"), EXPORTS)
+def test_items_of_the_request_and_of_its_basket_are_not_retrieved(compiled_data: Path, format: str, index: str) -> None:
+    local = LocalRepository(repository(compiled_data, format, index))
+    reference = read_reference(read_fitted(compiled_data).schema_.request_features, local.folder)
+    known = read_item_ids(compiled_data)[3:]
+    exclude = [known[1], "never seen", "", known[4], known[1]]
+    for chain in chains(local):
+        answer = ask(local, chain, reference, [20, 30], exclude)
+        for row, place in enumerate((20, 30)):
+            left_out = {known[1], known[4]} | set(reference.rows[place]["basket"] or []).intersection(known)
+            found = [item for item in answer["item_id"][row].tolist() if item]
+            assert sorted(found) == sorted(set(known) - left_out)
+            assert answer["score"][row, len(found) :].tolist() == [-np.inf] * len(left_out)
+            assert (np.diff(answer["score"][row, : len(found)]) <= 0).all()
+
+
+def test_a_user_vector_that_is_no_number_finds_nothing_and_the_others_do_not_notice(compiled_data: Path) -> None:
+    for each in EXPORTS:
+        local = LocalRepository(repository(compiled_data, *each))
+        reference = read_reference(read_fitted(compiled_data).schema_.request_features, local.folder)
+        users = reference.answers["user_vector"][:3].copy()
+        users[1] = np.nan
+        inputs = {"user_vector": users, "exclude.encoded": np.zeros((3, 1), dtype=np.int64)}
+        answer = local.run(ITEM_INDEX, inputs)
+        assert answer["item_ids"][1].tolist() == [0] * answer["item_ids"].shape[1]
+        assert (answer["score"][1] == -np.inf).all()
+        assert (answer["item_ids"][[0, 2]] > 2).all()
+
+
+def test_a_pair_with_an_unknown_id_scores_0(compiled_data: Path) -> None:
+    local = LocalRepository(repository(compiled_data, "onnx", "exact"))
+    item = read_item_ids(compiled_data)[5]
+    pairs = [("usér-1", item), ("usér-1", "never seen"), ("nobody", item), ("", "")]
+    users, items = (np.array([[each.encode()] for each in side], dtype=np.object_) for side in zip(*pairs, strict=True))
+    score = local.run(MATCH, {"user_id": users, "item_id": items})["score"]
+    assert score.shape == (4, 1)
+    assert score[0, 0] != 0
+    assert score[1:, 0].tolist() == [0, 0, 0]
+
+
+@cache
+def changed(data: Path) -> Path:
+    """The data folder with another price for the first item, and no text for the second."""
+    folder = shutil.copytree(data, data.parent / "data-changed")
+    table = pd.read_parquet(folder / "items.parquet")
+    table.loc[table["encoded_id"] == 3, "price"] = 900.0
+    table.loc[table["encoded_id"] == 4, "description"] = None
+    table.to_parquet(folder / "items.parquet", index=False)
+    return folder
+
+
+@pytest.mark.parametrize(("format", "index"), EXPORTS)
+def test_refreshed_vectors_follow_the_item_table_and_the_rest_stays(
+    tmp_path: Path, compiled_data: Path, format: str, index: str
+) -> None:
+    folder = shutil.copytree(repository(compiled_data, format, index), tmp_path / "repository")
+    before = np.load(folder / "item_vectors.npy")
+    refresh_items(folder, compiled_data)
+    np.testing.assert_allclose(np.load(folder / "item_vectors.npy"), before, atol=TOLERANCE)
+    result = refresh_items(folder, changed(compiled_data))
+    after = np.load(folder / "item_vectors.npy")
+    apart = np.abs(after - before).max(axis=1)
+    assert apart[3] > 0.01
+    assert apart[5:].max() < TOLERANCE
+    np.testing.assert_allclose(np.linalg.norm(after, axis=1), 1, atol=1e-5)
+    assert result["refreshed"]
+    assert result["index"]["kind"] == index
+    local = LocalRepository(folder)
+    reference = read_reference(read_fitted(compiled_data).schema_.request_features, folder)
+    user = reference.answers["user_vector"][:1]
+    answer = local.run(ITEM_INDEX, {"user_vector": user, "exclude.encoded": np.zeros((1, 1), dtype=np.int64)})
+    found = dict(zip(answer["item_ids"][0].tolist(), answer["score"][0].tolist(), strict=True))
+    assert found[3] == pytest.approx(float(user[0] @ after[3]), abs=TOLERANCE)
+    verify_retrieval_again(folder, changed(compiled_data))
+
+
+def test_a_vector_of_another_width_is_refused_and_leaves_the_repository_as_it_was(
+    tmp_path: Path, compiled_data: Path
+) -> None:
+    folder = shutil.copytree(repository(compiled_data, "onnx", "exact"), tmp_path / "repository")
+    data = shutil.copytree(compiled_data, tmp_path / "data")
+    table = pd.read_parquet(data / "items.parquet")
+    table["picture"] = [[0.5] * 4] * len(table)
+    table.to_parquet(data / "items.parquet", index=False)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(RepositoryError, match="picture has a vector of 4 numbers, the schema says 5"):
+        refresh_items(folder, data)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_texts_in_the_request_are_served_by_nvtabular(tmp_path: Path, synthetic_data: Path) -> None:
+    result = export_retrieval(checkpoint(synthetic_data), synthetic_data, tmp_path / "out", RetrievalOptions(top_k=5))
+    assert "bio" in result["not_compiled"] or "query" in result["not_compiled"]
+    local = LocalRepository(tmp_path / "out")
+    assert chains(local) == [RETRIEVE, RETRIEVE_NVTABULAR]
+    assert torch.tensor(local.config(RETRIEVE).outputs[0].dims).tolist() == [5]
