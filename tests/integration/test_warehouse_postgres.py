@@ -1,4 +1,4 @@
-"""The history of embeddings and a log in a real PostgreSQL: with pgvector, and arrays where a writer may not make it."""
+"""The history of embeddings and a log in a real PostgreSQL: pgvector, and arrays where a writer may not make it."""
 
 import secrets
 import threading
