@@ -88,7 +88,7 @@ class PostgresSession:
         with (
             self._told("try again"),
             self._connection.transaction(),
-            self._connection.cursor(name="naiad_vectors") as cursor,
+            self._connection.cursor(name="naiad_vectors", binary=True) as cursor,
         ):
             cursor.execute(sql)
             while part := cursor.fetchmany(rows):

@@ -17,9 +17,11 @@ from preprocessing.schema import load_schema
 from tests.integration.postgres_server import Binaries, NoPostgres, bring_postgres, postgres_server
 from tests.synthetic import write_log
 from tests.vectors import batches, by_id, made_up
+from warehouse.address import warehouse_address
 from warehouse.dialects import POSTGRES_ARRAY
 from warehouse.errors import ConnectionRefused, PartitionError, TableError, VectorError
 from warehouse.history import Warehouse, open_warehouse
+from warehouse.log_source import open_source
 from warehouse.partition import Run
 from warehouse.statements import Statements
 
@@ -248,6 +250,19 @@ def test_a_half_written_partition_is_refused_by_name(url: str, warehouse: Wareho
     execute(url, "DELETE FROM user_vectors WHERE id = 'id 3'")
     with pytest.raises(PartitionError, match=r"the user vectors of run 'may' .* are half-written"):
         warehouse.neighbours("user", "id 1")
+
+
+def test_a_tables_pgvector_column_is_read_as_lists_of_floats(with_pgvector: str) -> None:
+    execute(
+        with_pgvector,
+        "CREATE EXTENSION vector",
+        "CREATE TABLE items (item text, about vector(2))",
+        "INSERT INTO items VALUES ('milk', '[1, -2.5]'), ('salt', NULL)",
+    )
+    with open_source(warehouse_address(with_pgvector)) as source:
+        read = source.read("items", ["item", "about"], ["item"])
+    assert read.schema.field("about").type == pa.list_(pa.float32())
+    assert read.to_pydict() == {"item": ["milk", "salt"], "about": [[1, -2.5], None]}
 
 
 def test_a_log_in_postgres_is_read_as_its_file(server: str, tmp_path: Path) -> None:
