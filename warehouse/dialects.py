@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,17 @@ POSTGRES_VECTOR = Dialect(
     width="vector_dims({v})",
     floats="{v}::real[]",
 )
+
+
+def pgvector_in(schema: str) -> Dialect:
+    """`POSTGRES_VECTOR` with the extension's names written out: a session's search path may leave out its schema."""
+    return replace(
+        POSTGRES_VECTOR,
+        vector=f"{schema}.vector",
+        distance=f"({{a}} OPERATOR({schema}.<=>) {{b}})",
+        width=f"{schema}.vector_dims({{v}})",
+    )
+
 
 POSTGRES_ARRAY = Dialect(
     name="postgres",

@@ -26,10 +26,15 @@ class TableSource:
         return list(self._table(table).columns)
 
     def read(self, table: str, columns: Sequence[str], order: Sequence[str]) -> pa.Table:
-        """`columns` of a table, decimals as float64; rows as they stand in a DuckDB file, by `order` elsewhere."""
+        """`columns` of a table, decimals as float64 and pgvector's vectors as lists of float32.
+
+        Rows come as they stand in a DuckDB file, by `order` elsewhere.
+        """
         import pyarrow as pa
 
         expression = self._table(table).select(*columns)
+        if vectors := _pgvectors(expression.schema()):
+            expression = expression.mutate(**{name: expression[name].cast("array<float32>") for name in vectors})
         if self._address.kind != "duckdb" and order:
             expression = expression.order_by(*order)
         with _told(self._address):
@@ -71,6 +76,17 @@ class TableSource:
             shown = ".".join([*schema, name])
             raise TableError(f"no table {shown!r} in {self._address}: give the name of one that is there") from None
         return ibis.table(ibis.Schema.from_pyarrow(empty.schema), name=name, database=schema[-1] if schema else None)
+
+
+def _pgvectors(schema: Any) -> list[str]:
+    """The columns that Ibis does not know by type and would read as text."""
+    from sqlglot.expressions import DataType
+
+    return [
+        name
+        for name, dtype in schema.items()
+        if dtype.is_unknown() and isinstance(dtype.raw_type, DataType) and dtype.raw_type.is_type(DataType.Type.VECTOR)
+    ]
 
 
 @contextmanager

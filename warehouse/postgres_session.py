@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from warehouse.address import Address
-from warehouse.dialects import POSTGRES_ARRAY, POSTGRES_VECTOR, Dialect
+from warehouse.dialects import POSTGRES_ARRAY, Dialect, pgvector_in
+from warehouse.errors import VectorError
 from warehouse.partition import Batch
 from warehouse.session import told
 from warehouse.statements import KINDS, MANIFEST, Statements, vector_table
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 COPY_END = struct.pack(">h", -1)
 OID_OF_REAL = 700
+WIDEST_PGVECTOR = 16_000
 
 
 class PostgresSession:
@@ -39,20 +41,25 @@ class PostgresSession:
         """That of the tables that stand; of new ones, pgvector's where it is installed."""
         self.statements = Statements(POSTGRES_ARRAY)
         types = [self.columns(vector_table(kind)).get("vector") for kind in KINDS]
-        if any(types):
-            return POSTGRES_VECTOR if "vector" in types else POSTGRES_ARRAY
-        installed = self.rows("SELECT 1 FROM pg_extension WHERE extname = 'vector'")
-        return POSTGRES_VECTOR if installed else POSTGRES_ARRAY
+        installed = self.rows(
+            "SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace "
+            "WHERE extname = 'vector'"
+        )
+        if not installed or (any(types) and "vector" not in types):
+            return POSTGRES_ARRAY
+        return pgvector_in(installed[0][0])
 
     def prepare(self) -> None:
         import psycopg
 
-        if self.rows("SELECT 1 FROM pg_available_extensions WHERE name = 'vector' AND installed_version IS NULL"):
-            # Where the extension may not be made, arrays serve.
-            with suppress(psycopg.errors.InsufficientPrivilege):
-                self._connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        self.statements = Statements(self._dialect())
         with self._told("give a database where you may create tables"), self._connection.transaction():
+            # IF NOT EXISTS does not keep two from making the same thing at once.
+            self._connection.execute("SELECT pg_advisory_xact_lock(hashtext('naiad vector tables'))")
+            if self.rows("SELECT 1 FROM pg_available_extensions WHERE name = 'vector' AND installed_version IS NULL"):
+                # Where the extension may not be made, arrays serve.
+                with suppress(psycopg.errors.InsufficientPrivilege), self._connection.transaction():
+                    self._connection.execute("CREATE EXTENSION vector")
+            self.statements = Statements(self._dialect())
             for sql in self.statements.create():
                 self._connection.execute(sql)
             for name in map(vector_table, KINDS):
@@ -81,7 +88,7 @@ class PostgresSession:
         with (
             self._told("try again"),
             self._connection.transaction(),
-            self._connection.cursor(name="naiad_vectors") as cursor,
+            self._connection.cursor(name="naiad_vectors", binary=True) as cursor,
         ):
             cursor.execute(sql)
             while part := cursor.fetchmany(rows):
@@ -97,7 +104,7 @@ class PostgresSession:
         return staging
 
     def append(self, staging: str, batches: Iterable[Batch]) -> None:
-        of_vector = _pgvector if self.statements.dialect is POSTGRES_VECTOR else _real_array
+        of_vector = _real_array if self.statements.dialect is POSTGRES_ARRAY else _pgvector
         with (
             self._told("nothing was written, try again"),
             self._connection.cursor() as cursor,
@@ -137,7 +144,10 @@ def _copied(batch: Batch, of_vector: Callable[[Any], list[bytes]]) -> bytes:
 
 def _pgvector(matrix: Any) -> list[bytes]:
     """[B, D] -> pgvector's binary form: the width, an unused word, the floats."""
-    head = struct.pack(">HH", matrix.shape[1], 0)
+    width = matrix.shape[1]
+    if width > WIDEST_PGVECTOR:
+        raise VectorError(f"vectors are {width} wide, pgvector keeps at most {WIDEST_PGVECTOR}: give narrower ones")
+    head = struct.pack(">HH", width, 0)
     return [head + row.tobytes() for row in matrix.astype(">f4")]
 
 

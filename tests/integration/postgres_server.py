@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own for the tests: Debian's binaries, a temporary folder, a free loopback port."""
+"""A PostgreSQL server of its own for the tests: the binaries at hand, a temporary folder, a free loopback port."""
 
 from __future__ import annotations
 
@@ -13,27 +13,47 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-BINARIES = Path("/usr/lib/postgresql/15/bin")
-EXTENSION = Path("/usr/share/postgresql/15/extension/vector.control")
+DEBIAN = Path("/usr/lib/postgresql/15/bin")
+DEBIAN_EXTENSION = Path("/usr/share/postgresql/15/extension/vector.control")
 
 
 class NoPostgres(Exception):
     """There are no binaries, and they cannot be installed; the message says why."""
 
 
-def bring_postgres() -> None:
-    """Find PostgreSQL 15 where Debian 12 puts it, else install it."""
-    _bring(BINARIES / "postgres", "postgresql-15")
+@dataclass(frozen=True)
+class Binaries:
+    """The folder of `initdb` and `postgres`, and why they have no pgvector; empty where they have it."""
+
+    folder: Path
+    without_pgvector: str = ""
 
 
-def bring_pgvector() -> None:
-    """Find the extension, else install it."""
-    _bring(EXTENSION, "postgresql-15-pgvector")
+def bring_postgres() -> Binaries:
+    """Debian 12's PostgreSQL with pgvector, else that of the wheel `pgserver`, else what can be installed."""
+    if (DEBIAN / "postgres").is_file() and DEBIAN_EXTENSION.is_file():
+        return Binaries(DEBIAN)
+    if (wheel := _wheel()) and (wheel / "share/postgresql/extension/vector.control").is_file():
+        return Binaries(wheel / "bin")
+    _install(DEBIAN / "postgres", "postgresql-15")
+    try:
+        _install(DEBIAN_EXTENSION, "postgresql-15-pgvector")
+    except NoPostgres as error:
+        return Binaries(DEBIAN, without_pgvector=f"no wheel of pgserver; {error}")
+    return Binaries(DEBIAN)
 
 
-def _bring(file: Path, package: str) -> None:
+def _wheel() -> Path | None:
+    """Where the wheel's PostgreSQL is; only its files count, so that it is not imported."""
+    spec = find_spec("pgserver")
+    return Path(spec.origin).parent / "pginstall" if spec and spec.origin else None
+
+
+def _install(file: Path, package: str) -> None:
     if file.is_file():
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
@@ -52,14 +72,15 @@ def _bring(file: Path, package: str) -> None:
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
+def postgres_server(binaries: Binaries) -> Iterator[str]:
     """Start a server; the URL of its server with the superuser's name and password, to which a database is added."""
     folder = Path(tempfile.mkdtemp(prefix="naiad-postgres-"))
     try:
         password = secrets.token_hex(8)
         (folder / "password").write_text(password)
+        programs = _within_reach(binaries.folder, folder)
         as_user = _unprivileged(folder)
-        _run([*as_user, BINARIES / "initdb", "-D", folder / "data", "-U", "naiad", "-E", "UTF8", "--locale=C",
+        _run([*as_user, programs / "initdb", "-D", folder / "data", "-U", "naiad", "-E", "UTF8", "--locale=C",
               "--no-sync", "--auth=scram-sha-256", f"--pwfile={folder / 'password'}"])  # fmt: skip
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -67,7 +88,7 @@ def postgres_server() -> Iterator[str]:
         options = ["-D", folder / "data", "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
                    "-c", f"unix_socket_directories={folder}"]  # fmt: skip
         with (folder / "server.log").open("w") as log:
-            server = subprocess.Popen([*as_user, BINARIES / "postgres", *options], stdout=log, stderr=log, cwd="/")
+            server = subprocess.Popen([*as_user, programs / "postgres", *options], stdout=log, stderr=log, cwd="/")
         try:
             url = f"postgres://naiad:{password}@127.0.0.1:{port}"
             _wait(server, url, folder / "server.log")
@@ -83,6 +104,19 @@ def postgres_server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _within_reach(programs: Path, folder: Path) -> Path:
+    """The programs, copied into the folder where root's virtual environment may be closed to the unprivileged user."""
+    if os.geteuid() != 0 or programs == DEBIAN:
+        return programs
+    installed = programs.parent
+    packages = installed.parent.parent
+    # The programs find their share and libraries by the way from themselves, as it is in the wheel.
+    shutil.copytree(installed, folder / "pgserver" / installed.name, ignore=shutil.ignore_patterns("include", "*.a"))
+    if (libraries := packages / "pgserver.libs").is_dir():
+        shutil.copytree(libraries, folder / libraries.name)
+    return folder / "pgserver" / installed.name / programs.name
+
+
 def _unprivileged(folder: Path) -> list[str | Path]:
     """What stands before a command so that root does not run it: PostgreSQL refuses root."""
     if os.geteuid() != 0:
@@ -91,8 +125,8 @@ def _unprivileged(folder: Path) -> list[str | Path]:
         user = pwd.getpwnam("postgres")
     except KeyError:
         user = pwd.getpwnam("nobody")
-    for path in (folder, *folder.iterdir()):
-        os.chown(path, user.pw_uid, user.pw_gid)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
     return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
 
 

@@ -1,5 +1,6 @@
-"""The history of embeddings and a log in a real PostgreSQL: arrays of real everywhere, pgvector where it installs."""
+"""The history of embeddings and a log in a real PostgreSQL: pgvector, and arrays where a writer may not make it."""
 
+import secrets
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,14 @@ import pytest
 from preprocessing.log_columns import LogError
 from preprocessing.readers import read_log
 from preprocessing.schema import load_schema
-from tests.integration.postgres_server import NoPostgres, bring_pgvector, bring_postgres, postgres_server
+from tests.integration.postgres_server import Binaries, NoPostgres, bring_postgres, postgres_server
 from tests.synthetic import write_log
 from tests.vectors import batches, by_id, made_up
+from warehouse.address import warehouse_address
 from warehouse.dialects import POSTGRES_ARRAY
 from warehouse.errors import ConnectionRefused, PartitionError, TableError, VectorError
 from warehouse.history import Warehouse, open_warehouse
+from warehouse.log_source import open_source
 from warehouse.partition import Run
 from warehouse.statements import Statements
 
@@ -26,41 +29,60 @@ MAY, JUNE = Run("shop", "may", "r1"), Run("shop", "june", "r2")
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
+def binaries() -> Binaries:
     try:
-        bring_postgres()
+        return bring_postgres()
     except NoPostgres as error:
         pytest.skip(str(error))
-    with postgres_server() as url:
-        yield url
 
 
 @pytest.fixture(scope="session")
-def without_pgvector() -> str:
-    """Why there is no pgvector; empty where there is."""
-    try:
-        bring_pgvector()
-    except NoPostgres as error:
-        return str(error)
-    return ""
+def server(binaries: Binaries) -> Iterator[str]:
+    with postgres_server(binaries) as url:
+        yield url
 
 
-def execute(url: str, *statements: str) -> None:
-    with psycopg.connect(url.replace("postgres://", "postgresql://"), autocommit=True) as connection:
-        for sql in statements:
-            connection.execute(sql)
+@pytest.fixture
+def with_pgvector(binaries: Binaries, server: str) -> str:
+    """The URL of an empty database whose owner may make the extension."""
+    if binaries.without_pgvector:
+        pytest.skip(binaries.without_pgvector)
+    return empty_database(server)
+
+
+@pytest.fixture
+def without_pgvector(server: str) -> str:
+    """The URL of an empty database, and of a user who may create tables and nothing else."""
+    url = empty_database(server)
+    user = f"writer_{secrets.token_hex(4)}"
+    execute(url, f"CREATE USER {user} PASSWORD 'secret'", f"GRANT CREATE ON SCHEMA public TO {user}")
+    return f"postgres://{user}:secret@{url.rpartition('@')[2]}"
 
 
 @pytest.fixture(params=["real[]", "pgvector"])
-def url(request: pytest.FixtureRequest, server: str) -> str:
+def url(request: pytest.FixtureRequest) -> str:
     """An empty database whose vectors are kept as the parameter says."""
-    if request.param == "pgvector" and (missing := request.getfixturevalue("without_pgvector")):
-        pytest.skip(missing)
-    name = f"history_{abs(hash(request.node.name))}"
+    fixture = "with_pgvector" if request.param == "pgvector" else "without_pgvector"
+    return str(request.getfixturevalue(fixture))
+
+
+def empty_database(server: str) -> str:
+    name = f"history_{secrets.token_hex(4)}"
     execute(f"{server}/postgres", f"CREATE DATABASE {name}")
-    if request.param == "real[]":
-        execute(f"{server}/{name}", *Statements(POSTGRES_ARRAY).create())
     return f"{server}/{name}"
+
+
+def execute(url: str, *statements: str) -> list[tuple[object, ...]]:
+    """Run statements; the last one's rows."""
+    with psycopg.connect(url.replace("postgres://", "postgresql://"), autocommit=True) as connection:
+        for sql in statements:
+            last = connection.execute(sql)
+        return last.fetchall() if last.description else []
+
+
+def kept_as(url: str, table: str) -> str:
+    """The type of a table's vectors."""
+    return str(execute(url, f"SELECT pg_typeof(vector)::text FROM {table} LIMIT 1")[0][0])
 
 
 @pytest.fixture
@@ -79,6 +101,64 @@ def test_a_run_comes_back_as_it_was_written(warehouse: Warehouse) -> None:
     for kind, vectors in (("user", users), ("item", items)):
         read = by_id(warehouse.read(kind, "may", width=64, batch_rows=50))
         assert {id_: row.tobytes() for id_, row in read.items()} == {i: row.tobytes() for i, row in vectors.items()}
+
+
+def test_vectors_are_kept_as_the_writer_may(with_pgvector: str, without_pgvector: str) -> None:
+    for url, expected in ((with_pgvector, "vector"), (without_pgvector, "real[]")):
+        with open_warehouse(url) as warehouse:
+            warehouse.write_run(MAY, {"item": batches(made_up(3, 4, seed=1))})
+        assert kept_as(url, "item_vectors") == expected
+
+
+def test_tables_that_stand_keep_their_type_when_the_extension_comes(with_pgvector: str) -> None:
+    vectors = made_up(5, 4, seed=1)
+    execute(with_pgvector, *Statements(POSTGRES_ARRAY).create(), "CREATE EXTENSION vector")
+    with open_warehouse(with_pgvector) as warehouse:
+        warehouse.write_run(MAY, {"item": batches(vectors)})
+        assert by_id(warehouse.read("item", "may"))["id 3"].tobytes() == vectors["id 3"].tobytes()
+    assert kept_as(with_pgvector, "item_vectors") == "real[]"
+
+
+def test_a_schema_of_its_own_uses_the_extension_of_another(with_pgvector: str) -> None:
+    vectors = made_up(40, 8, seed=1)
+    execute(with_pgvector, 'CREATE SCHEMA "of all"', 'CREATE EXTENSION vector SCHEMA "of all"', "CREATE SCHEMA history")
+    with open_warehouse(f"{with_pgvector}/history") as warehouse:
+        warehouse.write_run(MAY, {"item": batches(vectors)})
+    with open_warehouse(f"{with_pgvector}/history") as warehouse:
+        assert by_id(warehouse.read("item", "may"))["id 3"].tobytes() == vectors["id 3"].tobytes()
+        assert len(warehouse.neighbours("item", "id 5", 7)) == 7
+        assert warehouse.drift("item", "id 5", "may", "may").distance == pytest.approx(0, abs=1e-6)
+    assert kept_as(with_pgvector, "history.item_vectors").endswith("vector")
+
+
+def test_first_writers_of_an_empty_database_do_not_meet(url: str) -> None:
+    together = threading.Barrier(4, timeout=30)
+    failures: list[Exception] = []
+
+    def write(seed: int) -> None:
+        with open_warehouse(url) as warehouse:
+            together.wait()
+            try:
+                warehouse.write_run(Run("shop", f"run {seed}", "r"), {"user": batches(made_up(20, 4, seed))})
+            except Exception as error:
+                failures.append(error)
+
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    assert failures == []
+    with open_warehouse(url) as warehouse:
+        assert [whole for _, whole in warehouse.partitions()] == [True] * 4
+
+
+def test_vectors_wider_than_pgvector_keeps_are_refused_by_the_width(with_pgvector: str) -> None:
+    with open_warehouse(with_pgvector) as warehouse:
+        with pytest.raises(VectorError, match="16001 wide, pgvector keeps at most 16000"):
+            warehouse.write_run(MAY, {"item": batches(made_up(2, 16_001, seed=1))})
+        warehouse.write_run(MAY, {"item": batches(made_up(2, 16_000, seed=1))})
+        assert [whole for _, whole in warehouse.partitions()] == [True]
 
 
 def test_duckdb_answers_the_same(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -124,7 +204,7 @@ def test_a_server_that_ends_the_writers_session_leaves_the_earlier_partitions_wh
         execute(
             url,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            "WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()",
         )
         yield from batches({f"other {id_}": row for id_, row in one.items()})
 
@@ -170,6 +250,19 @@ def test_a_half_written_partition_is_refused_by_name(url: str, warehouse: Wareho
     execute(url, "DELETE FROM user_vectors WHERE id = 'id 3'")
     with pytest.raises(PartitionError, match=r"the user vectors of run 'may' .* are half-written"):
         warehouse.neighbours("user", "id 1")
+
+
+def test_a_tables_pgvector_column_is_read_as_lists_of_floats(with_pgvector: str) -> None:
+    execute(
+        with_pgvector,
+        "CREATE EXTENSION vector",
+        "CREATE TABLE items (item text, about vector(2))",
+        "INSERT INTO items VALUES ('milk', '[1, -2.5]'), ('salt', NULL)",
+    )
+    with open_source(warehouse_address(with_pgvector)) as source:
+        read = source.read("items", ["item", "about"], ["item"])
+    assert read.schema.field("about").type == pa.list_(pa.float32())
+    assert read.to_pydict() == {"item": ["milk", "salt"], "about": [[1, -2.5], None]}
 
 
 def test_a_log_in_postgres_is_read_as_its_file(server: str, tmp_path: Path) -> None:
