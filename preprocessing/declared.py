@@ -52,9 +52,7 @@ class Schema(Frozen):
         if self.log.time_unit == "order" and self.split.kind == "time":
             raise ValueError("the log's time is only an order: use split kind 'leave_one_out'")
         if self.split.kind == "random" and self.split.test_share + self.split.validation_share >= 1:
-            raise ValueError(
-                "split.test_share + validation_share leave nothing to train on: keep them below 1"
-            )
+            raise ValueError("split.test_share + validation_share leave nothing to train on: keep them below 1")
         return self
 
     def _check(self, feature: Feature) -> None:
