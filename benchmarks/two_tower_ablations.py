@@ -26,11 +26,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "corrected logQ": {},
     "standard logQ": {"logq": "standard"},
     "no logQ": {"logq": "none"},
-    "logQ at half strength": {"logq_strength": 0.5},
-    "duplicates not masked": {"mask_duplicates": False},
-    "1,024 uniform negatives": {"uniform_negatives": 1024},
-    "memory of 4,096": {"memory": 4096},
-    "uniform negatives and memory": {"uniform_negatives": 1024, "memory": 4096},
+    "half-strength logQ": {"logq_strength": 0.5},
+    "duplicates kept": {"mask_duplicates": False},
+    "1,024 uniform": {"uniform_negatives": 1024},
+    "memory 4,096": {"memory": 4096},
+    "uniform and memory": {"uniform_negatives": 1024, "memory": 4096},
     "temperature 0.05": {"temperature": 0.05},
     "temperature 0.2": {"temperature": 0.2},
 }
@@ -80,11 +80,10 @@ def one_run(data: Path, model: Path, dim: int, seed: int, settings: dict[str, An
 
 
 def _show(name: str, results: list[Result], seeds: list[int]) -> None:
-    title = f"{name}, test, mean of {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+    title = f"{name}, test, all at {K}, mean of {len(seeds)} seed{'s' * (len(seeds) > 1)}"
     table = Table(title=title, title_justify="left")
-    for column in ("variant", "validation", *METRICS, "seconds"):
-        first = column == "variant"
-        table.add_column(column, justify="left" if first else "right", no_wrap=first)
+    for column in ("variant", "valid", *(metric.partition("@")[0] for metric in METRICS), "s"):
+        table.add_column(column, justify="left" if column == "variant" else "right", no_wrap=True)
     for variant in VARIANTS:
         rows = [row for row in results if row["variant"] == variant]
         means = [f"{mean(row[column] for row in rows):.4f}" for column in ("validation", *METRICS)]

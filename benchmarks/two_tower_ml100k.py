@@ -108,9 +108,10 @@ def accuracies(data: Path, model: Path) -> tuple[float, float]:
 def _show(results: list[Result]) -> None:
     table = Table(title=f"MovieLens-100K, top-{K} accuracy over {MOVIES:,} movies", title_justify="left")
     columns = ("schema", "seed", "accuracy", "popularity", "validation", "preprocess_s", "train_s")
-    for column in columns:
-        first = column == "schema"
-        table.add_column(column.replace("_", " "), justify="left" if first else "right", no_wrap=first)
+    for column, header in zip(
+        columns, ("schema", "seed", "accuracy", "popular", "valid", "prep s", "train s"), strict=True
+    ):
+        table.add_column(header, justify="left" if column == "schema" else "right", no_wrap=True)
     for schema in dict.fromkeys(row["schema"] for row in results):
         rows = [row for row in results if row["schema"] == schema]
         for row in rows:

@@ -21,7 +21,8 @@ class TwoTowerStep(TrainingStep):
 
     The candidates of all examples are the batch's targets, then `uniform_negatives` items drawn from the catalogue
     (mixed negative sampling, Yang et al. 2020, WWW), then the `memory` latest targets of earlier batches with the
-    vectors that they had then (cross-batch negative sampling, Wang et al. 2021, SIGIR).
+    vectors that they had then (cross-batch negative sampling, Wang et al. 2021, SIGIR). The memory is for catalogues of
+    which a batch sees little: what it holds pushes users and no items, so items that are in every batch drift together.
     """
 
     model: TwoTower
