@@ -50,7 +50,7 @@ def recommend(options: argparse.Namespace) -> int:
     titles = read_titles(options.items) if options.items else {}
     with _client(options, options.model) as client:
         if recorded is not None:
-            recorded.require(*client.signature.inputs)
+            recorded.require(*client.signature.recorded)
         answers = client.recommend([row.features for row in rows])
     console = Console()
     for position, (row, answer) in enumerate(zip(rows, answers, strict=True), start=1):
@@ -117,7 +117,7 @@ def _write_bench_data(options: argparse.Namespace, model: str, recorded: Recorde
         most = client.signature.max_batch_size
         if options.batch_size > most:
             raise InvalidRequest(f"--batch-size {options.batch_size}: {model} takes at most {most} rows: give fewer")
-        recorded.require(*client.signature.inputs)
+        recorded.require(*client.signature.recorded)
         rows = recorded.spread(options.rows)
         write_input_data(path, build_tensors(client.signature, [row.features for row in rows]))
 

@@ -27,7 +27,7 @@ def evaluate(
     takes (sent as nulls): the metric would be another one.
     """
     rows.require("target")
-    rows.require(*client.signature.inputs)
+    rows.require(*client.signature.recorded)
     metrics = RankingMetrics(ks)
     listed = client.signature.outputs[ITEM_ID].dims if ITEM_ID in client.signature.outputs else (-1,)
     if 0 < listed[-1] < max(ks):

@@ -8,6 +8,8 @@ from typing import Any
 
 from client.errors import ModelMismatch
 
+EXCLUDE = "exclude"
+
 
 @dataclass(frozen=True)
 class TensorSpec:
@@ -30,6 +32,11 @@ class Signature:
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
     max_batch_size: int
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """The inputs that a recorded row has: all but the items that a request of `retrieve` wants left out."""
+        return tuple(name for name in self.inputs if name != EXCLUDE)
 
 
 def read_signature(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> Signature:

@@ -132,3 +132,11 @@ def test_the_signature_is_read_from_the_json_of_either_protocol() -> None:
     assert read_signature(grpc, {"max_batch_size": 64}) == read_signature(http, {"max_batch_size": 64}) == expected
     with pytest.raises(ModelMismatch, match="m: takes no batches"):
         read_signature(grpc, {})
+
+
+def test_recorded_rows_need_every_input_but_the_items_to_leave_out() -> None:
+    sequence = ("BYTES", (-1,))
+    inputs = {name: TensorSpec(name, *sequence) for name in ("recent", "exclude")}
+    signature = Signature("retrieve", inputs, {}, 64)
+    assert signature.recorded == ("recent",)
+    assert build_tensors(signature, [{"recent": ["a"]}])["exclude"].tolist() == [[b""] * 8]
