@@ -87,8 +87,9 @@ def _repository(arguments: argparse.Namespace) -> None:
     import time
 
     from export.errors import GraphError
+    from export.options import Options
     from export.registry import model_folder
-    from export.repository import Options, export_repository
+    from export.repository import export_repository
     from export.retrieval.repository import RetrievalOptions, export_retrieval
     from training.checkpoint import read_config
 

@@ -81,7 +81,7 @@ def write_members(whole: OfflineOnline, plan: Plan, nulls: Nulls, data: Path, fo
 
 def write_reference_path(plan: Plan, data: Path, folder: Path, report: Report) -> None:
     """Write NVTabular's model, where the plan has one; its folder is there."""
-    if plan.reference_path or not plan.compiled:
+    if plan.serves_nvtabular:
         report(f"write {PREPROCESS_NVTABULAR}")
         version = folder / PREPROCESS_NVTABULAR / "1"
         shutil.copy2(COMMITTED / PREPROCESS_NVTABULAR / "1" / "model.py", version / "model.py")

@@ -69,6 +69,10 @@ class Plan:
         return self.compiled and self.format == "onnx"
 
     @property
+    def serves_nvtabular(self) -> bool:
+        return self.reference_path or not self.compiled
+
+    @property
     def request(self) -> tuple[Tensor, ...]:
         return tuple(request_tensor(feature) for feature in self.schema.request_features)
 
@@ -104,44 +108,56 @@ class Plan:
 def configs(plan: Plan) -> tuple[ModelConfig, ...]:
     """One config a model, in the order of the chain, the ensembles last."""
     learned = BACKENDS[plan.format]
-    compiled = member(plan, PREPROCESS, "onnxruntime", plan.request, plan.encoded)
-    interpreted = member(
-        plan,
-        PREPROCESS_NVTABULAR,
-        "python",
-        plan.request,
-        plan.encoded,
-        preprocess_parameters(plan.schema.request_features),
-    )
-    rest = (
+    chain = (
         member(plan, ENCODER, learned, plan.encoder_inputs, plan.state),
         member(plan, RANKER, learned, plan.ranker_inputs, plan.ranking),
         member(plan, DECODE, "onnxruntime", plan.ranking[:1], plan.answer[:1]),
     )
-    fused = member(plan, RECOMMEND_FUSED, "onnxruntime", plan.request, plan.answer)
-    with_nvtabular = plan.reference_path or not plan.compiled
+    return served_in_three_ways(plan, (RECOMMEND, RECOMMEND_NVTABULAR, RECOMMEND_FUSED), plan.request, chain)
+
+
+def served_in_three_ways(
+    plan: Plan,
+    names: tuple[str, str, str],
+    request: tuple[Tensor, ...],
+    chain: tuple[ModelConfig, ...],
+    beside: tuple[ModelConfig, ...] = (),
+) -> tuple[ModelConfig, ...]:
+    """All models of a family: what preprocesses, the chain behind it, what stands beside, and the ways through them.
+
+    Args:
+        plan: What of it the repository can have.
+        names: Of the default ensemble, of the one by NVTabular, of the fused graph.
+        request: What each of the three takes.
+        chain: The models behind preprocessing.
+        beside: Models that are no part of it.
+
+    """
+    default, by_nvtabular, fused = names
+    parameters = _preprocess_parameters(plan.schema.request_features)
+    compiled = member(plan, PREPROCESS, "onnxruntime", plan.request, plan.encoded)
+    interpreted = member(plan, PREPROCESS_NVTABULAR, "python", plan.request, plan.encoded, parameters)
     members = (
         *([compiled] if plan.compiled else []),
-        *([interpreted] if with_nvtabular else []),
-        *rest,
-        *([fused] if plan.fused else []),
+        *([interpreted] if plan.serves_nvtabular else []),
+        *chain,
+        *beside,
+        *([member(plan, fused, "onnxruntime", request, plan.answer)] if plan.fused else []),
     )
     ensembles = (
-        ensemble(plan, RECOMMEND, (compiled if plan.compiled else interpreted, *rest)),
-        *([ensemble(plan, RECOMMEND_NVTABULAR, (interpreted, *rest))] if plan.reference_path else []),
+        _ensemble(plan, default, request, (compiled if plan.compiled else interpreted, *chain)),
+        *([_ensemble(plan, by_nvtabular, request, (interpreted, *chain))] if plan.reference_path else []),
     )
-    return (*(numbered(each) if each.backend == "pytorch" else each for each in members), *ensembles)
+    return (*(_numbered(each) if each.backend == "pytorch" else each for each in members), *ensembles)
 
 
-def ensemble(
-    plan: Plan, name: str, members: tuple[ModelConfig, ...], request: tuple[Tensor, ...] | None = None
-) -> ModelConfig:
-    """The members one after the other, tensors passed by name; `request`: what it takes, the plan's if absent."""
+def _ensemble(plan: Plan, name: str, request: tuple[Tensor, ...], members: tuple[ModelConfig, ...]) -> ModelConfig:
+    """The members one after the other, tensors passed by name."""
     return ModelConfig(
         name=name,
         backend="ensemble",
         max_batch_size=plan.max_batch_size,
-        inputs=plan.request if request is None else request,
+        inputs=request,
         outputs=plan.answer,
         parameters=_about(plan),
         steps=tuple(_step(each) for each in members),
@@ -181,7 +197,7 @@ def _about(plan: Plan) -> dict[str, str]:
     return {"family": plan.family, "naiad_version": naiad_version(), **digest}
 
 
-def preprocess_parameters(features: tuple[Feature, ...]) -> dict[str, str]:
+def _preprocess_parameters(features: tuple[Feature, ...]) -> dict[str, str]:
     """What the python model has to know of a feature beyond its tensors."""
     parameters: dict[str, str] = {}
     for feature in features:
@@ -194,7 +210,7 @@ def preprocess_parameters(features: tuple[Feature, ...]) -> dict[str, str]:
 
 def _step(config: ModelConfig) -> Step:
     """A step whose tensors have the same names inside and outside, but for the numbers that TorchScript asks for."""
-    inside = numbered(config) if config.backend == "pytorch" else config
+    inside = _numbered(config) if config.backend == "pytorch" else config
     return Step(
         config.name,
         {own.name: tensor.name for own, tensor in zip(inside.inputs, config.inputs, strict=True)},
@@ -202,7 +218,7 @@ def _step(config: ModelConfig) -> Step:
     )
 
 
-def numbered(config: ModelConfig) -> ModelConfig:
+def _numbered(config: ModelConfig) -> ModelConfig:
     """`name__INDEX`, by which Triton's pytorch backend finds a tensor's place among forward's arguments and results."""
     names = {tensor.name: f"{tensor.name}__{place}" for place, tensor in enumerate(config.inputs)}
     return replace(

@@ -8,7 +8,6 @@ REPOSITORY/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ from export.errors import RepositoryError
 from export.golden import count_recorded, golden_rows
 from export.members import compile_preprocess, write_members
 from export.non_finite import encoded_nulls, fill_arrays
+from export.options import Options, plan_export
 from export.progress import steps
-from export.recommend import DECODE, ENCODER, PREPROCESS, PREPROCESS_NVTABULAR, RANKER, RECOMMEND_FUSED, Format, Plan
+from export.recommend import DECODE, ENCODER, PREPROCESS, PREPROCESS_NVTABULAR, RANKER, RECOMMEND_FUSED, Plan
 from export.reference import (
     Reference,
     encode_rows,
@@ -29,29 +29,14 @@ from export.reference import (
 from export.registry import RegisteredModel
 from export.result import describe_export, read_result, versions, write_result
 from export.verify import HOPS, RECORDED, compare_rankings, compare_tensors, verify_repository
-from preprocessing.schema import FIRST_KNOWN_ID, read_fitted, require_same_digest
+from preprocessing.schema import read_fitted, require_same_digest
 from stage.output import whole_folder
-from training.checkpoint import load, read_config
+from training.checkpoint import load
 
 _LOAD, _COMPILE, _GOLDEN = "load the model", f"write {PREPROCESS}", "golden rows through torch"
 _WRITTEN = (PREPROCESS_NVTABULAR, ENCODER, RANKER, DECODE, RECOMMEND_FUSED)
 _VERIFY_STEPS = tuple(f"verify {hop}" for hop in HOPS)
 _EXPORT_STEPS = (_LOAD, _COMPILE, *(f"write {each}" for each in _WRITTEN), _GOLDEN, *_VERIFY_STEPS)
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a repository is to be exported; `top_k` is cut to the number of items.
-
-    `reference_path`: serve NVTabular's own executor beside its compiled graph.
-    """
-
-    format: Format = "onnx"
-    top_k: int = 100
-    max_batch_size: int = 64
-    exclude_seen: bool = True
-    overwrite: bool = False
-    reference_path: bool = True
 
 
 def export_repository(
@@ -65,20 +50,7 @@ def export_repository(
 
     `registered`: the version in the registry that the folder `model` is of.
     """
-    fitted, config = read_fitted(model), read_config(model)
-    require_same_digest(
-        read_fitted(data), fitted, f"the model {registered.uri}" if registered else f"the model in {model}"
-    )
-    wanted = Plan(
-        schema=fitted.schema_,
-        dim=config.dim,
-        top_k=min(options.top_k, fitted.items - FIRST_KNOWN_ID),
-        max_batch_size=options.max_batch_size,
-        format=options.format,
-        exclude_seen=options.exclude_seen,
-        digest=fitted.digest,
-        reference_path=options.reference_path,
-    )
+    fitted, wanted = plan_export(Plan, model, data, options, registered)
     features = fitted.schema_.request_features
     with whole_folder(output, options.overwrite) as folder, steps(_EXPORT_STEPS) as step:
         step(_LOAD)
@@ -100,9 +72,7 @@ def export_repository(
         differences = verify_repository(folder, data, fitted, reference, step)
         recorded = count_recorded(data, RECORDED)
         found = {"torch_parts": max(apart, ranked), **differences}
-        result = describe_export(plan, refusal, len(rows), recorded, found)
-        if registered is not None:
-            result["registered_model"] = registered.as_json()
+        result = describe_export(plan, refusal, len(rows), recorded, found, registered)
         write_result(result, folder)
     return result
 

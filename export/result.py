@@ -11,13 +11,19 @@ from typing import Any
 
 from export.errors import RepositoryError
 from export.recommend import Plan
+from export.registry import RegisteredModel
 from export.verify import TOLERANCE, VERIFY
 from export.version import naiad_version
 from stage.output import OutputError
 
 
 def describe_export(
-    plan: Plan, refusal: str, rows: int, recorded: int, differences: dict[str, float]
+    plan: Plan,
+    refusal: str,
+    rows: int,
+    recorded: int,
+    differences: dict[str, float],
+    registered: RegisteredModel | None,
 ) -> dict[str, Any]:
     """The content.
 
@@ -36,6 +42,7 @@ def describe_export(
         "tolerance": TOLERANCE,
         "differences": differences,
         "versions": versions(),
+        **({"registered_model": registered.as_json()} if registered else {}),
     }
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import torch
 
+from export.options import Options
 from export.recommend import Format
-from export.repository import Options, export_repository
+from export.repository import export_repository
 from preprocessing.schema import read_fitted
 from training.checkpoint import new_model, save
 from training.models.config import ModelConfig

@@ -16,17 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from export.config import ModelConfig
-from export.recommend import (
-    BACKENDS,
-    DECODE,
-    PREPROCESS,
-    PREPROCESS_NVTABULAR,
-    Plan,
-    ensemble,
-    member,
-    numbered,
-    preprocess_parameters,
-)
+from export.recommend import BACKENDS, DECODE, Plan, member, served_in_three_ways
 from export.tensors import ENCODED, ITEM_ID, SCORE, Tensor, encoded_tensor
 from preprocessing.schema import FIRST_KNOWN_ID, Feature
 
@@ -92,16 +82,7 @@ class RetrievalPlan(Plan):
 def retrieval_configs(plan: RetrievalPlan) -> tuple[ModelConfig, ...]:
     """One config a model, in the order of the chain, the ensembles last."""
     learned = BACKENDS[plan.format]
-    compiled = member(plan, PREPROCESS, "onnxruntime", plan.request, plan.encoded)
-    interpreted = member(
-        plan,
-        PREPROCESS_NVTABULAR,
-        "python",
-        plan.request,
-        plan.encoded,
-        preprocess_parameters(plan.schema.request_features),
-    )
-    rest = (
+    chain = (
         member(plan, USER_TOWER, learned, plan.encoded, (plan.user_vector,)),
         member(plan, EXCLUDE_ITEMS, "onnxruntime", (*plan.excluded_sequences, EXCLUDE), (EXCLUDED,)),
         index_config(plan),
@@ -111,19 +92,8 @@ def retrieval_configs(plan: RetrievalPlan) -> tuple[ModelConfig, ...]:
         member(plan, ITEM_TOWER, learned, plan.item_inputs, (plan.item_vector,)),
         member(plan, MATCH, "onnxruntime", PAIR, (Tensor(SCORE, "float32", (1,)),)),
     )
-    fused = member(plan, RETRIEVE_FUSED, "onnxruntime", plan.retrieve_request, plan.answer)
-    members = (
-        *([compiled] if plan.compiled else []),
-        *([interpreted] if plan.reference_path or not plan.compiled else []),
-        *rest,
-        *beside,
-        *([fused] if plan.fused else []),
-    )
-    first = compiled if plan.compiled else interpreted
-    ensembles = [ensemble(plan, RETRIEVE, (first, *rest), plan.retrieve_request)]
-    if plan.reference_path:
-        ensembles.append(ensemble(plan, RETRIEVE_NVTABULAR, (interpreted, *rest), plan.retrieve_request))
-    return (*(numbered(each) if each.backend == "pytorch" else each for each in members), *ensembles)
+    names = (RETRIEVE, RETRIEVE_NVTABULAR, RETRIEVE_FUSED)
+    return served_in_three_ways(plan, names, plan.retrieve_request, chain, beside)
 
 
 def index_config(plan: RetrievalPlan) -> ModelConfig:

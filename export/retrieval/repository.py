@@ -21,11 +21,11 @@ from export.golden import count_recorded, golden_rows, read_item_ids
 from export.local import LocalRepository
 from export.members import compile_preprocess
 from export.non_finite import encoded_nulls, fill_arrays
+from export.options import Options, plan_export
 from export.progress import steps
 from export.recommend import DECODE, PREPROCESS, PREPROCESS_NVTABULAR
 from export.reference import Reference, encode_rows, read_reference, write_reference
 from export.registry import RegisteredModel
-from export.repository import Options
 from export.result import describe_export, read_result, versions, write_result
 from export.retrieval.choice import Wanted, choose_index, rebuild_index
 from export.retrieval.members import Catalogue, write_catalogue, write_towers
@@ -44,9 +44,9 @@ from export.retrieval.reference import part_vectors, ranking, whole_vectors
 from export.retrieval.vectors import ITEM_VECTORS, Vectors, current_items, fitted_items, item_vectors, user_vectors
 from export.retrieval.verify import HOPS, verify_retrieval
 from export.verify import RECORDED, compare_tensors
-from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, read_fitted, require_same_digest
+from preprocessing.schema import FittedSchema, read_fitted, require_same_digest
 from stage.output import whole_folder
-from training.checkpoint import load, read_config
+from training.checkpoint import load
 
 _LOAD, _COMPILE, _GOLDEN = "load the model", f"write {PREPROCESS}", "golden rows through torch"
 _VECTORS, _TRY = "vectors of all users and items", "try the index"
@@ -74,19 +74,8 @@ def export_retrieval(
     registered: RegisteredModel | None = None,
 ) -> dict[str, Any]:
     """Export, verify, put in place; the content of verify.json. Raises `ParityError` with nothing written."""
-    fitted, config = read_fitted(model), read_config(model)
-    require_same_digest(read_fitted(data), fitted, f"the model in {model}")
+    fitted, wanted = plan_export(RetrievalPlan, model, data, options, registered)
     data = Path(data)
-    wanted = RetrievalPlan(
-        schema=fitted.schema_,
-        dim=config.dim,
-        top_k=min(options.top_k, fitted.items - FIRST_KNOWN_ID),
-        max_batch_size=options.max_batch_size,
-        format=options.format,
-        exclude_seen=options.exclude_seen,
-        digest=fitted.digest,
-        reference_path=options.reference_path,
-    )
     features = fitted.schema_.request_features
     with whole_folder(output, options.overwrite) as folder, steps(_EXPORT_STEPS) as step:
         step(_LOAD)
@@ -111,12 +100,10 @@ def export_retrieval(
         write_catalogue(plan, catalogue, index, folder, step)
         _write_plain_files(folder, fitted, reference, torch_items)
         differences = verify_retrieval(folder, data, plan, reference, items, torch_items, step)
-        result = describe_export(
-            plan, refusal, len(rows), count_recorded(data, RECORDED), {"torch_parts": apart, **differences}
-        )
+        recorded = count_recorded(data, RECORDED)
+        found = {"torch_parts": apart, **differences}
+        result = describe_export(plan, refusal, len(rows), recorded, found, registered)
         result |= {"index": about, "users": len(users), "refreshed": False}
-        if registered is not None:
-            result["registered_model"] = registered.as_json()
         write_result(result, folder)
     return result
 

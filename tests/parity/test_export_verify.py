@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from export.config import read_config
 from export.errors import ParityError, RepositoryError, UnsupportedWorkflow
+from export.options import Options
 from export.recommend import (
     DECODE,
     ENCODER,
@@ -24,7 +25,7 @@ from export.recommend import (
     RECOMMEND_FUSED,
     Format,
 )
-from export.repository import Options, export_repository, verify_again
+from export.repository import export_repository, verify_again
 from preprocessing.schema import FittedSchema, SchemaError, read_fitted
 from stage.output import OutputError
 from tests.exported import checkpoint, repository
