@@ -105,7 +105,7 @@ def model_features(features: tuple[Feature, ...], encoded: Arrays) -> dict[str, 
     }
 
 
-def write_reference(reference: Reference, features: tuple[Feature, ...], folder: Path) -> None:
+def write_reference(reference: Reference, features: tuple[Feature, ...], folder: Path, file: str = GOLDEN) -> None:
     """Write the rows and torch's answers to them into `folder`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -113,15 +113,15 @@ def write_reference(reference: Reference, features: tuple[Feature, ...], folder:
     table = pa.Table.from_pylist(reference.rows, schema=arrow_schema(features))
     for name, values in reference.answers.items():
         table = table.append_column(KEPT + name, pa.array(list(values)))
-    pq.write_table(table, folder / GOLDEN)
+    pq.write_table(table, folder / file)
 
 
-def read_reference(features: tuple[Feature, ...], repository: str | Path) -> Reference:
+def read_reference(features: tuple[Feature, ...], repository: str | Path, file: str = GOLDEN) -> Reference:
     """Read the golden rows of a repository and what torch answered when it was exported."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = Path(repository) / GOLDEN
+    path = Path(repository) / file
     try:
         table = pq.read_table(path)
         rows = table.select([feature.name for feature in features]).to_pylist()

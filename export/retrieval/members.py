@@ -88,7 +88,7 @@ def write_catalogue(plan: RetrievalPlan, catalogue: Catalogue, index: Any, folde
     (folder / ITEM_INDEX / "config.pbtxt").unlink(missing_ok=True)
     (folder / ITEM_INDEX / "config.pbtxt").write_text(to_text(index_config(plan)), encoding="utf-8")
     if plan.index == "exact":
-        write_exact(catalogue.item_vectors, plan.top_k, version / ONNX)
+        write_exact(catalogue.item_vectors, plan.top_k, version / ONNX, plan.candidates)
     else:
         shutil.copy2(COMMITTED / ITEM_INDEX / "1" / "model.py", version / "model.py")
         write_hnsw(index, version / FILE)

@@ -22,7 +22,7 @@ from export.local import LocalRepository
 from export.members import compile_preprocess
 from export.non_finite import encoded_nulls, fill_arrays
 from export.options import Options, plan_export
-from export.progress import steps
+from export.progress import Report, steps
 from export.recommend import DECODE, PREPROCESS, PREPROCESS_NVTABULAR
 from export.reference import Reference, encode_rows, read_reference, write_reference
 from export.registry import RegisteredModel
@@ -52,10 +52,10 @@ _LOAD, _COMPILE, _GOLDEN = "load the model", f"write {PREPROCESS}", "golden rows
 _VECTORS, _TRY = "vectors of all users and items", "try the index"
 _WRITTEN = (PREPROCESS_NVTABULAR, USER_TOWER, ITEM_TOWER, DECODE)
 _HOLDING_VECTORS = tuple(f"write {each}" for each in (ITEM_INDEX, MATCH, RETRIEVE_FUSED))
-_VERIFY_STEPS = tuple(f"verify {hop}" for hop in HOPS)
-_EXPORT_STEPS = (
+VERIFY_STEPS = tuple(f"verify {hop}" for hop in HOPS)
+EXPORT_STEPS = (
     *(_LOAD, _COMPILE, *(f"write {each}" for each in _WRITTEN), _GOLDEN, _VECTORS, _TRY),
-    *(*_HOLDING_VECTORS, *_VERIFY_STEPS),
+    *(*_HOLDING_VECTORS, *VERIFY_STEPS),
 )
 
 
@@ -75,37 +75,50 @@ def export_retrieval(
 ) -> dict[str, Any]:
     """Export, verify, put in place; the content of verify.json. Raises `ParityError` with nothing written."""
     fitted, wanted = plan_export(RetrievalPlan, model, data, options, registered)
-    data = Path(data)
-    features = fitted.schema_.request_features
-    with whole_folder(output, options.overwrite) as folder, steps(_EXPORT_STEPS) as step:
-        step(_LOAD)
-        whole = load(model, "two_tower")
-        step(_COMPILE)
-        plan, refusal = compile_preprocess(wanted, data, folder)
-        nulls = encoded_nulls(features, data)
-        write_towers(whole, plan, nulls, data, folder, step)
-        step(_GOLDEN)
-        rows, items = golden_rows(data, fitted), fitted_items(fitted.schema_, data)
-        encoded = fill_arrays(encode_rows(features, data, rows), nulls)
-        vectors = whole_vectors(whole, plan, encoded)
-        parts = part_vectors(load(model, "user_tower"), load(model, "item_tower"), plan, encoded, items)
-        apart = compare_tensors("torch_parts", vectors, parts, tolerance=0.0)
-        torch_items = vectors.pop(ITEM_VECTOR)
-        reference = Reference(rows, {**vectors, **ranking(plan, vectors[USER_VECTOR], torch_items, encoded)})
-        step(_VECTORS)
-        users, of_users = user_vectors(LocalRepository(folder), fitted.schema_, data)
-        plan, index, about = choose_index(plan, options.index, torch_items, of_users, step)
-        catalogue = Catalogue(read_item_ids(data), torch_items, users, of_users)
-        _drop_unserved(plan, folder)
-        write_catalogue(plan, catalogue, index, folder, step)
-        _write_plain_files(folder, fitted, reference, torch_items)
-        differences = verify_retrieval(folder, data, plan, reference, items, torch_items, step)
-        recorded = count_recorded(data, RECORDED)
-        found = {"torch_parts": apart, **differences}
-        result = describe_export(plan, refusal, len(rows), recorded, found, registered)
-        result |= {"index": about, "users": len(users), "refreshed": False}
-        write_result(result, folder)
+    with whole_folder(output, options.overwrite) as folder, steps(EXPORT_STEPS) as step:
+        _, result = write_retrieval(model, Path(data), folder, fitted, wanted, options.index, registered, step)
     return result
+
+
+def write_retrieval(
+    model: str | Path,
+    data: Path,
+    folder: Path,
+    fitted: FittedSchema,
+    wanted: RetrievalPlan,
+    wanted_index: Wanted,
+    registered: RegisteredModel | None,
+    step: Report,
+) -> tuple[RetrievalPlan, dict[str, Any]]:
+    """Fill `folder`, which no server sees yet; the plan as it could be carried out, and the content of verify.json."""
+    features = fitted.schema_.request_features
+    step(_LOAD)
+    whole = load(model, "two_tower")
+    step(_COMPILE)
+    plan, refusal = compile_preprocess(wanted, data, folder)
+    nulls = encoded_nulls(features, data)
+    write_towers(whole, plan, nulls, data, folder, step)
+    step(_GOLDEN)
+    rows, items = golden_rows(data, fitted), fitted_items(fitted.schema_, data)
+    encoded = fill_arrays(encode_rows(features, data, rows), nulls)
+    vectors = whole_vectors(whole, plan, encoded)
+    parts = part_vectors(load(model, "user_tower"), load(model, "item_tower"), plan, encoded, items)
+    apart = compare_tensors("torch_parts", vectors, parts, tolerance=0.0)
+    torch_items = vectors.pop(ITEM_VECTOR)
+    reference = Reference(rows, {**vectors, **ranking(plan, vectors[USER_VECTOR], torch_items, encoded)})
+    step(_VECTORS)
+    users, of_users = user_vectors(LocalRepository(folder), fitted.schema_, data)
+    plan, index, about = choose_index(plan, wanted_index, torch_items, of_users, step)
+    catalogue = Catalogue(read_item_ids(data), torch_items, users, of_users)
+    _drop_unserved(plan, folder)
+    write_catalogue(plan, catalogue, index, folder, step)
+    _write_plain_files(folder, fitted, reference, torch_items)
+    differences = verify_retrieval(folder, data, plan, reference, items, torch_items, step)
+    recorded = count_recorded(data, RECORDED)
+    result = describe_export(plan, refusal, len(rows), recorded, {"torch_parts": apart, **differences}, registered)
+    result |= {"index": about, "users": len(users), "refreshed": False}
+    write_result(result, folder)
+    return plan, result
 
 
 def refresh_items(repository: str | Path, data: str | Path) -> dict[str, Any]:
@@ -116,7 +129,7 @@ def refresh_items(repository: str | Path, data: str | Path) -> dict[str, Any]:
     """
     fitted, exported, plan = _exported(repository, data)
     data = Path(data)
-    refreshing = (_VECTORS, *_HOLDING_VECTORS, *_VERIFY_STEPS)
+    refreshing = (_VECTORS, *_HOLDING_VECTORS, *VERIFY_STEPS)
     with whole_folder(repository, overwrite=True) as folder, steps(refreshing) as step:
         _copy_but_vectors(Path(repository), folder)
         step(_VECTORS)
@@ -145,7 +158,7 @@ def verify_retrieval_again(repository: str | Path, data: str | Path) -> dict[str
         raise RepositoryError(f"no {missing[0]} in {repository}: export the repository again")
     reference = read_reference(fitted.schema_.request_features, repository)
     items = current_items(fitted, data) if exported["refreshed"] else fitted_items(fitted.schema_, data)
-    with steps(_VERIFY_STEPS) as step:
+    with steps(VERIFY_STEPS) as step:
         differences = verify_retrieval(folder, data, plan, reference, items, _read_vectors(folder, plan, fitted), step)
     result = {**exported, "differences": {**exported["differences"], **differences}, "versions": versions()}
     write_result(result, folder)
