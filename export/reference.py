@@ -87,11 +87,15 @@ def _answers(
         state = offline(features)
         excluded = [features[name] for name in plan.schema.exclude] if plan.exclude_seen else []
         scores = exclude_items(score_all(state, features), excluded, -torch.inf)
-        order = scores.sort(dim=1, descending=True, stable=True)
-    score, ids = order.values[:, : plan.top_k], order.indices[:, : plan.top_k]
     kept = dict(zip((tensor.name for tensor in plan.state), state, strict=False))
-    answers = {**kept, ITEM_IDS: ids.masked_fill(score == -torch.inf, PADDING_ID), SCORE: score}
-    return {name: tensor.numpy() for name, tensor in answers.items()}
+    return {**{name: tensor.numpy() for name, tensor in kept.items()}, **best_items(scores, plan.top_k)}
+
+
+def best_items(scores: Tensor, top_k: int) -> Arrays:
+    """item_ids and score [N, K] of scores [N, I], best first and by id where they tie; id 0 where the score is -inf."""
+    order = scores.sort(dim=1, descending=True, stable=True)
+    score, ids = order.values[:, :top_k], order.indices[:, :top_k]
+    return {ITEM_IDS: ids.masked_fill(score == float("-inf"), PADDING_ID).numpy(), SCORE: score.numpy()}
 
 
 def model_features(features: tuple[Feature, ...], encoded: Arrays) -> dict[str, Tensor]:

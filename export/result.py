@@ -68,7 +68,7 @@ def write_result(result: dict[str, Any], folder: Path) -> None:
     """Write what a family says of itself; whoever reads verify.json meanwhile finds the old one or the new one."""
     path, partial = folder / VERIFY, folder / f".{VERIFY}.partial-{os.getpid()}"
     whole = read_result(folder) if path.is_file() else result
-    whole = result if whole["family"] == result["family"] else {**whole, result["family"]: result}
+    whole = {**whole, **(result if whole["family"] == result["family"] else {result["family"]: result})}
     try:
         partial.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
         partial.replace(path)

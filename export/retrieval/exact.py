@@ -25,9 +25,9 @@ def write_exact(vectors: NDArray[np.float32], top_k: int, path: Path, candidates
     graph = Graph()
     graph.column = ITEM_INDEX
     # Added by the product itself: a mask over [B, I] would cost a pass over it.
-    candidates = np.zeros(len(vectors), dtype=np.float32)
-    candidates[:FIRST_KNOWN_ID] = _NOTHING
-    table, bias = graph.constant(vectors, np.float32), graph.constant(candidates, np.float32)
+    no_special = np.zeros(len(vectors), dtype=np.float32)
+    no_special[:FIRST_KNOWN_ID] = _NOTHING
+    table, bias = graph.constant(vectors, np.float32), graph.constant(no_special, np.float32)
     scores = graph.node("Gemm", [USER_VECTOR, table, bias], "score_all", transB=1)
     nothing = graph.constant(_NOTHING, np.float32, [1])
     shape = graph.node("Shape", [EXCLUDED.name], "shape_of_excluded")

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from export.config import ModelConfig
-from export.recommend import BACKENDS, DECODE, Plan, member, served_in_three_ways
+from export.recommend import BACKENDS, Plan, decoding, member, served_in_three_ways
 from export.tensors import ENCODED, ITEM_ID, SCORE, Tensor, encoded_tensor
 from preprocessing.schema import FIRST_KNOWN_ID, Feature
 
 FAMILY = "two_tower"
+GOLDEN = "golden_retrieval.parquet"
 USER_TOWER, ITEM_TOWER = "user_tower", "item_tower"
 EXCLUDE_ITEMS, ITEM_INDEX, MATCH = "exclude_items", "item_index", "match"
 RETRIEVE, RETRIEVE_NVTABULAR, RETRIEVE_FUSED = "retrieve", "retrieve_nvtabular", "retrieve_fused"
@@ -97,15 +98,9 @@ class RetrievalPlan(Plan):
 
 def retrieval_configs(plan: RetrievalPlan) -> tuple[ModelConfig, ...]:
     """One config a model, in the order of the chain, the ensembles last."""
-    learned = BACKENDS[plan.format]
-    chain = (
-        member(plan, USER_TOWER, learned, plan.encoded, (plan.user_vector,)),
-        member(plan, EXCLUDE_ITEMS, "onnxruntime", (*plan.excluded_sequences, EXCLUDE), (EXCLUDED,)),
-        index_config(plan),
-        member(plan, DECODE, "onnxruntime", plan.ranking[:1], plan.answer[:1]),
-    )
+    chain = (*retrieving(plan), index_config(plan), decoding(plan))
     beside = (
-        member(plan, ITEM_TOWER, learned, plan.item_inputs, (plan.item_vector,)),
+        member(plan, ITEM_TOWER, BACKENDS[plan.format], plan.item_inputs, (plan.item_vector,)),
         member(plan, MATCH, "onnxruntime", PAIR, (Tensor(SCORE, "float32", (1,)),)),
     )
     names = (RETRIEVE, RETRIEVE_NVTABULAR, RETRIEVE_FUSED)
@@ -115,6 +110,14 @@ def retrieval_configs(plan: RetrievalPlan) -> tuple[ModelConfig, ...]:
 def candidates_tensor(count: int) -> Tensor:
     """Encoded ids of items that were retrieved, the best first; 0 where there are fewer."""
     return Tensor(CANDIDATES, "int64", (count,))
+
+
+def retrieving(plan: RetrievalPlan) -> tuple[ModelConfig, ...]:
+    """What stands between preprocessing and the index."""
+    return (
+        member(plan, USER_TOWER, BACKENDS[plan.format], plan.encoded, (plan.user_vector,)),
+        member(plan, EXCLUDE_ITEMS, "onnxruntime", (*plan.excluded_sequences, EXCLUDE), (EXCLUDED,)),
+    )
 
 
 def index_config(plan: RetrievalPlan) -> ModelConfig:
