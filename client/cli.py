@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from client.recommend_client import DEFAULT_MODEL, DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, DEFAULT_URL
 from stage.arguments import positive, seconds
-from stage.command import EXIT_BAD_INPUT, EXIT_INTERRUPTED, Parser
+from stage.command import EXIT_BAD_INPUT, Parser
+from stage.termination import EXIT_INTERRUPTED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
