@@ -1,7 +1,7 @@
 """Writers of a history in a real PostgreSQL who meet, fail or are cut off: what stands is whole."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 import pytest
@@ -13,6 +13,15 @@ from warehouse.history import Warehouse, open_warehouse
 from warehouse.partition import Run
 
 MAY, JUNE = Run("shop", "may", "r1"), Run("shop", "june", "r2")
+
+
+def run_in_threads(write: Callable[[int], None], seeds: Iterable[int]) -> None:
+    """One thread a seed, until all are done."""
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in seeds]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
 
 
 def test_first_writers_of_an_empty_database_do_not_meet(url: str) -> None:
@@ -27,11 +36,7 @@ def test_first_writers_of_an_empty_database_do_not_meet(url: str) -> None:
             except Exception as error:
                 failures.append(error)
 
-    writers = [threading.Thread(target=write, args=(seed,)) for seed in range(4)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join(60)
+    run_in_threads(write, range(4))
     assert failures == []
     with open_warehouse(url) as warehouse:
         assert [whole for _, whole in warehouse.partitions()] == [True] * 4
@@ -95,11 +100,7 @@ def test_of_two_writers_of_one_run_one_is_refused(url: str) -> None:
 
     with open_warehouse(url) as warehouse:
         warehouse.write_run(JUNE, {"user": batches(made_up(3, 4, seed=9))})
-    writers = [threading.Thread(target=write, args=(seed,)) for seed in (1, 2)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join(60)
+    run_in_threads(write, (1, 2))
     assert sorted(outcomes) == ["refused", "written"]
     with open_warehouse(url) as warehouse:
         assert len(by_id(warehouse.read("user", "may"))) == 20
