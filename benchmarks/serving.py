@@ -7,24 +7,12 @@ counts. Prints two tables, then one line of JSON.
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from benchmarks.perf_analyzer_program import locate_perf_analyzer
-from benchmarks.serving_repository import IDENTITY, IDENTITY_SMALL, add_identities
 from benchmarks.serving_results import (
     COMPILED,
     FUSED,
-    FUSED_PACED,
-    IN_PROCESS,
     INTERPRETED,
-    Cell,
     best_windows,
     latency_table,
     ratio_table,
@@ -35,19 +23,13 @@ from stage.arguments import positive, seconds
 from stage.command import Parser, print_result, run_command
 from stage.errors import BadInput
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from client.perf_analyzer import Measurement
-    from client.recorded import RecordedRow
-
-CONSOLE = Console(stderr=True)
-SERVED = (IDENTITY_SMALL, IDENTITY, FUSED, COMPILED, INTERPRETED)
-CONCURRENCIES = (1, 4, 16)
+SERVED = (COMPILED, FUSED, INTERPRETED)
 
 
 def run(repository: Path, data: Path, seconds: float, rounds: int, count: int, plot: Path | None) -> None:
     """Measure the models of `repository` on `count` requests of `data`, `seconds` a window."""
+    from benchmarks.serving_in_process import prepare_calls
+    from benchmarks.serving_windows import CONSOLE, windows
     from client.errors import ClientError
     from client.recorded import RecordedRows
     from serving.errors import ServingError
@@ -57,7 +39,12 @@ def run(repository: Path, data: Path, seconds: float, rounds: int, count: int, p
             raise BadInput(f"{repository}: has no model {name}: export it with --reference-path")
     try:
         rows = RecordedRows(data / "requests" / "test").spread(count)
-        measured = best_windows(_windows(repository, data, rows, seconds, rounds))
+        measured = best_windows(
+            windows(
+                repository, rows, seconds, rounds, SERVED,
+                lambda tensors: prepare_calls(repository, data, [row.features for row in rows], tensors),
+            )
+        )  # fmt: skip
     except (ClientError, ServingError) as error:
         raise BadInput(str(error)) from error
     reached = ratios(measured)
@@ -68,62 +55,6 @@ def run(repository: Path, data: Path, seconds: float, rounds: int, count: int, p
         draw(measured, plot)
         CONSOLE.print(f"[dim]drawn in {plot}")
     print_result(to_json(measured, reached))
-
-
-def _windows(
-    repository: Path, data: Path, rows: list[RecordedRow], seconds: float, rounds: int
-) -> Iterator[tuple[Cell, Measurement]]:
-    """Every cell once a round: in process, while the server idles, then the models in turn at each concurrency."""
-    from benchmarks.serving_in_process import PAUSE_S, prepare_calls, time_calls
-    from client.perf_analyzer import find_perf_analyzer, measure
-    from serving.server import run_triton
-
-    located = locate_perf_analyzer()
-    program = find_perf_analyzer(os.environ | ({"PERF_ANALYZER": located} if located else {}))
-    with tempfile.TemporaryDirectory(prefix="naiad-bench-") as folder:
-        served = Path(folder) / "repository"
-        add_identities(repository, served, like=COMPILED)
-        with run_triton(served) as server, _progress() as progress:
-            inputs = {name: Path(folder) / f"{name}.json" for name in SERVED}
-            tensors = _write_inputs(server.grpc_url, rows, inputs)
-            calls = prepare_calls(repository, data, [row.features for row in rows], tensors)
-            task = progress.add_task("", total=rounds * (len(calls) + len(SERVED) * len(CONCURRENCIES)))
-            for _ in range(rounds):
-                for name, prepared in calls.items():
-                    progress.update(task, description=name)
-                    yield Cell(name, IN_PROCESS), time_calls(prepared, seconds, PAUSE_S if name == FUSED_PACED else 0.0)
-                    progress.advance(task)
-                for concurrency in CONCURRENCIES:
-                    for name, path in inputs.items():
-                        progress.update(task, description=f"{name}, concurrency {concurrency}")
-                        yield (
-                            Cell(name, concurrency),
-                            measure(
-                                program, server.grpc_url, name, path,
-                                concurrency=concurrency, batch_size=1, seconds=seconds,
-                            ),
-                        )  # fmt: skip
-                        progress.advance(task)
-
-
-def _write_inputs(url: str, rows: list[RecordedRow], paths: dict[str, Path]) -> dict[str, NDArray[Any]]:
-    """Write the rows as each model's input data; return them as `recommend` takes them."""
-    import numpy as np
-
-    from client.perf_analyzer import write_input_data
-    from client.recommend_client import RecommendClient
-    from client.request_tensors import build_tensors
-
-    with RecommendClient(url, COMPILED) as client:
-        tensors = build_tensors(client.signature, [row.features for row in rows])
-    for name, path in paths.items():
-        write_input_data(path, {"value": np.zeros((len(rows), 1), np.float32)} if name == IDENTITY_SMALL else tensors)
-    return tensors
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=CONSOLE)
 
 
 def main() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,18 +25,28 @@ PAUSE_S = 0.001
 """Before each paced call, as a served model waits for its next request: its code and data leave the caches."""
 
 
-def prepare_calls(repository: Path, data: Path, rows: list[Row], tensors: dict[str, NDArray[Any]]) -> dict[str, Calls]:
+class Paced(NamedTuple):
+    """Calls without a server, one a request, and the pause before each."""
+
+    calls: Calls
+    pause_s: float = 0.0
+
+
+def prepare_calls(
+    repository: Path, data: Path, rows: list[Row], tensors: Mapping[str, NDArray[Any]]
+) -> dict[str, Paced]:
     """A call for each row: of the graphs on its tensors (`[1, …]` of `[B, …]`), of NVTabular on its values."""
-    fused = _graph_calls(repository / "recommend_fused" / "1" / "model.onnx", tensors)
+    fused = graph_calls(repository / "recommend_fused" / "1" / "model.onnx", tensors)
     return {
-        FUSED_IN_PROCESS: fused,
-        FUSED_PACED: fused,
-        PREPROCESS_IN_PROCESS: _graph_calls(repository / "preprocess" / "1" / "model.onnx", tensors),
-        NVTABULAR_IN_PROCESS: interpreter_calls(data, rows, 1),
+        FUSED_IN_PROCESS: Paced(fused),
+        FUSED_PACED: Paced(fused, PAUSE_S),
+        PREPROCESS_IN_PROCESS: Paced(graph_calls(repository / "preprocess" / "1" / "model.onnx", tensors)),
+        NVTABULAR_IN_PROCESS: Paced(interpreter_calls(data, rows, 1)),
     }
 
 
-def _graph_calls(path: Path, tensors: dict[str, NDArray[Any]]) -> Calls:
+def graph_calls(path: Path, tensors: Mapping[str, NDArray[Any]]) -> Calls:
+    """A call of an ONNX file for each row of the tensors that it takes, on one thread."""
     import onnxruntime
 
     from export.onnx_inputs import onnx_inputs
