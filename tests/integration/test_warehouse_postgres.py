@@ -1,4 +1,7 @@
-"""The history of embeddings and a log in a real PostgreSQL: pgvector, and arrays where a writer may not make it."""
+"""The history of embeddings and a log in a real PostgreSQL: pgvector, and arrays where a writer may not make it.
+
+`export embeddings` writes there as into a DuckDB file.
+"""
 
 import secrets
 import threading
@@ -11,9 +14,12 @@ import psycopg
 import pyarrow as pa
 import pytest
 
+from export.embeddings import export_embeddings
+from export.golden import read_item_ids
 from preprocessing.log_columns import LogError
 from preprocessing.readers import read_log
 from preprocessing.schema import load_schema
+from tests import two_tower
 from tests.integration.postgres_server import Binaries, NoPostgres, bring_postgres, postgres_server
 from tests.synthetic import write_log
 from tests.vectors import batches, by_id, made_up
@@ -250,6 +256,26 @@ def test_a_half_written_partition_is_refused_by_name(url: str, warehouse: Wareho
     execute(url, "DELETE FROM user_vectors WHERE id = 'id 3'")
     with pytest.raises(PartitionError, match=r"the user vectors of run 'may' .* are half-written"):
         warehouse.neighbours("user", "id 1")
+
+
+def test_embeddings_are_exported_into_it(url: str, compiled_data: Path) -> None:
+    folder = two_tower.repository(compiled_data, "onnx", "exact")
+    for run in ("may", "june"):
+        told = export_embeddings(folder, compiled_data, url, run=run)
+    assert told["output"] == str(warehouse_address(url))
+    items, expected = read_item_ids(compiled_data)[3:], np.load(folder / "item_vectors.npy")[3:]
+    with open_warehouse(url) as warehouse:
+        assert [(each.run, each.kind, each.vectors, whole) for each, whole in warehouse.partitions()] == [
+            (run, kind, told[f"{kind}s"], True) for run in ("may", "june") for kind in ("item", "user")
+        ]
+        read = by_id(warehouse.read("item", "june"))
+        assert [read[item].tobytes() for item in items] == [row.tobytes() for row in expected]
+        assert len(warehouse.neighbours("item", items[0], 3)) == 3
+        assert warehouse.drift("user", None, "may", "june").most[0].distance == pytest.approx(0, abs=1e-6)
+        before = warehouse.partitions()
+        with pytest.raises(PartitionError, match=r"run 'may' .* is there already"):
+            export_embeddings(folder, compiled_data, url, run="may")
+        assert warehouse.partitions() == before
 
 
 def test_a_tables_pgvector_column_is_read_as_lists_of_floats(with_pgvector: str) -> None:
