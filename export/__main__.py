@@ -44,6 +44,14 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="of a two_tower model's items: exact in a graph, or HNSW by FAISS (default auto: by size, and measured)",
     )
+    repository.add_argument(
+        "--retriever",
+        metavar="MODEL",
+        help="a two_tower model of the same data: its items are what --model, an offline_online one, ranks",
+    )
+    repository.add_argument(
+        "--candidates", type=positive, metavar="C", help="items that are ranked behind --retriever (default 500)"
+    )
     repository.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
     repository.set_defaults(run=_repository)
 
@@ -51,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         "verify",
         help="hold an exported repository against the trained model again",
         description="Compare what a repository answers, hop by hop and in the format it was exported in, with what "
-        "torch answered when it was exported: REPO/golden.parquet holds those requests and answers. REPO/verify.json "
+        "torch answered when it was exported: REPO/golden*.parquet hold those requests and answers. REPO/verify.json "
         "is rewritten with the differences found; one beyond the tolerance is refused and leaves it as it was.",
     )
     verify.add_argument("--repository", required=True, help="output folder of `export repository`")
@@ -86,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 
     items = commands.add_parser(
         "items",
-        help="refresh the item vectors of a two_tower repository, without training",
+        help="refresh the item vectors of a two_tower model's repository, without training",
         description="Compute the item vectors anew with the exported item tower from DATA/items.parquet as it is now, "
         "and write item_index, match and retrieve_fused with them, whole or not at all. Items keep their ids.",
     )
@@ -104,54 +112,32 @@ def _parser() -> argparse.ArgumentParser:
 def _repository(arguments: argparse.Namespace) -> None:
     import time
 
-    from export.errors import GraphError
-    from export.options import Options
-    from export.registry import model_folder
-    from export.repository import export_repository
-    from export.retrieval.repository import RetrievalOptions, export_retrieval
-    from training.checkpoint import read_config
+    from export.any_family import Wanted, export_any
 
     started = time.monotonic()
-    options = (
-        arguments.format,
-        arguments.top_k,
-        arguments.max_batch_size,
-        arguments.exclude_seen,
-        arguments.overwrite,
-        arguments.reference_path,
-    )
-    with model_folder(arguments.model, arguments.tracking_uri) as (model, registered):
-        if read_config(model).family == "two_tower":
-            result = export_retrieval(
-                model, arguments.data, arguments.output, RetrievalOptions(*options, arguments.index)
-            )
-        elif arguments.index != "auto":
-            raise GraphError(f"--index {arguments.index}: {arguments.model} is no two_tower model: leave it out")
-        else:
-            result = export_repository(model, arguments.data, arguments.output, Options(*options), registered)
+    common = ("format", "top_k", "max_batch_size", "exclude_seen", "overwrite", "reference_path")
+    wanted = Wanted(arguments.model, arguments.retriever, arguments.tracking_uri, arguments.index, arguments.candidates)
+    options = {name: getattr(arguments, name) for name in common}
+    result = export_any(wanted, arguments.data, arguments.output, options)
     if result["not_compiled"]:
-        entry = "retrieve" if result["family"] == "two_tower" else "recommend"
+        entry = {"offline_online": "recommend", "two_tower": "retrieve"}.get(result["family"], result["family"])
         print(f"naiad: {entry} runs NVTabular itself: {result['not_compiled']}", file=sys.stderr)
     print_result({"output": arguments.output, **result, "seconds": round(time.monotonic() - started, 1)})
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    from export.repository import verify_again
-    from export.result import read_result
-    from export.retrieval.repository import verify_retrieval_again
+    from export.any_family import verify_any
 
-    is_retrieval = read_result(arguments.repository).get("family") == "two_tower"
-    again = verify_retrieval_again if is_retrieval else verify_again
-    print_result({"repository": arguments.repository, **again(arguments.repository, arguments.data)})
+    print_result({"repository": arguments.repository, **verify_any(arguments.repository, arguments.data)})
 
 
 def _items(arguments: argparse.Namespace) -> None:
     import time
 
-    from export.retrieval.repository import refresh_items
+    from export.any_family import refresh_any
 
     started = time.monotonic()
-    result = refresh_items(arguments.repository, arguments.data)
+    result = refresh_any(arguments.repository, arguments.data)
     print_result({"repository": arguments.repository, **result, "seconds": round(time.monotonic() - started, 1)})
 
 
@@ -176,22 +162,12 @@ def _configs(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
     from export.members import write_configs
-    from export.recommend import Plan, configs
-    from export.retrieval.members import write_retrieval_configs
-    from export.retrieval.plan import RetrievalPlan, retrieval_configs
-    from preprocessing.schema import Text, load_schema
-    from training.models.config import ModelConfig, TwoTowerConfig
+    from export.shipped import shipped_configs
+    from preprocessing.schema import load_schema
 
-    schema = load_schema(arguments.schema)
-    compiled = not any(isinstance(each, Text) for each in schema.request_features)
-    output = Path(arguments.output)
-    retrieval = RetrievalPlan(schema, TwoTowerConfig().dim, compiled=compiled)
-    write_retrieval_configs(retrieval, output)
-    # Both families serve `preprocess` and `decode`; the first family's stay.
-    plan = Plan(schema, ModelConfig().dim, compiled=compiled)
-    write_configs(plan, output)
-    names = dict.fromkeys(config.name for config in (*configs(plan), *retrieval_configs(retrieval)))
-    print_result({"output": arguments.output, "models": list(names)})
+    configs = shipped_configs(load_schema(arguments.schema))
+    write_configs(configs, Path(arguments.output))
+    print_result({"output": arguments.output, "models": [config.name for config in configs]})
 
 
 def main() -> None:

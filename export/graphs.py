@@ -47,9 +47,7 @@ class OnlineRankerGraph(nn.Module):
 
     def __init__(self, ranker: OnlineRanker, table: Tensor, plan: Plan, nulls: Nulls) -> None:
         super().__init__()
-        self.ranker = copy.deepcopy(ranker)
-        # Special ids are no candidates: so at no cost, where a mask would pass over the whole catalogue.
-        self.ranker.items.bias.data[:FIRST_KNOWN_ID] = NOTHING
+        self.ranker = no_special_ids(ranker)
         self.register_buffer("table", table)
         self._features, self._nulls = plan.ranker_features, nulls
         self._state = len(plan.state)
@@ -58,20 +56,34 @@ class OnlineRankerGraph(nn.Module):
 
     def forward(self, *encoded: Tensor) -> tuple[Tensor, Tensor]:
         features = as_model_takes(self._features, self._nulls, encoded[self._state :])
-        parts = self.ranker.parts(self._offline_state(encoded[: self._state]), features, self.table)
+        parts = self.ranker.parts(offline_state(encoded[: self._state]), features, self.table)
         scores = spread_sparsely(parts)
         for name in self._excluded:
             scores = scores.scatter(1, features[name], NOTHING)
         score, item_ids = torch.topk(scores, self._top_k, dim=1)
-        is_candidate = score > NOTHING
-        return torch.where(is_candidate, item_ids, PADDING_ID), torch.where(is_candidate, score, NOTHING)
+        return best_candidates(score, item_ids)
 
-    def _offline_state(self, tensors: tuple[Tensor, ...]) -> OfflineState:
-        user = tensors[0]
-        if self._state == 1:
-            nothing = user.new_zeros(user.shape[0], 0)
-            return OfflineState(user, nothing.long(), nothing)
-        return OfflineState(user, tensors[1], tensors[2])
+
+def no_special_ids(ranker: OnlineRanker) -> OnlineRanker:
+    """A copy that scores special ids -inf: so at no cost, where a mask would pass over the whole catalogue."""
+    served = copy.deepcopy(ranker)
+    served.items.bias.data[:FIRST_KNOWN_ID] = NOTHING
+    return served
+
+
+def offline_state(tensors: tuple[Tensor, ...]) -> OfflineState:
+    """The state's tensors as they are served: without repeat sequences the embedding alone."""
+    user = tensors[0]
+    if len(tensors) == 1:
+        nothing = user.new_zeros(user.shape[0], 0)
+        return OfflineState(user, nothing.long(), nothing)
+    return OfflineState(user, tensors[1], tensors[2])
+
+
+def best_candidates(score: Tensor, item_ids: Tensor) -> tuple[Tensor, Tensor]:
+    """A ranking's item_ids and score, both [B, K]; slots of what is no candidate are id 0 with score -inf."""
+    is_candidate = score > NOTHING
+    return torch.where(is_candidate, item_ids, PADDING_ID), torch.where(is_candidate, score, NOTHING)
 
 
 def spread_sparsely(parts: RankerParts) -> Tensor:
@@ -88,10 +100,15 @@ def spread_sparsely(parts: RankerParts) -> Tensor:
 
 def serving_graphs(whole: OfflineOnline, plan: Plan, nulls: Nulls) -> tuple[OfflineEncoderGraph, OnlineRankerGraph]:
     """Both graphs of a model in evaluation mode; they share one item table."""
-    with torch.no_grad():
-        table = whole.items.table().detach()
+    table = item_table(whole)
     encoder = OfflineEncoderGraph(whole.offline, table, plan, nulls)
     return encoder.eval(), OnlineRankerGraph(whole.online, table, plan, nulls).eval()
+
+
+def item_table(whole: OfflineOnline) -> Tensor:
+    """What the model reads and scores items with, [I, D], as a constant."""
+    with torch.no_grad():
+        return whole.items.table().detach()
 
 
 def as_model_takes(features: tuple[Feature, ...], nulls: Nulls, encoded: tuple[Tensor, ...]) -> dict[str, Tensor]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from export.config import to_text
+from torch import nn
+
+from export.config import ModelConfig, to_text
 from export.errors import UnsupportedWorkflow
 from export.fused import write_fused
 from export.golden import read_item_ids
@@ -26,6 +29,7 @@ from export.recommend import (
     configs,
 )
 from export.reference import workflow_folder
+from export.tensors import Tensor
 from export.torchscript import write_torchscript
 from export.workflow_onnx import compile_workflow, request_columns
 from training.models.offline_online import OfflineOnline
@@ -33,16 +37,21 @@ from training.models.offline_online import OfflineOnline
 COMMITTED = Path(__file__).parents[1] / "model_repository"
 ONNX, TORCHSCRIPT = "model.onnx", "model.pt"
 AnyPlan = TypeVar("AnyPlan", bound=Plan)
+Tensors = tuple[Tensor, ...]
 
 
 def compile_preprocess(plan: AnyPlan, data: Path, folder: Path) -> tuple[AnyPlan, str]:
     """Write the graph of `preprocess`; where there is no equal graph, the plan without one, and the reason.
+
+    One that is there is of another family of the same schema, and stays.
 
     Raises:
         UnsupportedWorkflow: There is no equal graph, and the plan has no reference path either.
 
     """
     version = folder / PREPROCESS / "1"
+    if (version / ONNX).is_file():
+        return plan, ""
     version.mkdir(parents=True)
     try:
         compile_workflow(workflow_folder(data), request_columns(plan.schema.request_features), version / ONNX)
@@ -56,9 +65,7 @@ def compile_preprocess(plan: AnyPlan, data: Path, folder: Path) -> tuple[AnyPlan
 
 def write_members(whole: OfflineOnline, plan: Plan, nulls: Nulls, data: Path, folder: Path, report: Report) -> None:
     """Write every model of the plan below `folder`, where the graph of `preprocess` is already."""
-    write_configs(plan, folder)
-    for config in configs(plan):
-        (folder / config.name / "1").mkdir(exist_ok=True)
+    begin_models(configs(plan), folder)
     write_reference_path(plan, data, folder, report)
     encoder, ranker = serving_graphs(whole, plan, nulls)
     for name, graph, inputs, outputs in (
@@ -66,10 +73,7 @@ def write_members(whole: OfflineOnline, plan: Plan, nulls: Nulls, data: Path, fo
         (RANKER, ranker, plan.ranker_inputs, plan.ranking),
     ):
         report(f"write {name}")
-        if plan.format == "onnx":
-            write_onnx(graph, inputs, outputs, folder / name / "1" / ONNX)
-        else:
-            write_torchscript(graph, inputs, folder / name / "1" / TORCHSCRIPT)
+        write_learned(plan, graph, inputs, outputs, folder / name)
     report(f"write {DECODE}")
     write_decode(read_item_ids(data), folder / DECODE / "1" / ONNX)
     if plan.fused:
@@ -81,15 +85,30 @@ def write_members(whole: OfflineOnline, plan: Plan, nulls: Nulls, data: Path, fo
 
 def write_reference_path(plan: Plan, data: Path, folder: Path, report: Report) -> None:
     """Write NVTabular's model, where the plan has one; its folder is there."""
-    if plan.serves_nvtabular:
+    version = folder / PREPROCESS_NVTABULAR / "1"
+    if plan.serves_nvtabular and not (version / "model.py").is_file():
         report(f"write {PREPROCESS_NVTABULAR}")
-        version = folder / PREPROCESS_NVTABULAR / "1"
         shutil.copy2(COMMITTED / PREPROCESS_NVTABULAR / "1" / "model.py", version / "model.py")
         shutil.copytree(workflow_folder(data), version / "workflow")
 
 
-def write_configs(plan: Plan, folder: Path) -> None:
+def write_learned(plan: Plan, graph: nn.Module, inputs: Tensors, outputs: Tensors, model: Path) -> None:
+    """A module of positional tensors as the file of `model`, in the plan's format."""
+    if plan.format == "onnx":
+        write_onnx(graph.eval(), inputs, outputs, model / "1" / ONNX)
+    else:
+        write_torchscript(graph.eval(), inputs, model / "1" / TORCHSCRIPT)
+
+
+def begin_models(configs: Iterable[ModelConfig], folder: Path) -> None:
+    """Every model's config.pbtxt below `folder`, and the folder of its first version: Triton asks ensembles for one."""
+    for config in configs:
+        (folder / config.name / "1").mkdir(parents=True, exist_ok=True)
+        write_configs([config], folder)
+
+
+def write_configs(configs: Iterable[ModelConfig], folder: Path) -> None:
     """Every model's config.pbtxt below `folder`."""
-    for config in configs(plan):
+    for config in configs:
         (folder / config.name).mkdir(parents=True, exist_ok=True)
         (folder / config.name / "config.pbtxt").write_text(to_text(config), encoding="utf-8")

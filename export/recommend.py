@@ -108,12 +108,17 @@ class Plan:
 def configs(plan: Plan) -> tuple[ModelConfig, ...]:
     """One config a model, in the order of the chain, the ensembles last."""
     learned = BACKENDS[plan.format]
-    chain = (
-        member(plan, ENCODER, learned, plan.encoder_inputs, plan.state),
-        member(plan, RANKER, learned, plan.ranker_inputs, plan.ranking),
-        member(plan, DECODE, "onnxruntime", plan.ranking[:1], plan.answer[:1]),
-    )
+    ranker = member(plan, RANKER, learned, plan.ranker_inputs, plan.ranking)
+    chain = (offline_encoder(plan), ranker, decoding(plan))
     return served_in_three_ways(plan, (RECOMMEND, RECOMMEND_NVTABULAR, RECOMMEND_FUSED), plan.request, chain)
+
+
+def offline_encoder(plan: Plan) -> ModelConfig:
+    return member(plan, ENCODER, BACKENDS[plan.format], plan.encoder_inputs, plan.state)
+
+
+def decoding(plan: Plan) -> ModelConfig:
+    return member(plan, DECODE, "onnxruntime", plan.ranking[:1], plan.answer[:1])
 
 
 def served_in_three_ways(
@@ -134,25 +139,36 @@ def served_in_three_ways(
 
     """
     default, by_nvtabular, fused = names
-    parameters = _preprocess_parameters(plan.schema.request_features)
-    compiled = member(plan, PREPROCESS, "onnxruntime", plan.request, plan.encoded)
-    interpreted = member(plan, PREPROCESS_NVTABULAR, "python", plan.request, plan.encoded, parameters)
+    first, interpreted = preprocessing(plan), _interpreted(plan)
     members = (
-        *([compiled] if plan.compiled else []),
+        *([first] if plan.compiled else []),
         *([interpreted] if plan.serves_nvtabular else []),
         *chain,
         *beside,
         *([member(plan, fused, "onnxruntime", request, plan.answer)] if plan.fused else []),
     )
     ensembles = (
-        _ensemble(plan, default, request, (compiled if plan.compiled else interpreted, *chain)),
-        *([_ensemble(plan, by_nvtabular, request, (interpreted, *chain))] if plan.reference_path else []),
+        ensemble(plan, default, request, (first, *chain)),
+        *([ensemble(plan, by_nvtabular, request, (interpreted, *chain))] if plan.reference_path else []),
     )
-    return (*(_numbered(each) if each.backend == "pytorch" else each for each in members), *ensembles)
+    return (*map(as_backend_takes, members), *ensembles)
 
 
-def _ensemble(plan: Plan, name: str, request: tuple[Tensor, ...], members: tuple[ModelConfig, ...]) -> ModelConfig:
-    """The members one after the other, tensors passed by name."""
+def preprocessing(plan: Plan) -> ModelConfig:
+    """The model that default ensembles begin with."""
+    if plan.compiled:
+        return member(plan, PREPROCESS, "onnxruntime", plan.request, plan.encoded)
+    return _interpreted(plan)
+
+
+def _interpreted(plan: Plan) -> ModelConfig:
+    parameters = _preprocess_parameters(plan.schema.request_features)
+    return member(plan, PREPROCESS_NVTABULAR, "python", plan.request, plan.encoded, parameters)
+
+
+def ensemble(plan: Plan, name: str, request: tuple[Tensor, ...], members: tuple[ModelConfig, ...]) -> ModelConfig:
+    """The members one after the other, tensors passed by name; what nobody takes is not asked for."""
+    taken = {tensor.name for config in members for tensor in config.inputs} | {tensor.name for tensor in plan.answer}
     return ModelConfig(
         name=name,
         backend="ensemble",
@@ -160,7 +176,7 @@ def _ensemble(plan: Plan, name: str, request: tuple[Tensor, ...], members: tuple
         inputs=request,
         outputs=plan.answer,
         parameters=_about(plan),
-        steps=tuple(_step(each) for each in members),
+        steps=tuple(_step(each, taken) for each in members),
     )
 
 
@@ -208,18 +224,20 @@ def _preprocess_parameters(features: tuple[Feature, ...]) -> dict[str, str]:
     return parameters
 
 
-def _step(config: ModelConfig) -> Step:
+def _step(config: ModelConfig, taken: set[str]) -> Step:
     """A step whose tensors have the same names inside and outside, but for the numbers that TorchScript asks for."""
-    inside = _numbered(config) if config.backend == "pytorch" else config
+    inside = as_backend_takes(config)
     return Step(
         config.name,
         {own.name: tensor.name for own, tensor in zip(inside.inputs, config.inputs, strict=True)},
-        {own.name: tensor.name for own, tensor in zip(inside.outputs, config.outputs, strict=True)},
+        {o.name: tensor.name for o, tensor in zip(inside.outputs, config.outputs, strict=True) if tensor.name in taken},
     )
 
 
-def _numbered(config: ModelConfig) -> ModelConfig:
-    """`name__INDEX`, by which Triton's pytorch backend finds a tensor's place among forward's arguments and results."""
+def as_backend_takes(config: ModelConfig) -> ModelConfig:
+    """For Triton's pytorch backend `name__INDEX`: so it finds a tensor among forward's arguments and results."""
+    if config.backend != "pytorch":
+        return config
     names = {tensor.name: f"{tensor.name}__{place}" for place, tensor in enumerate(config.inputs)}
     return replace(
         config,

@@ -87,11 +87,15 @@ def _answers(
         state = offline(features)
         excluded = [features[name] for name in plan.schema.exclude] if plan.exclude_seen else []
         scores = exclude_items(score_all(state, features), excluded, -torch.inf)
-        order = scores.sort(dim=1, descending=True, stable=True)
-    score, ids = order.values[:, : plan.top_k], order.indices[:, : plan.top_k]
     kept = dict(zip((tensor.name for tensor in plan.state), state, strict=False))
-    answers = {**kept, ITEM_IDS: ids.masked_fill(score == -torch.inf, PADDING_ID), SCORE: score}
-    return {name: tensor.numpy() for name, tensor in answers.items()}
+    return {**{name: tensor.numpy() for name, tensor in kept.items()}, **best_items(scores, plan.top_k)}
+
+
+def best_items(scores: Tensor, top_k: int) -> Arrays:
+    """item_ids and score [N, K] of scores [N, I], best first and by id where they tie; id 0 where the score is -inf."""
+    order = scores.sort(dim=1, descending=True, stable=True)
+    score, ids = order.values[:, :top_k], order.indices[:, :top_k]
+    return {ITEM_IDS: ids.masked_fill(score == float("-inf"), PADDING_ID).numpy(), SCORE: score.numpy()}
 
 
 def model_features(features: tuple[Feature, ...], encoded: Arrays) -> dict[str, Tensor]:
@@ -105,7 +109,7 @@ def model_features(features: tuple[Feature, ...], encoded: Arrays) -> dict[str, 
     }
 
 
-def write_reference(reference: Reference, features: tuple[Feature, ...], folder: Path) -> None:
+def write_reference(reference: Reference, features: tuple[Feature, ...], folder: Path, file: str = GOLDEN) -> None:
     """Write the rows and torch's answers to them into `folder`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -113,15 +117,15 @@ def write_reference(reference: Reference, features: tuple[Feature, ...], folder:
     table = pa.Table.from_pylist(reference.rows, schema=arrow_schema(features))
     for name, values in reference.answers.items():
         table = table.append_column(KEPT + name, pa.array(list(values)))
-    pq.write_table(table, folder / GOLDEN)
+    pq.write_table(table, folder / file)
 
 
-def read_reference(features: tuple[Feature, ...], repository: str | Path) -> Reference:
+def read_reference(features: tuple[Feature, ...], repository: str | Path, file: str = GOLDEN) -> Reference:
     """Read the golden rows of a repository and what torch answered when it was exported."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = Path(repository) / GOLDEN
+    path = Path(repository) / file
     try:
         table = pq.read_table(path)
         rows = table.select([feature.name for feature in features]).to_pylist()

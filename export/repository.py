@@ -16,8 +16,8 @@ from export.golden import count_recorded, golden_rows
 from export.members import compile_preprocess, write_members
 from export.non_finite import encoded_nulls, fill_arrays
 from export.options import Options, plan_export
-from export.progress import steps
-from export.recommend import DECODE, ENCODER, PREPROCESS, PREPROCESS_NVTABULAR, RANKER, RECOMMEND_FUSED, Plan
+from export.progress import Report, steps
+from export.recommend import DECODE, ENCODER, FAMILY, PREPROCESS, PREPROCESS_NVTABULAR, RANKER, RECOMMEND_FUSED, Plan
 from export.reference import (
     Reference,
     encode_rows,
@@ -29,14 +29,14 @@ from export.reference import (
 from export.registry import RegisteredModel
 from export.result import describe_export, read_result, versions, write_result
 from export.verify import HOPS, RECORDED, compare_rankings, compare_tensors, verify_repository
-from preprocessing.schema import read_fitted, require_same_digest
+from preprocessing.schema import FittedSchema, read_fitted, require_same_digest
 from stage.output import whole_folder
 from training.checkpoint import load
 
 _LOAD, _COMPILE, _GOLDEN = "load the model", f"write {PREPROCESS}", "golden rows through torch"
 _WRITTEN = (PREPROCESS_NVTABULAR, ENCODER, RANKER, DECODE, RECOMMEND_FUSED)
-_VERIFY_STEPS = tuple(f"verify {hop}" for hop in HOPS)
-_EXPORT_STEPS = (_LOAD, _COMPILE, *(f"write {each}" for each in _WRITTEN), _GOLDEN, *_VERIFY_STEPS)
+VERIFY_STEPS = tuple(f"verify {hop}" for hop in HOPS)
+EXPORT_STEPS = (_LOAD, _COMPILE, *(f"write {each}" for each in _WRITTEN), _GOLDEN, *VERIFY_STEPS)
 
 
 def export_repository(
@@ -51,30 +51,44 @@ def export_repository(
     `registered`: the version in the registry that the folder `model` is of.
     """
     fitted, wanted = plan_export(Plan, model, data, options, registered)
-    features = fitted.schema_.request_features
-    with whole_folder(output, options.overwrite) as folder, steps(_EXPORT_STEPS) as step:
-        step(_LOAD)
-        whole = load(model, "whole")
-        step(_COMPILE)
-        plan, refusal = compile_preprocess(wanted, Path(data), folder)
-        nulls = encoded_nulls(features, data)
-        write_members(whole, plan, nulls, Path(data), folder, step)
-        step(_GOLDEN)
-        rows = golden_rows(data, fitted)
-        encoded = fill_arrays(encode_rows(features, data, rows), nulls)
-        reference = Reference(rows, whole_answers(whole, plan, encoded))
-        parts = part_answers(load(model, "offline"), load(model, "online"), plan, encoded)
-        states = {name: values for name, values in reference.answers.items() if name in _names(plan)}
-        apart = compare_tensors("torch_parts", states, parts, tolerance=0.0)
-        ranked = compare_rankings("torch_parts", reference.answers, parts["item_ids"], parts["score"], tolerance=0.0)
-        write_reference(reference, features, folder)
-        (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
-        differences = verify_repository(folder, data, fitted, reference, step)
-        recorded = count_recorded(data, RECORDED)
-        found = {"torch_parts": max(apart, ranked), **differences}
-        result = describe_export(plan, refusal, len(rows), recorded, found, registered)
-        write_result(result, folder)
+    with whole_folder(output, options.overwrite) as folder, steps(EXPORT_STEPS) as step:
+        _, result = write_repository(model, Path(data), folder, fitted, wanted, registered, step)
     return result
+
+
+def write_repository(
+    model: str | Path,
+    data: Path,
+    folder: Path,
+    fitted: FittedSchema,
+    wanted: Plan,
+    registered: RegisteredModel | None,
+    step: Report,
+) -> tuple[Plan, dict[str, Any]]:
+    """Fill `folder`, which no server sees yet; the plan as it could be carried out, and the content of verify.json."""
+    features = fitted.schema_.request_features
+    step(_LOAD)
+    whole = load(model, "whole")
+    step(_COMPILE)
+    plan, refusal = compile_preprocess(wanted, data, folder)
+    nulls = encoded_nulls(features, data)
+    write_members(whole, plan, nulls, data, folder, step)
+    step(_GOLDEN)
+    rows = golden_rows(data, fitted)
+    encoded = fill_arrays(encode_rows(features, data, rows), nulls)
+    reference = Reference(rows, whole_answers(whole, plan, encoded))
+    parts = part_answers(load(model, "offline"), load(model, "online"), plan, encoded)
+    states = {name: values for name, values in reference.answers.items() if name in _names(plan)}
+    apart = compare_tensors("torch_parts", states, parts, tolerance=0.0)
+    ranked = compare_rankings("torch_parts", reference.answers, parts["item_ids"], parts["score"], tolerance=0.0)
+    write_reference(reference, features, folder)
+    (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
+    differences = verify_repository(folder, data, fitted, reference, step)
+    recorded = count_recorded(data, RECORDED)
+    found = {"torch_parts": max(apart, ranked), **differences}
+    result = describe_export(plan, refusal, len(rows), recorded, found, registered)
+    write_result(result, folder)
+    return plan, result
 
 
 def verify_again(repository: str | Path, data: str | Path) -> dict[str, Any]:
@@ -84,13 +98,13 @@ def verify_again(repository: str | Path, data: str | Path) -> dict[str, Any]:
     """
     fitted = read_fitted(repository)
     require_same_digest(read_fitted(data), fitted, f"the repository in {repository}")
-    exported = read_result(repository)
+    exported = read_result(repository, FAMILY)
     before = exported["differences"]
     missing = [hop for hop in before if hop in HOPS and not (Path(repository) / hop / "config.pbtxt").is_file()]
     if missing:
         raise RepositoryError(f"no {missing[0]} in {repository}: export the repository again")
     reference = read_reference(fitted.schema_.request_features, repository)
-    with steps(_VERIFY_STEPS) as step:
+    with steps(VERIFY_STEPS) as step:
         differences = verify_repository(repository, data, fitted, reference, step)
     result = {**exported, "differences": {**before, **differences}, "versions": versions()}
     write_result(result, Path(repository))

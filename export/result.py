@@ -1,4 +1,7 @@
-"""`verify.json`: how a repository was exported, and how far each hop of it is from the trained model."""
+"""`verify.json`: how a repository was exported, and how far each hop of it is from the trained model.
+
+A repository of two families holds what each says of itself under the family's name, beside what it says of both.
+"""
 
 from __future__ import annotations
 
@@ -46,22 +49,28 @@ def describe_export(
     }
 
 
-def read_result(repository: str | Path) -> dict[str, Any]:
-    """Raises `RepositoryError` where there is none, or it does not say the differences."""
+def read_result(repository: str | Path, family: str | None = None) -> dict[str, Any]:
+    """What it says of `family`, or all of it. Raises `RepositoryError` where it says nothing of it."""
     path = Path(repository) / VERIFY
     try:
         exported: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        dict(exported["differences"])
+        own = exported if family in (None, exported["family"]) else exported.get(family)
+        if own is not None:
+            dict(own["differences"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RepositoryError(f"{path}: cannot be read ({error}): give what `export repository` wrote") from None
-    return exported
+    if own is None:
+        raise RepositoryError(f"{repository}: is of family {exported['family']}, give a repository of {family}")
+    return own
 
 
 def write_result(result: dict[str, Any], folder: Path) -> None:
-    """Write verify.json beside and rename it: whoever reads it finds the old one or the new one."""
+    """Write what a family says of itself; whoever reads verify.json meanwhile finds the old one or the new one."""
     path, partial = folder / VERIFY, folder / f".{VERIFY}.partial-{os.getpid()}"
+    whole = read_result(folder) if path.is_file() else result
+    whole = {**whole, **(result if whole["family"] == result["family"] else {result["family"]: result})}
     try:
-        partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}), give a folder you may write to") from None

@@ -55,9 +55,9 @@ def choose_index(
     report("try the index")
     rows = item_rows(items)
     index = build_hnsw(rows)
-    expected = exact_places(rows, queries, plan.top_k)
-    ef_search, reached = tune_ef_search(index, expected, queries, plan.top_k)
-    exact_ms, hnsw_ms = _exact_ms(items, queries, plan.top_k), _hnsw_ms(index, queries, plan.top_k, ef_search)
+    expected = exact_places(rows, queries, plan.searched)
+    ef_search, reached = tune_ef_search(index, expected, queries, plan.searched)
+    exact_ms, hnsw_ms = _exact_ms(items, queries, plan.searched), _hnsw_ms(index, queries, plan.searched, ef_search)
     measured = {
         "items": count,
         "exact_ms": round(exact_ms, 3),
@@ -78,8 +78,8 @@ def rebuild_index(plan: RetrievalPlan, items: Vectors, users: Vectors) -> tuple[
     queries = users[:: max(len(users) // _QUERIES, 1)][:_QUERIES]
     index = build_hnsw(rows)
     params = load_faiss().SearchParametersHNSW(efSearch=plan.ef_search)
-    _, found = index.search(queries, plan.top_k, params=params)
-    reached = recall(exact_places(rows, queries, plan.top_k), found)
+    _, found = index.search(queries, plan.searched, params=params)
+    reached = recall(exact_places(rows, queries, plan.searched), found)
     return index, {
         "kind": "hnsw",
         "items": len(rows),

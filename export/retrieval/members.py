@@ -12,9 +12,9 @@ import numpy as np
 from export.config import to_text
 from export.fused import write_fused
 from export.golden import read_item_ids
-from export.members import COMMITTED, ONNX, TORCHSCRIPT, write_reference_path
+from export.members import COMMITTED, ONNX, begin_models, write_learned, write_reference_path
 from export.non_finite import Nulls
-from export.onnx_graph import write_decode, write_onnx
+from export.onnx_graph import write_decode
 from export.progress import Report
 from export.recommend import DECODE, PREPROCESS
 from export.retrieval.exact import write_exact
@@ -32,7 +32,6 @@ from export.retrieval.plan import (
     retrieval_configs,
 )
 from export.retrieval.towers import ItemTowerGraph, UserTowerGraph
-from export.torchscript import write_torchscript
 from training.models.towers import TwoTower
 
 
@@ -46,18 +45,9 @@ class Catalogue:
     user_vectors: Vectors
 
 
-def write_retrieval_configs(plan: RetrievalPlan, folder: Path) -> None:
-    """Every model's config.pbtxt below `folder`."""
-    for config in retrieval_configs(plan):
-        (folder / config.name).mkdir(parents=True, exist_ok=True)
-        (folder / config.name / "config.pbtxt").write_text(to_text(config), encoding="utf-8")
-
-
 def write_towers(whole: TwoTower, plan: RetrievalPlan, nulls: Nulls, data: Path, folder: Path, report: Report) -> None:
     """Write all that does not hang on the item vectors; the graph of `preprocess` is there already."""
-    write_retrieval_configs(plan, folder)
-    for config in retrieval_configs(plan):
-        (folder / config.name / "1").mkdir(exist_ok=True)
+    begin_models(retrieval_configs(plan), folder)
     write_reference_path(plan, data, folder, report)
     towers: tuple[Any, ...] = (
         (USER_TOWER, UserTowerGraph(whole.user, plan, nulls), plan.encoded, plan.user_vector),
@@ -65,10 +55,7 @@ def write_towers(whole: TwoTower, plan: RetrievalPlan, nulls: Nulls, data: Path,
     )
     for name, graph, inputs, output in towers:
         report(f"write {name}")
-        if plan.format == "onnx":
-            write_onnx(graph.eval(), inputs, (output,), folder / name / "1" / ONNX)
-        else:
-            write_torchscript(graph.eval(), inputs, folder / name / "1" / TORCHSCRIPT)
+        write_learned(plan, graph, inputs, (output,), folder / name)
     report(f"write {DECODE}")
     item_ids = read_item_ids(data)
     write_decode(item_ids, folder / DECODE / "1" / ONNX)
@@ -88,7 +75,7 @@ def write_catalogue(plan: RetrievalPlan, catalogue: Catalogue, index: Any, folde
     (folder / ITEM_INDEX / "config.pbtxt").unlink(missing_ok=True)
     (folder / ITEM_INDEX / "config.pbtxt").write_text(to_text(index_config(plan)), encoding="utf-8")
     if plan.index == "exact":
-        write_exact(catalogue.item_vectors, plan.top_k, version / ONNX)
+        write_exact(catalogue.item_vectors, plan.top_k, version / ONNX, plan.candidates)
     else:
         shutil.copy2(COMMITTED / ITEM_INDEX / "1" / "model.py", version / "model.py")
         write_hnsw(index, version / FILE)

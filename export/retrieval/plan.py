@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from export.config import ModelConfig
-from export.recommend import BACKENDS, DECODE, Plan, member, served_in_three_ways
+from export.recommend import BACKENDS, Plan, decoding, member, served_in_three_ways
 from export.tensors import ENCODED, ITEM_ID, SCORE, Tensor, encoded_tensor
 from preprocessing.schema import FIRST_KNOWN_ID, Feature
 
 FAMILY = "two_tower"
+GOLDEN = "golden_retrieval.parquet"
 USER_TOWER, ITEM_TOWER = "user_tower", "item_tower"
 EXCLUDE_ITEMS, ITEM_INDEX, MATCH = "exclude_items", "item_index", "match"
 RETRIEVE, RETRIEVE_NVTABULAR, RETRIEVE_FUSED = "retrieve", "retrieve_nvtabular", "retrieve_fused"
@@ -30,15 +31,22 @@ EXCLUDE = Tensor("exclude", "string", (-1,))
 EXCLUDED = Tensor(EXCLUDE.name + ENCODED, "int64", (-1,))
 PAIR = (Tensor(USER_ID, "string", (1,)), Tensor(ITEM_ID, "string", (1,)))
 
+CANDIDATES = "candidates"
+
 IndexKind = Literal["exact", "hnsw"]
 
 
 @dataclass(frozen=True)
 class RetrievalPlan(Plan):
-    """All that the configs are made of; `ef_search`: how many candidates HNSW keeps while it searches, at least K."""
+    """All that the configs are made of.
+
+    `ef_search`: how many items HNSW keeps in sight while it searches, at least as many as it gives. `candidates`: how
+    many items the index gives a ranker, at least K; 0 where there is no ranker behind it.
+    """
 
     index: IndexKind = "exact"
     ef_search: int = 0
+    candidates: int = 0
 
     @property
     def family(self) -> str:
@@ -78,27 +86,43 @@ class RetrievalPlan(Plan):
     def index_inputs(self) -> tuple[Tensor, ...]:
         return (self.user_vector, EXCLUDED)
 
+    @property
+    def searched(self) -> int:
+        """How many items a search of the index is for."""
+        return self.candidates or self.top_k
+
+    @property
+    def index_outputs(self) -> tuple[Tensor, ...]:
+        return (*self.ranking, *([candidates_tensor(self.candidates)] if self.candidates else []))
+
 
 def retrieval_configs(plan: RetrievalPlan) -> tuple[ModelConfig, ...]:
     """One config a model, in the order of the chain, the ensembles last."""
-    learned = BACKENDS[plan.format]
-    chain = (
-        member(plan, USER_TOWER, learned, plan.encoded, (plan.user_vector,)),
-        member(plan, EXCLUDE_ITEMS, "onnxruntime", (*plan.excluded_sequences, EXCLUDE), (EXCLUDED,)),
-        index_config(plan),
-        member(plan, DECODE, "onnxruntime", plan.ranking[:1], plan.answer[:1]),
-    )
+    chain = (*retrieving(plan), index_config(plan), decoding(plan))
     beside = (
-        member(plan, ITEM_TOWER, learned, plan.item_inputs, (plan.item_vector,)),
+        member(plan, ITEM_TOWER, BACKENDS[plan.format], plan.item_inputs, (plan.item_vector,)),
         member(plan, MATCH, "onnxruntime", PAIR, (Tensor(SCORE, "float32", (1,)),)),
     )
     names = (RETRIEVE, RETRIEVE_NVTABULAR, RETRIEVE_FUSED)
     return served_in_three_ways(plan, names, plan.retrieve_request, chain, beside)
 
 
+def candidates_tensor(count: int) -> Tensor:
+    """Encoded ids of items that were retrieved, the best first; 0 where there are fewer."""
+    return Tensor(CANDIDATES, "int64", (count,))
+
+
+def retrieving(plan: RetrievalPlan) -> tuple[ModelConfig, ...]:
+    """What stands between preprocessing and the index."""
+    return (
+        member(plan, USER_TOWER, BACKENDS[plan.format], plan.encoded, (plan.user_vector,)),
+        member(plan, EXCLUDE_ITEMS, "onnxruntime", (*plan.excluded_sequences, EXCLUDE), (EXCLUDED,)),
+    )
+
+
 def index_config(plan: RetrievalPlan) -> ModelConfig:
     """`item_index`: a graph, or the python model that asks FAISS."""
     if plan.index == "exact":
-        return member(plan, ITEM_INDEX, "onnxruntime", plan.index_inputs, plan.ranking)
+        return member(plan, ITEM_INDEX, "onnxruntime", plan.index_inputs, plan.index_outputs)
     parameters = {"ef_search": str(plan.ef_search), "first_item_id": str(FIRST_KNOWN_ID)}
-    return member(plan, ITEM_INDEX, "python", plan.index_inputs, plan.ranking, parameters)
+    return member(plan, ITEM_INDEX, "python", plan.index_inputs, plan.index_outputs, parameters)

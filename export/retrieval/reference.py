@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from export.golden import Arrays
-from export.reference import model_features
+from export.reference import best_items, model_features
 from export.retrieval.plan import ITEM_VECTOR, USER_VECTOR, RetrievalPlan
 from export.retrieval.vectors import Vectors
-from export.tensors import ITEM_IDS, SCORE
-from preprocessing.schema import PADDING_ID
 from training.models.exclusion import exclude_items
 from training.models.towers import ItemTower, TwoTower, UserTower
 
@@ -36,6 +34,4 @@ def ranking(plan: RetrievalPlan, users: Vectors, items: Vectors, encoded: Arrays
 
     excluded = [torch.from_numpy(encoded[each.name]) for each in plan.excluded_sequences]
     scores = exclude_items(torch.from_numpy(users) @ torch.from_numpy(items).T, excluded, -torch.inf)
-    order = scores.sort(dim=1, descending=True, stable=True)
-    score, ids = order.values[:, : plan.top_k], order.indices[:, : plan.top_k]
-    return {ITEM_IDS: ids.masked_fill(score == -torch.inf, PADDING_ID).numpy(), SCORE: score.numpy()}
+    return best_items(scores, plan.top_k)

@@ -1,14 +1,13 @@
-"""Write a whole repository of the family `two_tower`, verified before it takes its place; refresh its item vectors.
+"""Write a whole repository of the family `two_tower`, verified before it takes its place.
 
 REPOSITORY/
   preprocess/ preprocess_nvtabular/ user_tower/ exclude_items/ item_index/ decode/     what Triton loads
   item_tower/ match/ retrieve/ retrieve_nvtabular/ retrieve_fused/                     and what clients call
-  schema.json verify.json golden.parquet item_vectors.npy                              Triton passes plain files by
+  schema.json verify.json golden_retrieval.parquet item_vectors.npy                    Triton passes plain files by
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +21,17 @@ from export.local import LocalRepository
 from export.members import compile_preprocess
 from export.non_finite import encoded_nulls, fill_arrays
 from export.options import Options, plan_export
-from export.progress import steps
+from export.progress import Report, steps
 from export.recommend import DECODE, PREPROCESS, PREPROCESS_NVTABULAR
 from export.reference import Reference, encode_rows, read_reference, write_reference
 from export.registry import RegisteredModel
 from export.result import describe_export, read_result, versions, write_result
-from export.retrieval.choice import Wanted, choose_index, rebuild_index
+from export.retrieval.choice import Wanted, choose_index
 from export.retrieval.members import Catalogue, write_catalogue, write_towers
 from export.retrieval.plan import (
+    CANDIDATES,
+    FAMILY,
+    GOLDEN,
     ITEM_INDEX,
     ITEM_TOWER,
     ITEM_VECTOR,
@@ -41,15 +43,7 @@ from export.retrieval.plan import (
     RetrievalPlan,
 )
 from export.retrieval.reference import part_vectors, ranking, whole_vectors
-from export.retrieval.vectors import (
-    ITEM_VECTORS,
-    Vectors,
-    current_items,
-    fitted_items,
-    item_vectors,
-    read_item_vectors,
-    user_vectors,
-)
+from export.retrieval.vectors import ITEM_VECTORS, Vectors, current_items, fitted_items, read_item_vectors, user_vectors
 from export.retrieval.verify import HOPS, verify_retrieval
 from export.verify import RECORDED, compare_tensors
 from preprocessing.schema import FittedSchema, read_fitted, require_same_digest
@@ -57,13 +51,13 @@ from stage.output import whole_folder
 from training.checkpoint import load
 
 _LOAD, _COMPILE, _GOLDEN = "load the model", f"write {PREPROCESS}", "golden rows through torch"
-_VECTORS, _TRY = "vectors of all users and items", "try the index"
+VECTORS, _TRY = "vectors of all users and items", "try the index"
 _WRITTEN = (PREPROCESS_NVTABULAR, USER_TOWER, ITEM_TOWER, DECODE)
-_HOLDING_VECTORS = tuple(f"write {each}" for each in (ITEM_INDEX, MATCH, RETRIEVE_FUSED))
-_VERIFY_STEPS = tuple(f"verify {hop}" for hop in HOPS)
-_EXPORT_STEPS = (
-    *(_LOAD, _COMPILE, *(f"write {each}" for each in _WRITTEN), _GOLDEN, _VECTORS, _TRY),
-    *(*_HOLDING_VECTORS, *_VERIFY_STEPS),
+HOLDING_VECTORS = tuple(f"write {each}" for each in (ITEM_INDEX, MATCH, RETRIEVE_FUSED))
+VERIFY_STEPS = tuple(f"verify {hop}" for hop in HOPS)
+EXPORT_STEPS = (
+    *(_LOAD, _COMPILE, *(f"write {each}" for each in _WRITTEN), _GOLDEN, VECTORS, _TRY),
+    *(*HOLDING_VECTORS, *VERIFY_STEPS),
 )
 
 
@@ -83,90 +77,73 @@ def export_retrieval(
 ) -> dict[str, Any]:
     """Export, verify, put in place; the content of verify.json. Raises `ParityError` with nothing written."""
     fitted, wanted = plan_export(RetrievalPlan, model, data, options, registered)
-    data = Path(data)
+    with whole_folder(output, options.overwrite) as folder, steps(EXPORT_STEPS) as step:
+        _, result = write_retrieval(model, Path(data), folder, fitted, wanted, options.index, registered, step)
+    return result
+
+
+def write_retrieval(
+    model: str | Path,
+    data: Path,
+    folder: Path,
+    fitted: FittedSchema,
+    wanted: RetrievalPlan,
+    wanted_index: Wanted,
+    registered: RegisteredModel | None,
+    step: Report,
+) -> tuple[RetrievalPlan, dict[str, Any]]:
+    """Fill `folder`, which no server sees yet; the plan as it could be carried out, and the content of verify.json."""
     features = fitted.schema_.request_features
-    with whole_folder(output, options.overwrite) as folder, steps(_EXPORT_STEPS) as step:
-        step(_LOAD)
-        whole = load(model, "two_tower")
-        step(_COMPILE)
-        plan, refusal = compile_preprocess(wanted, data, folder)
-        nulls = encoded_nulls(features, data)
-        write_towers(whole, plan, nulls, data, folder, step)
-        step(_GOLDEN)
-        rows, items = golden_rows(data, fitted), fitted_items(fitted.schema_, data)
-        encoded = fill_arrays(encode_rows(features, data, rows), nulls)
-        vectors = whole_vectors(whole, plan, encoded)
-        parts = part_vectors(load(model, "user_tower"), load(model, "item_tower"), plan, encoded, items)
-        apart = compare_tensors("torch_parts", vectors, parts, tolerance=0.0)
-        torch_items = vectors.pop(ITEM_VECTOR)
-        reference = Reference(rows, {**vectors, **ranking(plan, vectors[USER_VECTOR], torch_items, encoded)})
-        step(_VECTORS)
-        users, of_users = user_vectors(LocalRepository(folder), fitted.schema_, data)
-        plan, index, about = choose_index(plan, options.index, torch_items, of_users, step)
-        catalogue = Catalogue(read_item_ids(data), torch_items, users, of_users)
-        _drop_unserved(plan, folder)
-        write_catalogue(plan, catalogue, index, folder, step)
-        _write_plain_files(folder, fitted, reference, torch_items)
-        differences = verify_retrieval(folder, data, plan, reference, items, torch_items, step)
-        recorded = count_recorded(data, RECORDED)
-        found = {"torch_parts": apart, **differences}
-        result = describe_export(plan, refusal, len(rows), recorded, found, registered)
-        result |= {"index": about, "users": len(users), "refreshed": False}
-        write_result(result, folder)
-    return result
-
-
-def refresh_items(repository: str | Path, data: str | Path) -> dict[str, Any]:
-    """Compute the item vectors anew from the item table of `data`, and all that holds them; whole or not at all.
-
-    The towers stay. The repository is written beside and renamed: a server that has it loaded goes on with the old
-    vectors until it is told to load the new ones. The content of verify.json.
-    """
-    fitted, exported, plan = _exported(repository, data)
-    data = Path(data)
-    refreshing = (_VECTORS, *_HOLDING_VECTORS, *_VERIFY_STEPS)
-    with whole_folder(repository, overwrite=True) as folder, steps(refreshing) as step:
-        _copy_but_vectors(Path(repository), folder)
-        step(_VECTORS)
-        items, local = current_items(fitted, data), LocalRepository(repository)
-        vectors = item_vectors(local, items)
-        users, of_users = user_vectors(local, fitted.schema_, data)
-        index, about = rebuild_index(plan, vectors, of_users)
-        write_catalogue(plan, Catalogue(read_item_ids(data), vectors, users, of_users), index, folder, step)
-        reference = _ranked_anew(
-            plan, fitted, data, read_reference(fitted.schema_.request_features, repository), vectors
-        )
-        _write_plain_files(folder, fitted, reference, vectors)
-        differences = verify_retrieval(folder, data, plan, reference, items, vectors, step)
-        result = {**exported, "differences": {**exported["differences"], **differences}, "versions": versions()}
-        result |= {"index": {**exported["index"], **about}, "users": len(users), "refreshed": True}
-        write_result(result, folder)
-    return result
+    step(_LOAD)
+    whole = load(model, "two_tower")
+    step(_COMPILE)
+    plan, refusal = compile_preprocess(wanted, data, folder)
+    nulls = encoded_nulls(features, data)
+    write_towers(whole, plan, nulls, data, folder, step)
+    step(_GOLDEN)
+    rows, items = golden_rows(data, fitted), fitted_items(fitted.schema_, data)
+    encoded = fill_arrays(encode_rows(features, data, rows), nulls)
+    vectors = whole_vectors(whole, plan, encoded)
+    parts = part_vectors(load(model, "user_tower"), load(model, "item_tower"), plan, encoded, items)
+    apart = compare_tensors("torch_parts", vectors, parts, tolerance=0.0)
+    torch_items = vectors.pop(ITEM_VECTOR)
+    reference = Reference(rows, {**vectors, **ranking(plan, vectors[USER_VECTOR], torch_items, encoded)})
+    step(VECTORS)
+    users, of_users = user_vectors(LocalRepository(folder), fitted.schema_, data)
+    plan, index, about = choose_index(plan, wanted_index, torch_items, of_users, step)
+    catalogue = Catalogue(read_item_ids(data), torch_items, users, of_users)
+    _drop_unserved(plan, folder)
+    write_catalogue(plan, catalogue, index, folder, step)
+    write_plain_files(folder, fitted, reference, torch_items)
+    differences = verify_retrieval(folder, data, plan, reference, items, torch_items, step)
+    recorded = count_recorded(data, RECORDED)
+    result = describe_export(plan, refusal, len(rows), recorded, {"torch_parts": apart, **differences}, registered)
+    result |= {"index": about, "users": len(users), "refreshed": False}
+    write_result(result, folder)
+    return plan, result
 
 
 def verify_retrieval_again(repository: str | Path, data: str | Path) -> dict[str, Any]:
     """Verify a repository against what torch answered when it was exported; rewrite its verify.json."""
-    fitted, exported, plan = _exported(repository, data)
+    fitted, exported, plan = read_exported(repository, data)
     folder, data = Path(repository), Path(data)
     missing = [hop for hop in exported["differences"] if hop in HOPS and not (folder / hop / "config.pbtxt").is_file()]
     if missing:
         raise RepositoryError(f"no {missing[0]} in {repository}: export the repository again")
-    reference = read_reference(fitted.schema_.request_features, repository)
+    reference = read_reference(fitted.schema_.request_features, repository, GOLDEN)
     items = current_items(fitted, data) if exported["refreshed"] else fitted_items(fitted.schema_, data)
     vectors = read_item_vectors(folder, fitted.items, plan.dim)
-    with steps(_VERIFY_STEPS) as step:
+    with steps(VERIFY_STEPS) as step:
         differences = verify_retrieval(folder, data, plan, reference, items, vectors, step)
     result = {**exported, "differences": {**exported["differences"], **differences}, "versions": versions()}
     write_result(result, folder)
     return result
 
 
-def _exported(repository: str | Path, data: str | Path) -> tuple[FittedSchema, dict[str, Any], RetrievalPlan]:
+def read_exported(repository: str | Path, data: str | Path) -> tuple[FittedSchema, dict[str, Any], RetrievalPlan]:
     """The schema, verify.json and the plan of what `export_retrieval` wrote."""
-    fitted, exported = read_fitted(repository), read_result(repository)
+    fitted, exported = read_fitted(repository), read_result(repository, FAMILY)
     require_same_digest(read_fitted(data), fitted, f"the repository in {repository}")
-    if "index" not in exported:
-        raise RepositoryError(f"{repository}: has no item index: give the repository of a two_tower model")
     local = LocalRepository(repository)
     config = local.config(ITEM_INDEX)
     plan = RetrievalPlan(
@@ -181,6 +158,7 @@ def _exported(repository: str | Path, data: str | Path) -> tuple[FittedSchema, d
         reference_path=local.holds(RETRIEVE_NVTABULAR),
         index=exported["index"]["kind"],
         ef_search=exported["index"].get("ef_search", 0),
+        candidates=next((each.dims[0] for each in config.outputs if each.name == CANDIDATES), 0),
     )
     return fitted, exported, plan
 
@@ -191,33 +169,7 @@ def _drop_unserved(plan: RetrievalPlan, folder: Path) -> None:
         shutil.rmtree(folder / RETRIEVE_FUSED, ignore_errors=True)
 
 
-def _copy_but_vectors(source: Path, folder: Path) -> None:
-    """All but what holds vectors, as hard links where the disk has them: what is linked is never written to."""
-    left_out = {f"{each}/1" for each in (ITEM_INDEX, MATCH, RETRIEVE_FUSED)}
-    left_out |= {"golden.parquet", "verify.json", "schema.json", ITEM_VECTORS}
-
-    def ignored(at: str, names: list[str]) -> set[str]:
-        return {name for name in names if (Path(at) / name).relative_to(source).as_posix() in left_out}
-
-    def link(one: str, other: str) -> None:
-        try:
-            os.link(one, other)
-        except OSError:
-            shutil.copy2(one, other)
-
-    shutil.copytree(source, folder, ignore=ignored, copy_function=link, dirs_exist_ok=True)
-
-
-def _ranked_anew(
-    plan: RetrievalPlan, fitted: FittedSchema, data: Path, reference: Reference, vectors: Vectors
-) -> Reference:
-    """Torch's vectors of the golden rows, ranked against other item vectors."""
-    users = reference.answers[USER_VECTOR]
-    encoded = encode_rows(fitted.schema_.request_features, data, reference.rows)
-    return Reference(reference.rows, {USER_VECTOR: users, **ranking(plan, users, vectors, encoded)})
-
-
-def _write_plain_files(folder: Path, fitted: FittedSchema, reference: Reference, vectors: Vectors) -> None:
-    write_reference(reference, fitted.schema_.request_features, folder)
+def write_plain_files(folder: Path, fitted: FittedSchema, reference: Reference, vectors: Vectors) -> None:
+    write_reference(reference, fitted.schema_.request_features, folder, GOLDEN)
     np.save(folder / ITEM_VECTORS, vectors)
     (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")

@@ -46,10 +46,11 @@ def read_workflow(folder: str | Path, columns: Sequence[RequestColumn]) -> Colum
         UnsupportedWorkflow: An operator is not known, or works so that no graph can give equal answers.
 
     """
-    # NVTabular keeps each vocabulary that it has read by its path, even if the file is another one by now.
+    workflow = load_workflow(Path(folder))
+    # NVTabular keeps each vocabulary that it has read by its path, even if the file is another one by now. Not before
+    # `load_workflow`, which imports Merlin without its warnings.
     from merlin.io.worker import clean_worker_cache
 
-    workflow = load_workflow(Path(folder))
     with suppress(KeyError):
         clean_worker_cache("cats")
     raw = {column.name: Raw(column) for column in columns}

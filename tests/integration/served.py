@@ -10,7 +10,7 @@ import tritonclient.grpc as grpc
 from tritonclient.utils import np_to_triton_dtype
 
 from export.golden import Arrays, Row, read_item_ids, request_tensors
-from export.reference import Reference, read_reference
+from export.reference import GOLDEN, Reference, read_reference
 from export.verify import compare_rankings
 from preprocessing.schema import Feature, FittedSchema, read_fitted
 from serving.server import TritonServer
@@ -24,6 +24,7 @@ class Served:
     client: grpc.InferenceServerClient
     data: Path
     repository: Path
+    golden_file: str = GOLDEN
 
     @cached_property
     def models(self) -> set[str]:
@@ -44,7 +45,7 @@ class Served:
 
     @cached_property
     def golden(self) -> Reference:
-        return read_reference(self.features, self.repository)
+        return read_reference(self.features, self.repository, self.golden_file)
 
     @cached_property
     def encoded_ids(self) -> dict[str, int]:

@@ -9,7 +9,7 @@ import tritonclient.grpc as grpc
 
 from client.recommend_client import RecommendClient
 from export.golden import Row, request_tensors
-from export.retrieval.plan import ITEM_INDEX, MATCH, RETRIEVE
+from export.retrieval.plan import GOLDEN, ITEM_INDEX, MATCH, RETRIEVE
 from serving.server import run_triton
 from tests.integration.served import Served, as_inputs
 from tests.two_tower import EXPORTS, repository
@@ -20,7 +20,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
     data = request.getfixturevalue("compiled_data")
     folder = repository(data, *request.param)
     with run_triton(folder, grace_s=0) as server, grpc.InferenceServerClient(server.grpc_target) as client:
-        yield Served(server, client, data, folder)
+        yield Served(server, client, data, folder, GOLDEN)
 
 
 def chains(served: Served) -> list[str]:

@@ -13,8 +13,9 @@ from export.errors import RepositoryError
 from export.golden import Arrays, read_item_ids, request_tensors
 from export.local import LocalRepository
 from export.reference import Reference, read_reference
-from export.retrieval.plan import ITEM_INDEX, MATCH, RETRIEVE, RETRIEVE_FUSED, RETRIEVE_NVTABULAR
-from export.retrieval.repository import RetrievalOptions, export_retrieval, refresh_items, verify_retrieval_again
+from export.retrieval.plan import GOLDEN, ITEM_INDEX, MATCH, RETRIEVE, RETRIEVE_FUSED, RETRIEVE_NVTABULAR
+from export.retrieval.refresh import refresh_items
+from export.retrieval.repository import RetrievalOptions, export_retrieval, verify_retrieval_again
 from preprocessing.schema import read_fitted
 from tests.two_tower import EXPORTS, checkpoint, repository
 
@@ -44,7 +45,7 @@ def test_every_hop_is_torch_s(compiled_data: Path, format: str, index: str) -> N
 
 def test_hnsw_finds_what_exact_search_finds(compiled_data: Path) -> None:
     exact, hnsw = (LocalRepository(repository(compiled_data, *each)) for each in EXPORTS)
-    reference = read_reference(read_fitted(compiled_data).schema_.request_features, exact.folder)
+    reference = read_reference(read_fitted(compiled_data).schema_.request_features, exact.folder, GOLDEN)
     rows = list(range(len(reference.rows)))
     answers = [ask(local, RETRIEVE, reference, rows, []) for local in (exact, hnsw)]
     np.testing.assert_allclose(answers[0]["score"], answers[1]["score"], atol=TOLERANCE)
@@ -55,7 +56,7 @@ def test_hnsw_finds_what_exact_search_finds(compiled_data: Path) -> None:
 @pytest.mark.parametrize(("format", "index"), EXPORTS)
 def test_items_of_the_request_and_of_its_basket_are_not_retrieved(compiled_data: Path, format: str, index: str) -> None:
     local = LocalRepository(repository(compiled_data, format, index))
-    reference = read_reference(read_fitted(compiled_data).schema_.request_features, local.folder)
+    reference = read_reference(read_fitted(compiled_data).schema_.request_features, local.folder, GOLDEN)
     known = read_item_ids(compiled_data)[3:]
     exclude = [known[1], "never seen", "", known[4], known[1]]
     for chain in chains(local):
@@ -71,7 +72,7 @@ def test_items_of_the_request_and_of_its_basket_are_not_retrieved(compiled_data:
 def test_a_user_vector_that_is_no_number_finds_nothing_and_the_others_do_not_notice(compiled_data: Path) -> None:
     for each in EXPORTS:
         local = LocalRepository(repository(compiled_data, *each))
-        reference = read_reference(read_fitted(compiled_data).schema_.request_features, local.folder)
+        reference = read_reference(read_fitted(compiled_data).schema_.request_features, local.folder, GOLDEN)
         users = reference.answers["user_vector"][:3].copy()
         users[1] = np.nan
         inputs = {"user_vector": users, "exclude.encoded": np.zeros((3, 1), dtype=np.int64)}
@@ -120,7 +121,7 @@ def test_refreshed_vectors_follow_the_item_table_and_the_rest_stays(
     assert result["refreshed"]
     assert result["index"]["kind"] == index
     local = LocalRepository(folder)
-    reference = read_reference(read_fitted(compiled_data).schema_.request_features, folder)
+    reference = read_reference(read_fitted(compiled_data).schema_.request_features, folder, GOLDEN)
     user = reference.answers["user_vector"][:1]
     answer = local.run(ITEM_INDEX, {"user_vector": user, "exclude.encoded": np.zeros((1, 1), dtype=np.int64)})
     found = dict(zip(answer["item_ids"][0].tolist(), answer["score"][0].tolist(), strict=True))

@@ -20,12 +20,9 @@ from export.recommend import (
     Plan,
     configs,
 )
-from export.retrieval.members import write_retrieval_configs
-from export.retrieval.plan import RetrievalPlan
+from export.shipped import shipped_configs
 from preprocessing.schema import Schema, load_schema
 from tests.synthetic import schema_toml
-from training.models.config import ModelConfig as ModelSizes
-from training.models.config import TwoTowerConfig
 
 
 @pytest.fixture(scope="module", params=["complete_journey", "generic", "movielens", "online_retail", "synthetic"])
@@ -58,8 +55,7 @@ def test_every_config_reads_back_as_it_was_printed(schema: Schema, format: Forma
 
 def test_the_committed_configs_are_those_of_the_default_schema(tmp_path: Path) -> None:
     schema = load_schema("complete_journey")
-    write_retrieval_configs(RetrievalPlan(schema, TwoTowerConfig().dim), tmp_path)
-    write_configs(Plan(schema, ModelSizes().dim), tmp_path)
+    write_configs(shipped_configs(schema), tmp_path)
     committed = {path.relative_to(COMMITTED): path.read_text() for path in COMMITTED.glob("*/config.pbtxt")}
     written = {path.relative_to(tmp_path): path.read_text() for path in tmp_path.glob("*/config.pbtxt")}
     assert committed == written, "run `python -m export configs --output model_repository`"

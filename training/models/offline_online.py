@@ -28,12 +28,20 @@ class OfflineState(NamedTuple):
     repeat_logits: Tensor  # [B, R] float32
 
 
+class RankerQuery(NamedTuple):
+    """All that an item's score needs of the request."""
+
+    query: Tensor  # [B, D] float32
+    repeat_items: Tensor  # [B, R'] int64, offline and online together
+    repeat_logits: Tensor  # [B, R'] float32, gated
+
+
 class RankerParts(NamedTuple):
     """A ranking before its repeat term is spread over the catalogue (the loss needs no more, see `losses`)."""
 
     scores: Tensor  # [B, I] float32
-    repeat_items: Tensor  # [B, R'] int64, offline and online together
-    repeat_logits: Tensor  # [B, R'] float32, gated
+    repeat_items: Tensor  # as of RankerQuery
+    repeat_logits: Tensor
 
 
 class OfflineEncoder(nn.Module):
@@ -77,17 +85,20 @@ class OnlineRanker(nn.Module):
         self.pooled = nn.ModuleDict({f.name: nn.Linear(config.dim, config.dim) for f in self.sequences.features})
         self.gate = nn.Linear(width, 1)
 
-    def parts(self, state: OfflineState, features: Features, table: Tensor | None = None) -> RankerParts:
-        table = self.items.table() if table is None else table
+    def query(self, state: OfflineState, features: Features, table: Tensor) -> RankerQuery:
         pooled, ids, logits = self.sequences(features, table)
         known = torch.cat([state.user_embedding, *pooled, *self.scalars(features)], dim=1)
         query = state.user_embedding + self.combine(known)
         for feature, vector in zip(self.sequences.features, pooled, strict=True):
             query = query + self.pooled[feature.name](vector)
-        scores = query @ table.T + self.items.bias
         repeat_items = torch.cat([state.repeat_items, *ids], dim=1) if ids else state.repeat_items
         repeat_logits = torch.cat([state.repeat_logits, *logits], dim=1) if logits else state.repeat_logits
-        return RankerParts(scores, repeat_items, repeat_logits + self.gate(known))
+        return RankerQuery(query, repeat_items, repeat_logits + self.gate(known))
+
+    def parts(self, state: OfflineState, features: Features, table: Tensor | None = None) -> RankerParts:
+        table = self.items.table() if table is None else table
+        query, repeat_items, repeat_logits = self.query(state, features, table)
+        return RankerParts(query @ table.T + self.items.bias, repeat_items, repeat_logits)
 
     def forward(self, state: OfflineState, features: Features, table: Tensor | None = None) -> Tensor:
         return spread_repeats(self.parts(state, features, table))

@@ -3,6 +3,7 @@
 - user_vector [B, D] float32, exclude.encoded [B, L] int64: ids that must not come out; special ids mean nothing there.
 - item_ids [B, K] int64, score [B, K] float32, best first. Slots that no item fills, and those of a user whose vector is
   not all numbers, are id 0 with score -inf.
+- candidates [B, C] int64, where config.pbtxt says so: more of them for a ranker, the same K first.
 
 The file stands alone: `ef_search` and `first_item_id` (the id of the index's first vector) come from config.pbtxt, the
 index from `vectors.faiss` beside this file.
@@ -15,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-USER_VECTOR, EXCLUDED, ITEM_IDS, SCORE = "user_vector", "exclude.encoded", "item_ids", "score"
+USER_VECTOR, EXCLUDED = "user_vector", "exclude.encoded"
+ITEM_IDS, SCORE, CANDIDATES = "item_ids", "score", "candidates"
 PADDING_ID = 0
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -59,7 +61,9 @@ class ItemIndex:
         parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
         self._ef_search = int(parameters["ef_search"])
         self._first = int(parameters["first_item_id"])
-        self._top_k = next(int(each["dims"][0]) for each in config["output"] if each["name"] == ITEM_IDS)
+        widths = {each["name"]: int(each["dims"][0]) for each in config["output"]}
+        self._top_k, self._has_candidates = widths[ITEM_IDS], CANDIDATES in widths
+        self._most = widths.get(CANDIDATES, self._top_k)
         self._index = faiss.read_index(str(folder / "vectors.faiss"))
 
     def answer_requests(self, requests: list[Arrays]) -> list[Arrays | Exception]:
@@ -83,7 +87,7 @@ class ItemIndex:
         finite = np.isfinite(users).all(axis=1)
         left_out = [np.unique(row[row >= self._first]) for request in requests for row in request[EXCLUDED]]
         # Where the index has fewer items, FAISS fills up with -1.
-        wanted = max(min(self._top_k + max(map(len, left_out)), self._index.ntotal), self._top_k)
+        wanted = max(min(self._most + max(map(len, left_out)), self._index.ntotal), self._most)
         search = self._faiss.SearchParametersHNSW(efSearch=max(self._ef_search, wanted))
         score, places = self._index.search(
             np.ascontiguousarray(np.where(finite[:, None], users, 0.0), dtype=np.float32), wanted, params=search
@@ -92,12 +96,16 @@ class ItemIndex:
         is_item = (places >= 0) & finite[:, None]
         for row, others in enumerate(left_out):
             is_item[row] &= ~np.isin(ids[row], others)
-        order = np.argsort(~is_item, axis=1, kind="stable")[:, : self._top_k]
+        order = np.argsort(~is_item, axis=1, kind="stable")[:, : self._most]
         kept = np.take_along_axis(is_item, order, axis=1)
         found = np.where(kept, np.take_along_axis(ids, order, axis=1), PADDING_ID)
         scores = np.where(kept, np.take_along_axis(score, order, axis=1), np.float32(-np.inf))
         ends = np.cumsum([len(request[USER_VECTOR]) for request in requests])[:-1]
         return [
-            {ITEM_IDS: part, SCORE: of_part}
+            {
+                ITEM_IDS: part[:, : self._top_k],
+                SCORE: of_part[:, : self._top_k],
+                **({CANDIDATES: part} if self._has_candidates else {}),
+            }
             for part, of_part in zip(np.split(found, ends), np.split(scores, ends), strict=True)
         ]

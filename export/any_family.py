@@ -1,0 +1,97 @@
+"""Export, verify and refresh by what a model, or a repository, says it is."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from export.errors import GraphError, RepositoryError
+from export.options import Options
+from export.recommend import FAMILY as RANKING
+from export.registry import model_folder
+from export.repository import export_repository, verify_again
+from export.result import read_result
+from export.retrieval.choice import Wanted as WantedIndex
+from export.retrieval.plan import FAMILY as RETRIEVAL
+from export.retrieval.refresh import refresh_items
+from export.retrieval.repository import RetrievalOptions, export_retrieval, verify_retrieval_again
+from export.retrieve_and_rank.plan import CANDIDATES
+from export.retrieve_and_rank.plan import FAMILY as TWO_STAGES
+from export.retrieve_and_rank.repository import (
+    Source,
+    TwoStageOptions,
+    export_two_stages,
+    refresh_two_stages,
+    verify_two_stages_again,
+)
+from training.checkpoint import read_config
+
+_VERIFY = {RANKING: verify_again, RETRIEVAL: verify_retrieval_again, TWO_STAGES: verify_two_stages_again}
+_REFRESH = {RETRIEVAL: refresh_items, TWO_STAGES: refresh_two_stages}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The models to export, folders or models:/ names, and what only some families have a use for.
+
+    `retriever`: of the candidates that `model` is to rank. `candidates`: how many it ranks, `CANDIDATES` if absent.
+    """
+
+    model: str
+    retriever: str | None = None
+    tracking_uri: str | None = None
+    index: WantedIndex = "auto"
+    candidates: int | None = None
+
+
+def export_any(wanted: Wanted, data: str | Path, output: str | Path, options: dict[str, Any]) -> dict[str, Any]:
+    """The content of verify.json; `options` are those of `export.options.Options`.
+
+    Raises:
+        GraphError: A model is of another family than it is wanted for, or has no use for what is wanted of it.
+
+    """
+    with ExitStack() as stack:
+        source = Source(*stack.enter_context(model_folder(wanted.model, wanted.tracking_uri)))
+        family = read_config(source.folder).family
+        if wanted.retriever is not None:
+            retriever = Source(*stack.enter_context(model_folder(wanted.retriever, wanted.tracking_uri)))
+            _require_family(f"--model {wanted.model}", family, RANKING)
+            _require_family(f"--retriever {wanted.retriever}", read_config(retriever.folder).family, RETRIEVAL)
+            two_stages = TwoStageOptions(**options, index=wanted.index, candidates=wanted.candidates or CANDIDATES)
+            return export_two_stages(source, retriever, data, output, two_stages)
+        if wanted.candidates is not None:
+            raise GraphError(f"--candidates {wanted.candidates}: nothing retrieves them: give --retriever a model")
+        if family == RETRIEVAL:
+            retrieval = RetrievalOptions(**options, index=wanted.index)
+            return export_retrieval(source.folder, data, output, retrieval, source.registered)
+        if wanted.index != "auto":
+            raise GraphError(f"--index {wanted.index}: {wanted.model} is no two_tower model: leave it out")
+        return export_repository(source.folder, data, output, Options(**options), source.registered)
+
+
+def verify_any(repository: str | Path, data: str | Path) -> dict[str, Any]:
+    """Verify again what was exported; the content of verify.json."""
+    return _VERIFY[_family(repository)](repository, data)
+
+
+def refresh_any(repository: str | Path, data: str | Path) -> dict[str, Any]:
+    """Refresh the item vectors; the content of verify.json."""
+    family = _family(repository)
+    if family not in _REFRESH:
+        raise RepositoryError(f"{repository}: has no item index: give the repository of a two_tower model")
+    return _REFRESH[family](repository, data)
+
+
+def _family(repository: str | Path) -> str:
+    family = str(read_result(repository)["family"])
+    if family not in _VERIFY:
+        raise RepositoryError(f"{repository}: family {family} is not known here: export the repository again")
+    return family
+
+
+def _require_family(what: str, family: str, expected: str) -> None:
+    if family != expected:
+        raise GraphError(f"{what}: is a model of family {family}, give one of {expected}")

@@ -1,0 +1,86 @@
+"""Refresh the item vectors of a repository, and all that holds them, without training."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from export.golden import read_item_ids
+from export.local import LocalRepository
+from export.progress import Report, steps
+from export.reference import Reference, encode_rows, read_reference
+from export.result import versions, write_result
+from export.retrieval.choice import rebuild_index
+from export.retrieval.members import Catalogue, write_catalogue
+from export.retrieval.plan import GOLDEN, ITEM_INDEX, MATCH, RETRIEVE_FUSED, USER_VECTOR, RetrievalPlan
+from export.retrieval.reference import ranking
+from export.retrieval.repository import (
+    HOLDING_VECTORS,
+    VECTORS,
+    VERIFY_STEPS,
+    read_exported,
+    write_plain_files,
+)
+from export.retrieval.vectors import ITEM_VECTORS, Vectors, current_items, item_vectors, user_vectors
+from export.retrieval.verify import verify_retrieval
+from preprocessing.schema import FittedSchema
+from stage.output import whole_folder
+
+REFRESH_STEPS = (VECTORS, *HOLDING_VECTORS, *VERIFY_STEPS)
+
+
+def refresh_items(repository: str | Path, data: str | Path) -> dict[str, Any]:
+    """Compute the item vectors anew from the item table of `data`, and all that holds them; whole or not at all.
+
+    The towers stay. The repository is written beside and renamed: a server that has it loaded goes on with the old
+    vectors until it is told to load the new ones. The content of verify.json.
+    """
+    with whole_folder(repository, overwrite=True) as folder, steps(REFRESH_STEPS) as step:
+        return write_refreshed(Path(repository), Path(data), folder, step)
+
+
+def write_refreshed(repository: Path, data: Path, folder: Path, step: Report) -> dict[str, Any]:
+    """Fill `folder`, which no server sees yet, with the repository and new vectors; what verify.json says of them."""
+    fitted, exported, plan = read_exported(repository, data)
+    _copy_but_vectors(repository, folder)
+    step(VECTORS)
+    items, local = current_items(fitted, data), LocalRepository(repository)
+    vectors = item_vectors(local, items)
+    users, of_users = user_vectors(local, fitted.schema_, data)
+    index, about = rebuild_index(plan, vectors, of_users)
+    write_catalogue(plan, Catalogue(read_item_ids(data), vectors, users, of_users), index, folder, step)
+    before = read_reference(fitted.schema_.request_features, repository, GOLDEN)
+    reference = _ranked_anew(plan, fitted, data, before, vectors)
+    write_plain_files(folder, fitted, reference, vectors)
+    differences = verify_retrieval(folder, data, plan, reference, items, vectors, step)
+    result = {**exported, "differences": {**exported["differences"], **differences}, "versions": versions()}
+    result |= {"index": {**exported["index"], **about}, "users": len(users), "refreshed": True}
+    write_result(result, folder)
+    return result
+
+
+def _copy_but_vectors(source: Path, folder: Path) -> None:
+    """All but what holds vectors, as hard links where the disk has them: what is linked is never written to."""
+    left_out = {f"{each}/1" for each in (ITEM_INDEX, MATCH, RETRIEVE_FUSED)} | {GOLDEN, "schema.json", ITEM_VECTORS}
+
+    def ignored(at: str, names: list[str]) -> set[str]:
+        return {name for name in names if (Path(at) / name).relative_to(source).as_posix() in left_out}
+
+    def link(one: str, other: str) -> None:
+        try:
+            os.link(one, other)
+        except OSError:
+            shutil.copy2(one, other)
+
+    shutil.copytree(source, folder, ignore=ignored, copy_function=link, dirs_exist_ok=True)
+
+
+def _ranked_anew(
+    plan: RetrievalPlan, fitted: FittedSchema, data: Path, reference: Reference, vectors: Vectors
+) -> Reference:
+    """Torch's vectors of the golden rows, ranked against other item vectors."""
+    users = reference.answers[USER_VECTOR]
+    encoded = encode_rows(fitted.schema_.request_features, data, reference.rows)
+    return Reference(reference.rows, {USER_VECTOR: users, **ranking(plan, users, vectors, encoded)})

@@ -1,0 +1,82 @@
+"""The chain of two stages as config.pbtxt declares it.
+
+    retrieve_and_rank   preprocess -> user_tower, exclude_items -> item_index -> candidate_ranker -> decode
+                                   -> offline_encoder ---------------------------^
+
+It takes what `retrieve` takes and answers as `recommend` does, from C candidates at most: the user's own items, which
+the offline state names anyway, and the best of `item_index` beside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from export.config import ModelConfig
+from export.errors import GraphError
+from export.recommend import (
+    BACKENDS,
+    Plan,
+    as_backend_takes,
+    decoding,
+    ensemble,
+    member,
+    offline_encoder,
+    preprocessing,
+)
+from export.retrieval.plan import EXCLUDED, RetrievalPlan, candidates_tensor, index_config, retrieving
+from export.tensors import Tensor, encoded_tensor
+from preprocessing.schema import FIRST_KNOWN_ID, Schema, Sequence
+
+FAMILY = "retrieve_and_rank"
+CANDIDATE_RANKER, RETRIEVE_AND_RANK = "candidate_ranker", "retrieve_and_rank"
+CANDIDATES = 500
+"""Items that are ranked, where nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class TwoStages:
+    """The plans of both families, of one schema and one K; the index gives the ranker `retrieval.candidates` items."""
+
+    ranking: Plan
+    retrieval: RetrievalPlan
+
+    @property
+    def ranker_inputs(self) -> tuple[Tensor, ...]:
+        online = tuple(encoded_tensor(feature) for feature in self.ranking.schema.stage("online"))
+        return (*self.ranking.state, *online, candidates_tensor(self.retrieval.candidates), EXCLUDED)
+
+
+def own_items(schema: Schema) -> int:
+    """How many items of the user's own the ranker may read off a request: those of the sequences with `repeat`."""
+    return sum(each.max_length for each in schema.request_features if isinstance(each, Sequence) and each.repeat)
+
+
+def retrieved_items(schema: Schema, items: int, top_k: int, candidates: int) -> int:
+    """How many the index has to give, so that with the user's own there are no more than `candidates`.
+
+    Args:
+        schema: Says how many the user's own may be.
+        items: Rows of the item table, the special ones counted.
+        top_k: Items in an answer; as many have to be retrieved at least.
+        candidates: What the ranker is to score at most.
+
+    Raises:
+        GraphError: They are too few.
+
+    """
+    own = own_items(schema)
+    if candidates < own + top_k:
+        raise GraphError(
+            f"--candidates {candidates}: up to {own} are the user's own items and an answer has {top_k}, "
+            f"give at least {own + top_k}"
+        )
+    return min(candidates - own, items - FIRST_KNOWN_ID)
+
+
+def two_stage_configs(stages: TwoStages) -> tuple[ModelConfig, ...]:
+    """The ranker of candidates and the ensemble; all other models are of the two families."""
+    plan, retrieval = stages.ranking, stages.retrieval
+    ranker = member(plan, CANDIDATE_RANKER, BACKENDS[plan.format], stages.ranker_inputs, plan.ranking)
+    index = replace(index_config(retrieval), outputs=(candidates_tensor(retrieval.candidates),))
+    chain = (preprocessing(plan), *retrieving(retrieval), index, offline_encoder(plan), ranker, decoding(plan))
+    return as_backend_takes(ranker), ensemble(plan, RETRIEVE_AND_RANK, retrieval.retrieve_request, chain)

@@ -1,0 +1,23 @@
+"""The configs of a schema that is not fitted: what `model_repository/` shows of the default one."""
+
+from __future__ import annotations
+
+from export.config import ModelConfig
+from export.recommend import Plan, configs
+from export.retrieval.plan import RetrievalPlan, retrieval_configs
+from export.retrieve_and_rank.plan import CANDIDATES, TwoStages, own_items, two_stage_configs
+from preprocessing.schema import Schema, Text
+from training.models.config import ModelConfig as ModelSizes
+from training.models.config import TwoTowerConfig
+
+
+def shipped_configs(schema: Schema) -> tuple[ModelConfig, ...]:
+    """One config a model of both families and of the chain of two stages, each of the default sizes."""
+    compiled = not any(isinstance(each, Text) for each in schema.request_features)
+    ranking = Plan(schema, ModelSizes().dim, compiled=compiled)
+    retrieval = RetrievalPlan(
+        schema, TwoTowerConfig().dim, compiled=compiled, candidates=max(CANDIDATES - own_items(schema), ranking.top_k)
+    )
+    # `preprocess` and `decode` are of both families; the first one's stay.
+    every = (*retrieval_configs(retrieval), *configs(ranking), *two_stage_configs(TwoStages(ranking, retrieval)))
+    return tuple({config.name: config for config in every}.values())
