@@ -88,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         help="name of the run (default the MLflow run of a registered model, else the time, UTC)",
     )
     embeddings.add_argument("--kind", choices=("user", "item"), help="of a Parquet file (default user)")
+    embeddings.add_argument(
+        "--family", choices=("offline_online", "two_tower"), help="whose vectors, of a repository that has both"
+    )
     embeddings.add_argument("--batch-size", type=positive, default=256, metavar="B", help="users (default 256)")
     embeddings.add_argument("--overwrite", action="store_true", help="replace the run, or the file, if there is one")
     embeddings.set_defaults(run=_embeddings)
@@ -150,6 +153,7 @@ def _embeddings(arguments: argparse.Namespace) -> None:
             arguments.data,
             arguments.output,
             kind=arguments.kind,
+            family=arguments.family,
             experiment=arguments.experiment,
             run=arguments.run_id,
             batch_size=arguments.batch_size,

@@ -14,8 +14,9 @@ from export.embedding_batches import Embeddings, Kind, item_embeddings, user_emb
 from export.embedding_file import partial_file, write_file
 from export.embedding_history import new_run, release_of, write_history
 from export.errors import RepositoryError
+from export.recommend import FAMILY as RANKING
 from export.result import read_result
-from export.retrieval.plan import FAMILY
+from export.retrieval.plan import FAMILY as RETRIEVAL
 from preprocessing.schema import FittedSchema, read_fitted, require_same_digest
 from stage.output import OutputError
 from warehouse.address import Address, warehouse_address
@@ -28,6 +29,7 @@ def export_embeddings(
     output: str | Path,
     *,
     kind: Kind | None = None,
+    family: str | None = None,
     experiment: str | None = None,
     run: str | None = None,
     batch_size: int = 256,
@@ -40,6 +42,7 @@ def export_embeddings(
         data: The folder of `preprocessing fit` that it was exported with.
         output: A warehouse (its URL, or FILE.duckdb), which takes all kinds, or FILE.parquet, which takes one.
         kind: Of a file; users by default.
+        family: Whose embeddings, where the repository has both families.
         experiment: Of a run in a warehouse; the schema's name by default.
         run: Its name; by default the MLflow run of a registered model, else the time.
         batch_size: How many users are encoded at a time.
@@ -55,7 +58,7 @@ def export_embeddings(
         if given is not None and not allowed:
             place = "a Parquet file: a run in a warehouse holds every kind" if address else "a run in a warehouse"
             raise OutputError(f"{flag} {given} is for {place}, leave it out for --output {address or output}")
-    fitted, exported = read_fitted(repository), read_result(repository)
+    fitted, exported = read_fitted(repository), _exported(repository, family)
     require_same_digest(read_fitted(data), fitted, f"the repository in {repository}")
     repository, data = Path(repository), Path(data)
     if address is None:
@@ -83,8 +86,21 @@ def _warehouse(output: str) -> Address | None:
     raise OutputError(f"--output {output}: names neither, give FILE.parquet, FILE.duckdb or a warehouse's URL")
 
 
+def _exported(repository: str | Path, family: str | None) -> dict[str, Any]:
+    """What verify.json says of `family`, or of the only one that is there."""
+    if family is None:
+        whole = read_result(repository)
+        held = [each for each in (RANKING, RETRIEVAL) if each == whole["family"] or each in whole]
+        if not held:
+            raise RepositoryError(f"{repository}: family {whole['family']} is not known here: export it again")
+        if len(held) > 1:
+            raise RepositoryError(f"{repository}: has the families {' and '.join(held)}, say whose with --family")
+        [family] = held
+    return read_result(repository, family)
+
+
 def _has_items(exported: dict[str, Any]) -> bool:
-    return bool(exported.get("family") == FAMILY)
+    return bool(exported["family"] == RETRIEVAL)
 
 
 def _embeddings(
@@ -92,10 +108,10 @@ def _embeddings(
 ) -> list[Embeddings]:
     if "item" in kinds and not _has_items(exported):
         raise RepositoryError(
-            f"--kind item: {repository} is no two_tower repository and has no item vectors, leave it out"
+            f"--kind item: {repository} is read as {exported['family']}, whose items have no vectors: leave it out"
         )
     return [
-        user_embeddings(repository, data, fitted, exported.get("family", ""), size)
+        user_embeddings(repository, data, fitted, exported["family"], size)
         if kind == "user"
         else item_embeddings(repository, data, fitted, size)
         for kind in kinds

@@ -4,9 +4,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,15 +21,14 @@ from export.recommend import Plan
 from export.reference import encode_rows, whole_answers
 from export.retrieval.plan import RetrievalPlan
 from export.retrieval.reference import whole_vectors
-from export.retrieval.repository import refresh_items
-from preprocessing.schema import SchemaError, read_fitted
-from stage.errors import BadInput
-from stage.output import OutputError
+from export.retrieval.refresh import refresh_items
+from export.retrieve_and_rank.repository import Source, TwoStageOptions, export_two_stages
+from preprocessing.schema import read_fitted
 from tests import exported, two_tower
 from tests.latest import latest_requests
 from tests.vectors import by_id
 from training.checkpoint import load
-from warehouse.errors import AddressError, ConnectionRefused, PartitionError, WarehouseError
+from warehouse.errors import PartitionError
 from warehouse.history import open_warehouse
 
 TOLERANCE = 1e-4
@@ -119,6 +116,18 @@ def test_neighbours_and_drift_are_asked_of_runs_side_by_side(compiled_data: Path
     assert still.most[0].distance < TOLERANCE
 
 
+def test_a_repository_of_both_families_is_asked_whose_vectors(compiled_data: Path, file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "both"
+    models = (Source(each.checkpoint(compiled_data)) for each in (exported, two_tower))
+    export_two_stages(*models, compiled_data, folder, TwoStageOptions(top_k=5, reference_path=False))
+    with pytest.raises(RepositoryError, match="has the families offline_online and two_tower, say whose with --family"):
+        export_embeddings(folder, compiled_data, file)
+    ranking = export_embeddings(folder, compiled_data, file, family="offline_online", run="may")
+    retrieval = export_embeddings(folder, compiled_data, file, family="two_tower", run="june")
+    assert (ranking["items"], list(ranking["encoder_digest"])) == (0, ["offline_encoder"])
+    assert (retrieval["items"] > 0, list(retrieval["encoder_digest"])) == (True, ["user_tower", "item_tower"])
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_an_export_that_fails_half_way_leaves_the_earlier_run_whole(
     compiled_data: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
@@ -159,74 +168,6 @@ def test_a_run_is_named_by_the_registry_or_by_the_time(compiled_data: Path, file
     (folder / "verify.json").write_text(json.dumps({**verify, "registered_model": registered}))
     assert export_embeddings(folder, compiled_data, file)["run"] == registered["run"]
     assert export_embeddings(folder, compiled_data, file, run="mine")["run"] == "mine"
-
-
-Refusal = tuple[str, dict[str, Any], type[BadInput], str]
-REFUSALS: list[Refusal] = [
-    ("users.csv", {}, OutputError, "names neither, give FILE.parquet, FILE.duckdb or a warehouse's URL"),
-    ("postgres://", {}, AddressError, "names no warehouse, give duckdb:///FILE"),
-    ("mysql://host/db", {}, ConnectionRefused, "vectors are kept in DuckDB, PostgreSQL or BigQuery alone"),
-    ("postgres://ann:secret@127.0.0.1:1/db", {}, ConnectionRefused, r"^postgres://ann@127\.0\.0\.1:1/db: connection "),
-    ("h.duckdb", {"run": ""}, WarehouseError, "the run is empty: name it"),
-    ("h.duckdb", {"experiment": ""}, WarehouseError, "the experiment is empty: name it"),
-    ("h.duckdb", {"kind": "user"}, OutputError, "--kind user is for a Parquet file: a run in a warehouse holds every"),
-    ("u.parquet", {"run": "may"}, OutputError, "--run may is for a run in a warehouse, leave it out"),
-    ("u.parquet", {"experiment": "x"}, OutputError, "--experiment x is for a run in a warehouse, leave it out"),
-    ("u.parquet", {"kind": "item"}, RepositoryError, "is no two_tower repository and has no item vectors"),
-]
-
-
-@pytest.mark.parametrize(("output", "flags", "error", "message"), REFUSALS)
-def test_what_cannot_be_is_refused_in_a_line_and_leaves_nothing(
-    compiled_data: Path, tmp_path: Path, output: str, flags: dict[str, Any], error: type[BadInput], message: str
-) -> None:
-    output = output if "://" in output else str(tmp_path / output)
-    with pytest.raises(error, match=message) as raised:
-        export_embeddings(exported.repository(compiled_data, "onnx"), compiled_data, output, **flags)
-    assert "secret" not in str(raised.value)
-    assert list(tmp_path.iterdir()) == []
-
-
-def no_item_vectors(folder: Path) -> None:
-    (folder / "item_vectors.npy").unlink()
-
-
-def narrow_item_vectors(folder: Path) -> None:
-    np.save(folder / "item_vectors.npy", np.load(folder / "item_vectors.npy")[:, :5])
-
-
-def another_fit(folder: Path) -> None:
-    fitted = read_fitted(folder).model_copy(update={"boundaries": {}}).sealed()
-    (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True))
-
-
-def no_verify(folder: Path) -> None:
-    (folder / "verify.json").unlink()
-
-
-@pytest.mark.parametrize(
-    ("spoil", "error", "message"),
-    [
-        (no_item_vectors, RepositoryError, "item_vectors.npy: cannot be read"),
-        (narrow_item_vectors, RepositoryError, r"item_vectors.npy: holds vectors \[\d+, 5\], expected \[\d+, 12\]"),
-        (another_fit, SchemaError, "schema digest"),
-        (no_verify, RepositoryError, "verify.json: cannot be read"),
-    ],
-)
-def test_a_spoilt_repository_is_refused_before_a_warehouse_is_made(
-    compiled_data: Path, file: Path, tmp_path: Path, spoil: Callable[[Path], None], error: type[BadInput], message: str
-) -> None:
-    folder = shutil.copytree(two_tower.repository(compiled_data, "onnx", "exact"), tmp_path / "repository")
-    spoil(folder)
-    with pytest.raises(error, match=message):
-        export_embeddings(folder, compiled_data, file)
-    assert not file.parent.exists()
-
-
-def test_without_the_extra_a_line_names_it(compiled_data: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ibis", None)
-    with pytest.raises(WarehouseError, match="Ibis is not installed: install naiad's extra `warehouse`"):
-        export_embeddings(exported.repository(compiled_data, "onnx"), compiled_data, file)
 
 
 def test_the_command_ends_with_a_line_of_json(
