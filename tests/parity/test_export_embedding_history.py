@@ -17,6 +17,7 @@ from export.embeddings import export_embeddings
 from export.encoder_digest import encoder_digest
 from export.errors import RepositoryError
 from export.golden import read_item_ids
+from export.latest_requests import latest_rows
 from export.recommend import Plan
 from export.reference import encode_rows, whole_answers
 from export.retrieval.plan import RetrievalPlan
@@ -136,7 +137,7 @@ def test_an_export_that_fails_half_way_leaves_the_earlier_run_whole(
     export_embeddings(folder, compiled_data, file, run="may")
     before = {kind: stored(file, kind, "may") for kind in ("user", "item")}
     data = shutil.copytree(compiled_data, tmp_path / "data")
-    torn = max(data.glob("test/week=*/*.parquet"))
+    torn = latest_rows(data)[-1].file
     torn.write_bytes(torn.read_bytes()[:-100])
     monkeypatch.setattr(embedding_history, "BATCH_ROWS", 2)
     with pytest.raises(RepositoryError, match=f"^{re.escape(str(torn))}: cannot be read as Parquet"):
