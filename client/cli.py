@@ -6,14 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from client.recommend_client import DEFAULT_MODEL, DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, DEFAULT_URL
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"naiad: {message}: see `{self.prog} --help`\n")
+from stage.arguments import positive, seconds
+from stage.command import EXIT_BAD_INPUT, Parser
+from stage.termination import EXIT_INTERRUPTED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,9 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(getattr(commands, options.command)(options))
     except ClientError as error:
         print(f"naiad: {error}", file=sys.stderr)
-        return 2
+        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        return 130
+        return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; without this, Python complains at exit while flushing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -36,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m client", description="Talk to a running recommender.")
+    parser = Parser(prog="python -m client", description="Talk to a running recommender.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, help_: str, with_model: bool = True) -> argparse.ArgumentParser:
@@ -46,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--model", default=DEFAULT_MODEL, help="an ensemble of the server (%(default)s)")
         added.add_argument(
             "--timeout",
-            type=_seconds,
+            type=seconds,
             default=DEFAULT_TIMEOUT_S,
             metavar="SECONDS",
             help="of a single call (%(default)s)",
@@ -64,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--requests", metavar="DATA/requests/test", help="recorded rows, with --user")
     recommend.add_argument("--user", nargs="+", metavar="ID", help="whose newest recorded row is sent")
     recommend.add_argument("--items", metavar="DATA/items.parquet", help="item table that has the names")
-    recommend.add_argument("--top", type=_positive, default=10, metavar="N", help="items shown (%(default)s)")
+    recommend.add_argument("--top", type=positive, default=10, metavar="N", help="items shown (%(default)s)")
     recommend.add_argument(
         "--history", default="recent_items", metavar="FEATURE", help="sequence shown beside (%(default)s)"
     )
@@ -72,35 +69,28 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = command("evaluate", "replay recorded rows through the server and measure the ranking")
     evaluate.add_argument("--requests", required=True, metavar="DATA/requests/test", help="recorded rows")
     evaluate.add_argument("--k", type=_positives, default=(5, 10, 20), metavar="K,K", help="cut-offs (5,10,20)")
-    evaluate.add_argument("--limit", type=_positive, metavar="N", help="the first N rows only")
+    evaluate.add_argument("--limit", type=positive, metavar="N", help="the first N rows only")
 
     bench = command("bench", "measure latency and throughput with perf_analyzer on recorded rows", with_model=False)
     bench.add_argument(
         "--model", type=_names, default=(DEFAULT_MODEL,), metavar="NAME,NAME", help="ensembles to measure"
     )
     bench.add_argument("--requests", required=True, metavar="DATA/requests/test", help="recorded rows")
-    bench.add_argument("--rows", type=_positive, default=256, metavar="N", help="different rows to send (%(default)s)")
+    bench.add_argument("--rows", type=positive, default=256, metavar="N", help="different rows to send (%(default)s)")
     bench.add_argument(
         "--concurrency", type=_positives, default=(1, 4, 16), metavar="N,N", help="requests in flight (1,4,16)"
     )
-    bench.add_argument("--batch-size", type=_positive, default=1, metavar="N", help="rows a request (%(default)s)")
-    bench.add_argument("--seconds", type=_seconds, default=6.0, help="of each measurement, at least (%(default)s)")
+    bench.add_argument("--batch-size", type=positive, default=1, metavar="N", help="rows a request (%(default)s)")
+    bench.add_argument("--seconds", type=seconds, default=6.0, help="of each measurement, at least (%(default)s)")
     return parser
 
 
-def _positive(text: str) -> int:
-    value = int(text) if text.isascii() and text.isdigit() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"seen {text!r}, expected a whole number of at least 1")
-    return value
-
-
 def _count(text: str) -> int:
-    return 0 if text == "0" else _positive(text)
+    return 0 if text == "0" else positive(text)
 
 
 def _positives(text: str) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(_positive(part.strip()) for part in text.split(",")))
+    return tuple(dict.fromkeys(positive(part.strip()) for part in text.split(",")))
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -108,13 +98,3 @@ def _names(text: str) -> tuple[str, ...]:
     if "" in names:
         raise argparse.ArgumentTypeError(f"seen {text!r}, expected names with commas between them")
     return names
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"seen {text!r}, expected seconds above 0")
-    return value

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,6 +19,7 @@ from client.recommend_client import DEFAULT_MODEL, Recommendation, RecommendClie
 from client.recorded import RecordedRow, RecordedRows, read_requests, read_titles
 from client.request_tensors import build_tensors
 from metrics.table import metrics_table
+from stage.command import print_result
 
 
 def health(options: argparse.Namespace) -> int:
@@ -33,7 +32,7 @@ def health(options: argparse.Namespace) -> int:
     for model in models:
         table.add_row(*(Text(str(model.get(key, ""))) for key in ("name", "version", "state", "reason")))
     Console().print(table)
-    _print_json({"ready": ready, "models": {model["name"]: model.get("state", "UNLOADED") for model in models}})
+    print_result({"ready": ready, "models": {model["name"]: model.get("state", "UNLOADED") for model in models}})
     return 0 if ready else 1
 
 
@@ -60,7 +59,7 @@ def recommend(options: argparse.Namespace) -> int:
         {"user": row.user, "item_ids": answer.item_ids[: options.top], "scores": answer.scores[: options.top]}
         for row, answer in zip(rows, answers, strict=True)
     ]
-    _print_json({"model": options.model, "recommendations": results})
+    print_result({"model": options.model, "recommendations": results})
     return 0
 
 
@@ -75,7 +74,7 @@ def evaluate(options: argparse.Namespace) -> int:
         )
     title = f"{count} rows of {options.requests} through {options.url}"
     Console().print(metrics_table({options.model: values}, title))
-    _print_json({**values, "rows": count, "rows_per_second": round(rows_per_second, 1)})
+    print_result({**values, "rows": count, "rows_per_second": round(rows_per_second, 1)})
     return 0
 
 
@@ -108,7 +107,7 @@ def bench(options: argparse.Namespace) -> int:
         {"name": model, "concurrency": n, "p50_us": m.p50_us, "p99_us": m.p99_us, "per_second": m.per_second}
         for model, n, m in measured
     ]
-    _print_json({"url": options.url, "batch_size": options.batch_size, "rows": results})
+    print_result({"url": options.url, "batch_size": options.batch_size, "rows": results})
     return 0
 
 
@@ -167,7 +166,3 @@ def _latency_table(title: str, measured: list[tuple[str, int, Measurement]]) -> 
     for model, concurrency, m in measured:
         table.add_row(model, str(concurrency), f"{m.p50_us:,.0f}", f"{m.p99_us:,.0f}", f"{m.per_second:,.1f}")
     return table
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    print(json.dumps(value, ensure_ascii=False))

@@ -74,15 +74,11 @@ def _answer_error(url: str, timeout_s: float, model: str, status: str, message: 
     return RequestRefused(f"{model or url} refused the request: {message}")
 
 
-class _Grpc:
-    def __init__(self, url: str, address: str, timeout_s: float) -> None:
-        import tritonclient.grpc as triton
+class _Connection:
+    """What both have in common; `triton` is the module of tritonclient that `client` is of."""
 
-        self._triton, self._url, self._timeout_s = triton, url, timeout_s
-        unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
-        # gRPC itself waits up to two minutes between attempts to reconnect; our retries are shorter.
-        reconnect = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
-        self._client = triton.InferenceServerClient(address, channel_args=unlimited + reconnect)
+    def __init__(self, triton: Any, client: Any, url: str, timeout_s: float) -> None:
+        self._triton, self._client, self._url, self._timeout_s = triton, client, url, timeout_s
 
     @contextlib.contextmanager
     def _errors(self, model: str = "") -> Iterator[None]:
@@ -93,6 +89,24 @@ class _Grpc:
         except InferenceServerException as error:
             status, message = str(error.status()), str(error.message())
             raise _answer_error(self._url, self._timeout_s, model, status, message) from None
+        except TimeoutError:
+            raise _answer_error(self._url, self._timeout_s, model, "499", "") from None
+        except OSError as error:
+            raise _answer_error(self._url, self._timeout_s, model, "503", str(error)) from None
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class _Grpc(_Connection):
+    def __init__(self, url: str, address: str, timeout_s: float) -> None:
+        import tritonclient.grpc as triton
+
+        unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+        # gRPC itself waits up to two minutes between attempts to reconnect; our retries are shorter.
+        reconnect = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
+        client = triton.InferenceServerClient(address, channel_args=unlimited + reconnect)
+        super().__init__(triton, client, url, timeout_s)
 
     def ready(self) -> bool:
         with self._errors():
@@ -127,30 +141,13 @@ class _Grpc:
             answer = self._client.infer(model, inputs, outputs=wanted, client_timeout=self._timeout_s)
             return {tensor.name: answer.as_numpy(tensor.name) for tensor in answer.get_response().outputs}
 
-    def close(self) -> None:
-        self._client.close()
 
-
-class _Http:
+class _Http(_Connection):
     def __init__(self, url: str, address: str, timeout_s: float) -> None:
         import tritonclient.http as triton
 
-        self._triton, self._url, self._timeout_s = triton, url, timeout_s
-        self._client = triton.InferenceServerClient(address, connection_timeout=timeout_s, network_timeout=timeout_s)
-
-    @contextlib.contextmanager
-    def _errors(self, model: str = "") -> Iterator[None]:
-        from tritonclient.utils import InferenceServerException
-
-        try:
-            yield
-        except InferenceServerException as error:
-            status, message = str(error.status()), str(error.message())
-            raise _answer_error(self._url, self._timeout_s, model, status, message) from None
-        except TimeoutError:
-            raise _answer_error(self._url, self._timeout_s, model, "499", "") from None
-        except OSError as error:
-            raise _answer_error(self._url, self._timeout_s, model, "503", str(error)) from None
+        client = triton.InferenceServerClient(address, connection_timeout=timeout_s, network_timeout=timeout_s)
+        super().__init__(triton, client, url, timeout_s)
 
     def ready(self) -> bool:
         with self._errors():
@@ -178,9 +175,6 @@ class _Http:
         with self._errors(model):
             answer = self._client.infer(model, inputs, outputs=wanted)
             return {tensor["name"]: answer.as_numpy(tensor["name"]) for tensor in answer.get_response()["outputs"]}
-
-    def close(self) -> None:
-        self._client.close()
 
 
 def _inputs(triton: Any, arrays: Mapping[str, NDArray[Any]]) -> list[Any]:

@@ -6,17 +6,14 @@ import argparse
 import atexit
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping
-from types import FrameType
 from typing import NoReturn
 
 from stage.errors import BadInput
+from stage.termination import EXIT_INTERRUPTED, terminable
 
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,16 +29,14 @@ def run_command(main: Callable[[], None]) -> NoReturn:
     What the user can mend is told in one line; anything else is a fault of ours and keeps its trace. An end that was
     asked for (Ctrl-C, SIGTERM) unwinds too, so that nothing half-written or running is left behind.
     """
-    before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        main()
+        with terminable():
+            main()
     except BadInput as error:
         print(f"naiad: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
-    finally:
-        signal.signal(signal.SIGTERM, before)
     sys.exit(0)
 
 
@@ -60,10 +55,6 @@ def leave(main: Callable[[], None]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(EXIT_TERMINATED)
 
 
 def print_result(result: Mapping[str, object]) -> None:

@@ -4,11 +4,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from export.retrieval.repository import RetrievalOptions, export_retrieval
-from preprocessing.schema import read_fitted
-from training.checkpoint import new_model, save
+from tests.lively import lively_checkpoint
 from training.models.config import TwoTowerConfig
 
 CONFIG = TwoTowerConfig(dim=12)
@@ -17,15 +14,7 @@ EXPORTS = [("onnx", "exact"), ("torchscript", "hnsw")]
 
 @cache
 def checkpoint(data: Path) -> Path:
-    """A checkpoint none of whose parameters is zero, so that nothing cancels."""
-    torch.manual_seed(7)
-    model = new_model(data, read_fitted(data), CONFIG)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    folder = data.parent / "lively-two-tower"
-    folder.mkdir()
-    save(model.eval(), CONFIG, data, folder)
-    return folder
+    return lively_checkpoint(data, CONFIG)
 
 
 @cache

@@ -46,5 +46,4 @@ class TwoTowerSettings(TrainingSettings):
     memory: NonNegativeInt = Field(default=0, description="item vectors of earlier batches kept as candidates")
 
 
-AnySettings = TrainingSettings | TwoTowerSettings
 SETTINGS: dict[str, type[TrainingSettings]] = {"offline_online": TrainingSettings, "two_tower": TwoTowerSettings}

@@ -23,9 +23,8 @@ from export.reference import encode_rows, whole_answers
 from export.retrieval.plan import RetrievalPlan
 from export.retrieval.reference import whole_vectors
 from export.retrieval.refresh import refresh_items
-from export.retrieve_and_rank.repository import Source, TwoStageOptions, export_two_stages
 from preprocessing.schema import read_fitted
-from tests import exported, two_tower
+from tests import exported, two_stages, two_tower
 from tests.latest import latest_requests
 from tests.vectors import by_id
 from training.checkpoint import load
@@ -117,10 +116,8 @@ def test_neighbours_and_drift_are_asked_of_runs_side_by_side(compiled_data: Path
     assert still.most[0].distance < TOLERANCE
 
 
-def test_a_repository_of_both_families_is_asked_whose_vectors(compiled_data: Path, file: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "both"
-    models = (Source(each.checkpoint(compiled_data)) for each in (exported, two_tower))
-    export_two_stages(*models, compiled_data, folder, TwoStageOptions(top_k=5, reference_path=False))
+def test_a_repository_of_both_families_is_asked_whose_vectors(compiled_data: Path, file: Path) -> None:
+    folder = two_stages.repository(compiled_data, "onnx", "exact")
     with pytest.raises(RepositoryError, match="has the families offline_online and two_tower, say whose with --family"):
         export_embeddings(folder, compiled_data, file)
     ranking = export_embeddings(folder, compiled_data, file, family="offline_online", run="may")

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from stage.command import Parser, print_result, run_command
 from stage.errors import BadInput
+from stage.output import whole_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,6 +91,42 @@ def test_a_signal_unwinds_the_command(number: signal.Signals, code: int) -> None
     assert ended(main) == code
     assert unwound == [True]
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_that_falls_into_a_callback_that_swallows_errors_unwinds_the_command(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    class Watched:
+        pass
+
+    survived = []
+
+    def main() -> None:
+        with whole_folder(tmp_path / "output"):
+            watched = Watched()
+            reference = weakref.ref(watched, lambda _: os.kill(os.getpid(), number))
+            del watched
+            assert reference() is None
+            signal.sigtimedwait([], 5)
+            survived.append(True)
+
+    hook = sys.unraisablehook
+    assert ended(main) == code
+    assert survived == list(tmp_path.iterdir()) == []
+    assert sys.unraisablehook is hook
+
+
+def test_what_else_is_raised_in_a_callback_is_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda seen: told.append(seen.exc_type))
+
+    class Broken:
+        def __del__(self) -> None:
+            raise KeyError("ours")
+
+    assert ended(lambda: Broken() and None) == 0
+    assert told == [KeyError]
 
 
 def test_a_result_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from preprocessing.schema import FittedSchema, SchemaError, parse_schema, read_fitted
-from training.checkpoint import CheckpointError, load, new_model, save
+from tests.lively import lively_model
+from training.checkpoint import CheckpointError, load, save
 from training.data import SplitData
 from training.models.config import ModelConfig
-from training.models.offline_online import OfflineOnline
 
 CONFIG = ModelConfig(dim=16, hidden=24)
 
@@ -27,19 +27,10 @@ def rows(synthetic_data: Path, fitted: FittedSchema) -> dict[str, torch.Tensor]:
     return data.batch(np.arange(min(len(data), 32))).features
 
 
-def lively_model(data: Path, fitted: FittedSchema) -> OfflineOnline:
-    """A model none of whose parameters is zero, so that nothing cancels."""
-    torch.manual_seed(7)
-    model = new_model(data, fitted, CONFIG)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    return model.eval()
-
-
 def test_the_whole_model_is_the_offline_part_then_the_online_part(
     synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
 ) -> None:
-    model = lively_model(synthetic_data, fitted)
+    model = lively_model(synthetic_data, fitted, CONFIG)
     with torch.no_grad():
         assert torch.equal(model(rows), model.online(model.offline(rows), rows))
 
@@ -48,7 +39,7 @@ def test_each_part_loads_alone_and_gives_the_same_bits(
     tmp_path: Path, synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
 ) -> None:
     data = shutil.copytree(synthetic_data, tmp_path / "data")
-    model = lively_model(data, fitted)
+    model = lively_model(data, fitted, CONFIG)
     with torch.no_grad():
         before, state = model(rows), model.offline(rows)
     for part in ("whole", "offline", "online"):
@@ -73,7 +64,7 @@ def test_a_feature_moves_between_the_stages_by_the_schema_alone(
         moved = next(f for f in body["features"] if f["name"] == feature.name)
         moved["stage"] = "online" if feature.stage == "offline" else "offline"
         other = fitted.model_copy(update={"schema_": parse_schema(body, "moved")})
-        model = lively_model(synthetic_data, other)
+        model = lively_model(synthetic_data, other, CONFIG)
         with torch.no_grad():
             scores = model(rows)
             changed = dict(rows)
@@ -86,7 +77,7 @@ def test_a_feature_moves_between_the_stages_by_the_schema_alone(
 def test_a_row_does_not_depend_on_the_batch_that_it_is_in(
     synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
 ) -> None:
-    model = lively_model(synthetic_data, fitted)
+    model = lively_model(synthetic_data, fitted, CONFIG)
     with torch.no_grad():
         together = model(rows)
         alone = model({name: value[3:4] for name, value in rows.items()})
@@ -102,7 +93,7 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path, synthetic_data: Path)
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path, synthetic_data: Path, fitted: FittedSchema) -> None:
-    save(lively_model(synthetic_data, fitted), CONFIG, synthetic_data, tmp_path)
+    save(lively_model(synthetic_data, fitted, CONFIG), CONFIG, synthetic_data, tmp_path)
     (tmp_path / "model.json").write_text(ModelConfig(dim=32, hidden=24).model_dump_json(), encoding="utf-8")
     with pytest.raises(CheckpointError, match="not the weights of this schema"):
         load(tmp_path, "whole")

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from preprocessing.schema import FittedSchema, parse_schema, read_fitted
-from training.checkpoint import CheckpointError, load, load_whole, new_model, save
+from tests.lively import lively_model
+from training.checkpoint import CheckpointError, load, load_whole, save
 from training.data import SplitData
 from training.models.config import ModelConfig, TwoTowerConfig
 from training.models.towers import TwoTower
@@ -26,15 +27,6 @@ def rows(synthetic_data: Path, fitted: FittedSchema) -> dict[str, torch.Tensor]:
     return SplitData(synthetic_data, "train", fitted).batch(np.arange(32)).features
 
 
-def lively_model(data: Path, fitted: FittedSchema) -> TwoTower:
-    """A model none of whose parameters is zero, so that nothing cancels."""
-    torch.manual_seed(7)
-    model = new_model(data, fitted, CONFIG)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    return model.eval()
-
-
 def changed(value: torch.Tensor) -> torch.Tensor:
     """Other values everywhere but in the padding of lists."""
     if value.is_floating_point():
@@ -46,7 +38,7 @@ def changed(value: torch.Tensor) -> torch.Tensor:
 def test_both_towers_give_vectors_of_length_1_and_their_cosine_is_the_score(
     synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
 ) -> None:
-    model = lively_model(synthetic_data, fitted)
+    model = lively_model(synthetic_data, fitted, CONFIG)
     with torch.no_grad():
         users, items, scores = model.user(rows), model.catalogue(), model(rows)
     assert users.shape == (32, 12)
@@ -59,7 +51,7 @@ def test_both_towers_give_vectors_of_length_1_and_their_cosine_is_the_score(
 def test_every_feature_of_a_side_reaches_its_tower(
     synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
 ) -> None:
-    model = lively_model(synthetic_data, fitted)
+    model = lively_model(synthetic_data, fitted, CONFIG)
     items = model.index.rows(torch.arange(fitted.items))
     assert set(rows) == {feature.name for feature in fitted.schema_.request_features}
     with torch.no_grad():
@@ -77,7 +69,7 @@ def test_a_schema_of_two_ids_alone_makes_two_towers_without_item_vectors(
     body["features"] = [each for each in body["features"] if each["name"] in ("user_id", "item_id")]
     body["exclude"] = []
     ids = fitted.model_copy(update={"schema_": parse_schema(body, "ids")})
-    model = lively_model(synthetic_data, ids)
+    model = lively_model(synthetic_data, ids, CONFIG)
     assert model.user.items is None
     with torch.no_grad():
         assert model({"user_id": rows["user_id"]}).shape == (32, fitted.items)
@@ -87,7 +79,7 @@ def test_each_tower_loads_alone_and_gives_the_same_bits(
     tmp_path: Path, synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
 ) -> None:
     data = shutil.copytree(synthetic_data, tmp_path / "data")
-    model = lively_model(data, fitted)
+    model = lively_model(data, fitted, CONFIG)
     items = model.index.rows(torch.arange(fitted.items))
     with torch.no_grad():
         scores, users, vectors = model(rows), model.user(rows), model.item(items)
@@ -107,7 +99,7 @@ def test_each_tower_loads_alone_and_gives_the_same_bits(
 def test_a_part_of_the_other_family_is_refused_by_name(
     tmp_path: Path, synthetic_data: Path, fitted: FittedSchema
 ) -> None:
-    save(lively_model(synthetic_data, fitted), CONFIG, synthetic_data, tmp_path)
+    save(lively_model(synthetic_data, fitted, CONFIG), CONFIG, synthetic_data, tmp_path)
     assert isinstance(load_whole(tmp_path), TwoTower)
     with pytest.raises(CheckpointError, match=r"holds a two_tower model \(two_tower, user_tower, item_tower\)"):
         load(tmp_path, "whole")
@@ -122,7 +114,7 @@ def test_a_part_of_the_other_family_is_refused_by_name(
 def test_a_user_of_whom_nothing_is_known_and_an_item_without_text_have_vectors(
     synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
 ) -> None:
-    model = lively_model(synthetic_data, fitted)
+    model = lively_model(synthetic_data, fitted, CONFIG)
     nobody = {
         name: torch.zeros_like(value[:1]) if value.dim() == 2 or value.is_floating_point() else torch.ones(1).long()
         for name, value in rows.items()
@@ -150,7 +142,7 @@ class Positional(torch.nn.Module):
 def test_traced_towers_take_other_batches_than_they_were_traced_with(
     synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
 ) -> None:
-    model = lively_model(synthetic_data, fitted)
+    model = lively_model(synthetic_data, fitted, CONFIG)
     items = model.index.rows(torch.arange(fitted.items))
     for tower, features in ((model.user, rows), (model.item, items)):
         with torch.no_grad():

@@ -16,6 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psycopg
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 DEBIAN_EXTENSION = Path("/usr/share/postgresql/15/extension/vector.control")
@@ -104,6 +108,21 @@ def postgres_server(binaries: Binaries) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def connect(url: str) -> psycopg.Connection:
+    """A connection that commits every statement."""
+    import psycopg
+
+    return psycopg.connect(url.replace("postgres://", "postgresql://"), autocommit=True)
+
+
+def execute(url: str, *statements: str) -> list[tuple[object, ...]]:
+    """Run statements; the last one's rows."""
+    with connect(url) as connection:
+        for sql in statements:
+            last = connection.execute(sql)
+        return last.fetchall() if last.description else []
+
+
 def _within_reach(programs: Path, folder: Path) -> Path:
     """The programs, copied into the folder where root's virtual environment may be closed to the unprivileged user."""
     if os.geteuid() != 0 or programs == DEBIAN:
@@ -142,7 +161,7 @@ def _wait(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            psycopg.connect(f"{url.replace('postgres://', 'postgresql://')}/postgres").close()
+            connect(f"{url}/postgres").close()
         except psycopg.OperationalError:
             if server.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(log.read_text()) from None

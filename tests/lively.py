@@ -1,0 +1,27 @@
+"""Untrained models none of whose parameters is zero, so that nothing cancels."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from preprocessing.schema import FittedSchema, read_fitted
+from training.checkpoint import new_model, save
+from training.models.config import AnyConfig
+
+
+def lively_model(data: Path, fitted: FittedSchema, config: AnyConfig) -> Any:
+    """A model of the family that `config` is of; the same at every call."""
+    torch.manual_seed(7)
+    model = new_model(data, fitted, config)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model.eval()
+
+
+def lively_checkpoint(data: Path, config: AnyConfig) -> Path:
+    """The checkpoint of such a model, in a new folder beside `data`."""
+    folder = data.parent / f"lively-{config.family}"
+    folder.mkdir()
+    save(lively_model(data, read_fitted(data), config), config, data, folder)
+    return folder
