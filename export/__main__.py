@@ -1,4 +1,4 @@
-"""`python -m export`: a trained model becomes a verified Triton model repository, or embeddings of all users."""
+"""`python -m export`: a trained model becomes a verified Triton model repository, which embeds all users and items."""
 
 from __future__ import annotations
 
@@ -66,12 +66,33 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     verify.set_defaults(run=_verify)
 
-    embeddings = commands.add_parser("embeddings", help="offline embeddings of all users, through the exported graph")
+    embeddings = commands.add_parser(
+        "embeddings",
+        help="vectors of all users and items, through the exported graphs, into a warehouse or a file",
+        description="Write a run into a warehouse, one partition a kind: the users' vectors and, of a two_tower "
+        "repository, the items' that its index serves. Or write those of one kind into a Parquet file.",
+    )
     embeddings.add_argument("--repository", required=True, help="output folder of `export repository`")
     embeddings.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
-    embeddings.add_argument("--output", required=True, metavar="FILE.parquet", help="file to write")
+    embeddings.add_argument(
+        "--output",
+        default="runs/history.duckdb",
+        metavar="WHERE",
+        help="FILE.duckdb, duckdb://, postgres:// or bigquery://, or FILE.parquet (default %(default)s)",
+    )
+    embeddings.add_argument("--experiment", metavar="NAME", help="of the run (default the schema's name)")
+    embeddings.add_argument(
+        "--run",
+        metavar="ID",
+        dest="run_id",
+        help="name of the run (default the MLflow run of a registered model, else the time, UTC)",
+    )
+    embeddings.add_argument("--kind", choices=("user", "item"), help="of a Parquet file (default user)")
+    embeddings.add_argument(
+        "--family", choices=("offline_online", "two_tower"), help="whose vectors, of a repository that has both"
+    )
     embeddings.add_argument("--batch-size", type=positive, default=256, metavar="B", help="users (default 256)")
-    embeddings.add_argument("--overwrite", action="store_true", help="replace the file if there is one")
+    embeddings.add_argument("--overwrite", action="store_true", help="replace the run, or the file, if there is one")
     embeddings.set_defaults(run=_embeddings)
 
     items = commands.add_parser(
@@ -128,7 +149,15 @@ def _embeddings(arguments: argparse.Namespace) -> None:
 
     print_result(
         export_embeddings(
-            arguments.repository, arguments.data, arguments.output, arguments.batch_size, arguments.overwrite
+            arguments.repository,
+            arguments.data,
+            arguments.output,
+            kind=arguments.kind,
+            family=arguments.family,
+            experiment=arguments.experiment,
+            run=arguments.run_id,
+            batch_size=arguments.batch_size,
+            overwrite=arguments.overwrite,
         )
     )
 

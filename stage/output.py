@@ -1,4 +1,4 @@
-"""Output folders that are whole or absent: written beside, then renamed."""
+"""Output folders that are whole or absent: written beside, then renamed. Folders of output files."""
 
 from __future__ import annotations
 
@@ -91,3 +91,11 @@ def _take_place(partial: Path, target: Path) -> None:
             replaced.rename(target)
         raise
     shutil.rmtree(replaced, ignore_errors=True)
+
+
+def make_folder_of(file: Path) -> None:
+    """Make the folder that `file` is to stand in, where it is missing."""
+    try:
+        file.absolute().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be written ({error.strerror}), give a folder you may write to") from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from warehouse.address import Address
 from warehouse.errors import AddressError, ConnectionRefused, TableError
+from warehouse.session import open_session, require_ibis
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,11 +93,10 @@ def _pgvectors(schema: Any) -> list[str]:
 @contextmanager
 def open_source(address: Address) -> Iterator[TableSource]:
     """Connect to the warehouse for reading; `ConnectionRefused` where it does not answer."""
+    require_ibis(address)
     import ibis
 
     if address.kind in ("duckdb", "bigquery"):
-        from warehouse.session import open_session
-
         session: Any = open_session(address, read_only=True)
         backend, close = session.ibis, session.close
     else:

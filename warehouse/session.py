@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 from warehouse.address import Address
-from warehouse.errors import ConnectionRefused
+from warehouse.errors import ConnectionRefused, WarehouseError
 from warehouse.partition import Batch
 from warehouse.statements import Statements
 
@@ -54,6 +55,7 @@ def open_session(address: Address, read_only: bool) -> Session:
 
     Raises `ConnectionRefused` or `AddressError` where it does not answer, is missing, or is of another kind.
     """
+    require_ibis(address)
     if address.kind == "duckdb":
         from warehouse.duckdb_session import DuckDBSession
 
@@ -67,6 +69,12 @@ def open_session(address: Address, read_only: bool) -> Session:
 
         return BigQuerySession(address)
     raise ConnectionRefused(f"{address}: vectors are kept in DuckDB, PostgreSQL or BigQuery alone, give one of them")
+
+
+def require_ibis(address: Address) -> None:
+    """Raise `WarehouseError` where naiad's extra `warehouse` is not installed."""
+    if find_spec("ibis") is None:
+        raise WarehouseError(f"{address}: Ibis is not installed: install naiad's extra `warehouse`")
 
 
 @contextmanager

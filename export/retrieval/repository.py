@@ -43,7 +43,7 @@ from export.retrieval.plan import (
     RetrievalPlan,
 )
 from export.retrieval.reference import part_vectors, ranking, whole_vectors
-from export.retrieval.vectors import ITEM_VECTORS, Vectors, current_items, fitted_items, user_vectors
+from export.retrieval.vectors import ITEM_VECTORS, Vectors, current_items, fitted_items, read_item_vectors, user_vectors
 from export.retrieval.verify import HOPS, verify_retrieval
 from export.verify import RECORDED, compare_tensors
 from preprocessing.schema import FittedSchema, read_fitted, require_same_digest
@@ -132,8 +132,9 @@ def verify_retrieval_again(repository: str | Path, data: str | Path) -> dict[str
         raise RepositoryError(f"no {missing[0]} in {repository}: export the repository again")
     reference = read_reference(fitted.schema_.request_features, repository, GOLDEN)
     items = current_items(fitted, data) if exported["refreshed"] else fitted_items(fitted.schema_, data)
+    vectors = read_item_vectors(folder, fitted.items, plan.dim)
     with steps(VERIFY_STEPS) as step:
-        differences = verify_retrieval(folder, data, plan, reference, items, _read_vectors(folder, plan, fitted), step)
+        differences = verify_retrieval(folder, data, plan, reference, items, vectors, step)
     result = {**exported, "differences": {**exported["differences"], **differences}, "versions": versions()}
     write_result(result, folder)
     return result
@@ -172,16 +173,3 @@ def write_plain_files(folder: Path, fitted: FittedSchema, reference: Reference, 
     write_reference(reference, fitted.schema_.request_features, folder, GOLDEN)
     np.save(folder / ITEM_VECTORS, vectors)
     (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
-
-
-def _read_vectors(folder: Path, plan: RetrievalPlan, fitted: FittedSchema) -> Vectors:
-    path = folder / ITEM_VECTORS
-    try:
-        vectors: Vectors = np.load(path)
-    except (OSError, ValueError) as error:
-        raise RepositoryError(f"{path}: cannot be read ({error}): export the repository again") from None
-    if vectors.shape != (fitted.items, plan.dim):
-        raise RepositoryError(
-            f"{path}: holds vectors {list(vectors.shape)}, expected {[fitted.items, plan.dim]}: export again"
-        )
-    return vectors

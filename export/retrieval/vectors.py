@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.data_files import REMEDY, read_columns
-from export.embeddings import encoded_batches, encoded_tensors, latest_rows
 from export.errors import RepositoryError
 from export.golden import Arrays
+from export.latest_requests import encoded_batches, encoded_tensors, latest_rows
 from export.local import LocalRepository
 from export.retrieval.plan import ITEM_TOWER, RETRIEVE, USER_TOWER, USER_VECTOR
 from export.tensors import ENCODED, encoded_tensor
@@ -73,6 +73,18 @@ def _wrong_widths(column: object, dim: int) -> int | None:
         return None
     lengths = (len(value) for value in column if isinstance(value, np.ndarray | list))  # type: ignore[attr-defined]
     return next((length for length in lengths if length != dim), None)
+
+
+def read_item_vectors(folder: Path, items: int, dim: int) -> Vectors:
+    """The vectors of all ids that the index of a repository serves, [I, D]; read from the disk as they are used."""
+    path = folder / ITEM_VECTORS
+    try:
+        vectors: Vectors = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise RepositoryError(f"{path}: cannot be read ({error}): export the repository again") from None
+    if vectors.shape != (items, dim):
+        raise RepositoryError(f"{path}: holds vectors {list(vectors.shape)}, expected {[items, dim]}: export again")
+    return vectors
 
 
 def item_vectors(local: LocalRepository, items: Arrays) -> Vectors:

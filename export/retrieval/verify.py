@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.embeddings import encoded_batches, latest_rows
 from export.errors import ParityError
 from export.golden import UNICODE, Arrays, read_item_ids, request_tensors
+from export.latest_requests import encoded_batches, latest_rows
 from export.local import LocalRepository
 from export.progress import Report
 from export.recommend import DECODE, PREPROCESS, PREPROCESS_NVTABULAR

@@ -82,7 +82,9 @@ def test_the_command_tells_a_torn_file_in_one_line(synthetic_data: Path, data: P
     tear(path)
     folder = str(repository(synthetic_data, "onnx"))
     command = [sys.executable, "-m", "export", "embeddings", "--repository", folder, "--data", str(data)]
-    done = subprocess.run([*command, "--output", str(tmp_path / "out")], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, "--output", str(tmp_path / "out.parquet")], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1].startswith(f"naiad: {path}: cannot be read as Parquet")

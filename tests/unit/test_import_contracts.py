@@ -11,6 +11,9 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 # The schema, with the modules that it is made of; the workflow, with what starts NVTabular.
 SCHEMA = {"schema", "declared", "features", "log_layout"}
 WORKFLOW = {"workflow", "nvtabular_engine"}
+# The history of embeddings, with the modules that it is made of.
+HISTORY = {"history", "partition", "address", "errors", "statements", "dialects", "session"}
+HISTORY |= {"duckdb_session", "postgres_session", "bigquery_session"}
 
 
 @pytest.mark.parametrize(
@@ -19,6 +22,7 @@ WORKFLOW = {"workflow", "nvtabular_engine"}
         ("training", "preprocessing", SCHEMA),
         ("export", "preprocessing", SCHEMA | WORKFLOW),
         ("export", "training", {"models", "checkpoint"}),
+        ("export", "warehouse", HISTORY),
     ],
 )
 def test_every_module_that_is_not_allowed_is_denied(package: str, of: str, allowed: set[str]) -> None:
