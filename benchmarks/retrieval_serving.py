@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from benchmarks.serving_in_process import Paced
     from client.perf_analyzer import Measurement
 
-RETRIEVE, FUSED, TWO_STAGES = "retrieve", "retrieve_fused", "retrieve_and_rank"
+RETRIEVE, FUSED = "retrieve", "retrieve_fused"
+TWO_STAGES, TWO_STAGES_FUSED = "retrieve_and_rank", "retrieve_and_rank_fused"
+MODELS = (RETRIEVE, FUSED, TWO_STAGES, TWO_STAGES_FUSED)
 WITHOUT_SERVER = "retrieve_in_process"
 MOST = 1.5
 
@@ -40,7 +42,7 @@ def run(repository: Path, data: Path, seconds: float, rounds: int, count: int) -
     from client.recorded import RecordedRows
     from serving.errors import ServingError
 
-    models = [each for each in (RETRIEVE, FUSED, TWO_STAGES) if (repository / each / "config.pbtxt").is_file()]
+    models = [each for each in MODELS if (repository / each / "config.pbtxt").is_file()]
     if models[:2] != [RETRIEVE, FUSED]:
         raise BadInput(f"{repository}: has no {FUSED}: export it from a two_tower model with --index exact")
     try:

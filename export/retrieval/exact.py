@@ -20,7 +20,7 @@ def write_exact(vectors: NDArray[np.float32], top_k: int, path: Path, candidates
 
     Special ids and excluded ones are no candidates. Slots that no candidate fills, and scores that are not numbers, are
     id 0 with score -inf. `vectors` [I, D]: row r is the item of id r; K is at most I less the special ids. Where a
-    ranker is to have C `candidates`, at least K, they come out too, [B, C].
+    ranker is to have C `candidates`, at least K, they come out too, [B, C]; alone where K is 0.
     """
     graph = Graph()
     graph.column = ITEM_INDEX
@@ -39,11 +39,12 @@ def write_exact(vectors: NDArray[np.float32], top_k: int, path: Path, candidates
     is_candidate = graph.node("Greater", [best, nothing], "is_candidate")
     padding = graph.constant([PADDING_ID], np.int64)
     found = graph.node("Where", [is_candidate, ids, padding], "found", CANDIDATES if candidates else ITEM_IDS)
-    of_found = graph.node("Where", [is_candidate, best, nothing], "of_found", None if candidates else SCORE)
-    outputs = [Tensor(ITEM_IDS, "int64", (top_k,)), Tensor(SCORE, "float32", (top_k,))]
-    if candidates:
+    outputs = [candidates_tensor(candidates)] if candidates else []
+    if top_k:
+        outputs = [Tensor(ITEM_IDS, "int64", (top_k,)), Tensor(SCORE, "float32", (top_k,)), *outputs]
+        of_found = graph.node("Where", [is_candidate, best, nothing], "of_found", None if candidates else SCORE)
+    if top_k and candidates:
         first_k = [graph.constant([each], np.int64) for each in (0, top_k, 1)]
         graph.node("Slice", [found, *first_k], "item_ids", ITEM_IDS)
         graph.node("Slice", [of_found, *first_k], "score", SCORE)
-        outputs.append(candidates_tensor(candidates))
     graph.save((Tensor(USER_VECTOR, "float32", (vectors.shape[1],)), EXCLUDED), outputs, path, ITEM_INDEX)

@@ -1,7 +1,8 @@
 """The chain of two stages as config.pbtxt declares it.
 
-    retrieve_and_rank   preprocess -> user_tower, exclude_items -> item_index -> candidate_ranker -> decode
-                                   -> offline_encoder ---------------------------^
+    retrieve_and_rank         preprocess -> user_tower, exclude_items -> item_index -> candidate_ranker -> decode
+                                         -> offline_encoder ---------------------------^
+    retrieve_and_rank_fused   the same as one graph; only with the exact index in ONNX
 
 It takes what `retrieve` takes and answers as `recommend` does, from C candidates at most: the user's own items, which
 the offline state names anyway, and the best of `item_index` beside them.
@@ -29,6 +30,7 @@ from preprocessing.schema import FIRST_KNOWN_ID, Schema, Sequence
 
 FAMILY = "retrieve_and_rank"
 CANDIDATE_RANKER, RETRIEVE_AND_RANK = "candidate_ranker", "retrieve_and_rank"
+RETRIEVE_AND_RANK_FUSED = "retrieve_and_rank_fused"
 CANDIDATES = 500
 """Items that are ranked, where nothing else is asked for."""
 
@@ -74,9 +76,15 @@ def retrieved_items(schema: Schema, items: int, top_k: int, candidates: int) -> 
 
 
 def two_stage_configs(stages: TwoStages) -> tuple[ModelConfig, ...]:
-    """The ranker of candidates and the ensemble; all other models are of the two families."""
+    """The ranker of candidates and both ways through the chain; all other models are of the two families."""
     plan, retrieval = stages.ranking, stages.retrieval
     ranker = member(plan, CANDIDATE_RANKER, BACKENDS[plan.format], stages.ranker_inputs, plan.ranking)
     index = replace(index_config(retrieval), outputs=(candidates_tensor(retrieval.candidates),))
     chain = (preprocessing(plan), *retrieving(retrieval), index, offline_encoder(plan), ranker, decoding(plan))
-    return as_backend_takes(ranker), ensemble(plan, RETRIEVE_AND_RANK, retrieval.retrieve_request, chain)
+    request = retrieval.retrieve_request
+    fused = member(plan, RETRIEVE_AND_RANK_FUSED, "onnxruntime", request, plan.answer)
+    return (
+        as_backend_takes(ranker),
+        *([fused] if retrieval.fused else []),
+        ensemble(plan, RETRIEVE_AND_RANK, request, chain),
+    )

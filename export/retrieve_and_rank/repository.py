@@ -2,7 +2,8 @@
 
 REPOSITORY/
   all of the family `offline_online`, all of the family `two_tower`      see `export.repository`, `export.retrieval`
-  candidate_ranker/ retrieve_and_rank/                                   the second stage, and what clients call
+  candidate_ranker/                                                      the second stage
+  retrieve_and_rank/ retrieve_and_rank_fused/                            what clients call
   golden_retrieve_and_rank.parquet                                       Triton passes plain files by
 """
 
@@ -33,6 +34,7 @@ from export.retrieval.plan import FAMILY as RETRIEVAL
 from export.retrieval.plan import GOLDEN as RETRIEVAL_GOLDEN
 from export.retrieval.plan import USER_VECTOR, RetrievalPlan
 from export.retrieval.vectors import ITEM_VECTORS
+from export.retrieve_and_rank.fused import write_fused_stages
 from export.retrieve_and_rank.graph import CandidateRankerGraph
 from export.retrieve_and_rank.plan import (
     CANDIDATE_RANKER,
@@ -130,6 +132,7 @@ def refresh_two_stages(repository: str | Path, data: str | Path) -> dict[str, An
         features = fitted.schema_.request_features
         retrieved = read_reference(features, folder, RETRIEVAL_GOLDEN)
         encoded, vectors = encode_rows(features, data, retrieved.rows), np.load(folder / ITEM_VECTORS)
+        write_fused_stages(plan, vectors, folder)
         candidates = exact_candidates(plan, retrieved.answers[USER_VECTOR], vectors, encoded)
         # The ranker itself did not change: it is held to torch since the export.
         reference = Reference(retrieved.rows, candidates)
@@ -149,10 +152,11 @@ def _write_second_stage(
     begin_models(two_stage_configs(stages), folder)
     graph = CandidateRankerGraph(whole.online, item_table(whole), stages, nulls)
     write_learned(plan, graph, stages.ranker_inputs, plan.ranking, folder / CANDIDATE_RANKER)
+    vectors = np.load(folder / ITEM_VECTORS)
+    write_fused_stages(stages.retrieval, vectors, folder)
     step(_GOLDEN_STEP)
     retrieved = read_reference(features, folder, RETRIEVAL_GOLDEN)
     encoded = fill_arrays(encode_rows(features, data, retrieved.rows), nulls)
-    vectors = np.load(folder / ITEM_VECTORS)
     candidates = exact_candidates(stages.retrieval, retrieved.answers[USER_VECTOR], vectors, encoded)
     answers = {**candidates, **two_stage_answers(whole, stages, encoded, candidates)}
     reference = Reference(retrieved.rows, answers)

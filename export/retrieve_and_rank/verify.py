@@ -2,7 +2,7 @@
 
 hop                    compared
 candidate_ranker       top-k of the exported graph, given torch's state and candidates, with torch's
-retrieve_and_rank      the chain with torch's top-k; where the index is approximate, the scores of the items that both
+retrieve_and_rank…     each chain with torch's top-k; where the index is approximate, the scores of the items that both
                        found, and at least 95% of torch's items
 """
 
@@ -21,12 +21,13 @@ from export.progress import Report
 from export.reference import Reference, encode_rows
 from export.retrieval.plan import CANDIDATES, EXCLUDE, EXCLUDE_ITEMS
 from export.retrieval.verify import LEAST_RECALL
-from export.retrieve_and_rank.plan import CANDIDATE_RANKER, RETRIEVE_AND_RANK
+from export.retrieve_and_rank.plan import CANDIDATE_RANKER, RETRIEVE_AND_RANK, RETRIEVE_AND_RANK_FUSED
 from export.tensors import ITEM_IDS, SCORE
 from export.verify import TOLERANCE, Differences, compare_rankings, decoded_answers, requests_of
 from preprocessing.schema import PADDING_ID, read_fitted
 
-HOPS = (CANDIDATE_RANKER, RETRIEVE_AND_RANK)
+CHAINS = (RETRIEVE_AND_RANK, RETRIEVE_AND_RANK_FUSED)
+HOPS = (CANDIDATE_RANKER, *CHAINS)
 
 
 def verify_two_stages(
@@ -47,19 +48,18 @@ def verify_two_stages(
     expected = reference.answers
     report(f"verify {CANDIDATE_RANKER}")
     found = rank_candidates(local, data, state, reference)
-    ranker = compare_rankings(CANDIDATE_RANKER, expected, found[ITEM_IDS], found[SCORE])
+    differences = {CANDIDATE_RANKER: compare_rankings(CANDIDATE_RANKER, expected, found[ITEM_IDS], found[SCORE])}
 
-    report(f"verify {RETRIEVE_AND_RANK}")
-    answers = [
-        local.run(RETRIEVE_AND_RANK, {**request_tensors(features, rows), **_nothing_excluded(len(rows))})
-        for rows in requests_of(reference)
-    ]
     encoded_ids = {item: place for place, item in reversed(list(enumerate(read_item_ids(data))))}
     compare = compare_rankings if is_exact else compare_found
-    return {
-        CANDIDATE_RANKER: ranker,
-        RETRIEVE_AND_RANK: compare(RETRIEVE_AND_RANK, expected, *decoded_answers(answers, encoded_ids)),
-    }
+    for chain in filter(local.holds, CHAINS):
+        report(f"verify {chain}")
+        answers = [
+            local.run(chain, {**request_tensors(features, rows), **_nothing_excluded(len(rows))})
+            for rows in requests_of(reference)
+        ]
+        differences[chain] = compare(chain, expected, *decoded_answers(answers, encoded_ids))
+    return differences
 
 
 def rank_candidates(local: LocalRepository, data: Path, state: Arrays, reference: Reference) -> Arrays:

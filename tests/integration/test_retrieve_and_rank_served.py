@@ -35,10 +35,10 @@ def test_all_models_of_both_families_are_ready_and_golden_rows_get_torch_s_answe
     assert {model.name: model.state for model in index.models} == dict.fromkeys(served.models, "READY")
     assert {"recommend", "retrieve", RETRIEVE_AND_RANK} < served.models
     rows = served.golden.rows
-    answers = [
-        served.client.infer(RETRIEVE_AND_RANK, inputs(served, rows[i : i + 16])) for i in range(0, len(rows), 16)
-    ]
-    served.assert_torch_s(list(range(len(rows))), answers)
+    batches = [rows[start : start + 16] for start in range(0, len(rows), 16)]
+    for chain in sorted(model for model in served.models if model.startswith(RETRIEVE_AND_RANK)):
+        answers = [served.client.infer(chain, inputs(served, batch)) for batch in batches]
+        served.assert_torch_s(list(range(len(rows))), answers)
 
 
 def test_requests_of_many_lengths_at_once_get_the_answers_that_they_get_alone(

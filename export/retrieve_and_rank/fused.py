@@ -1,0 +1,32 @@
+"""The chain of two stages as one ONNX graph."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from export.fused import write_fused
+from export.members import ONNX
+from export.recommend import DECODE, ENCODER, PREPROCESS
+from export.retrieval.exact import write_exact
+from export.retrieval.plan import EXCLUDE_ITEMS, ITEM_INDEX, USER_TOWER, RetrievalPlan
+from export.retrieval.vectors import Vectors
+from export.retrieve_and_rank.plan import CANDIDATE_RANKER, RETRIEVE_AND_RANK_FUSED
+
+_CHAIN = (PREPROCESS, USER_TOWER, EXCLUDE_ITEMS, ITEM_INDEX, ENCODER, CANDIDATE_RANKER, DECODE)
+
+
+def write_fused_stages(plan: RetrievalPlan, vectors: Vectors, folder: Path) -> None:
+    """Write it below `folder`, where its members are, if the plan has one; `vectors` [I, D] are the index's."""
+    if not plan.fused:
+        return
+    path = folder / RETRIEVE_AND_RANK_FUSED / "1" / ONNX
+    # What a refresh has linked is the file of the repository that it refreshes.
+    path.unlink(missing_ok=True)
+    members = {name: folder / name / "1" / ONNX for name in _CHAIN}
+    with tempfile.TemporaryDirectory() as scratch:
+        # The index's own ranking has the names of the ranker's.
+        members[ITEM_INDEX] = Path(scratch) / ONNX
+        write_exact(vectors, 0, members[ITEM_INDEX], plan.candidates)
+        answer, request = ([tensor.name for tensor in side] for side in (plan.answer, plan.retrieve_request))
+        write_fused(members, answer, path, request)
