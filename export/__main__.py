@@ -44,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="of a two_tower model's items: exact in a graph, or HNSW by FAISS (default auto: by size, and measured)",
     )
+    repository.add_argument(
+        "--stored-embeddings",
+        action=argparse.BooleanOptionalAction,
+        help="hold the offline embeddings of all users, for recommend_stored (default on for offline_online models)",
+    )
     repository.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
     repository.set_defaults(run=_repository)
 
@@ -65,6 +70,16 @@ def _parser() -> argparse.ArgumentParser:
     embeddings.add_argument("--batch-size", type=positive, default=256, metavar="B", help="users (default 256)")
     embeddings.add_argument("--overwrite", action="store_true", help="replace the file if there is one")
     embeddings.set_defaults(run=_embeddings)
+
+    stored = commands.add_parser(
+        "stored",
+        help="replace a repository's stored embeddings by those of a file",
+        description="Put the embeddings of FILE.parquet, which `export embeddings` wrote with this very repository, "
+        "in the place of those that it holds for recommend_stored, whole or not at all.",
+    )
+    stored.add_argument("--repository", required=True, help="output folder of `export repository`")
+    stored.add_argument("--embeddings", required=True, metavar="FILE.parquet", help="output of `export embeddings`")
+    stored.set_defaults(run=_stored)
 
     items = commands.add_parser(
         "items",
@@ -104,13 +119,16 @@ def _repository(arguments: argparse.Namespace) -> None:
     )
     with model_folder(arguments.model, arguments.tracking_uri) as (model, registered):
         if read_config(model).family == "two_tower":
+            if arguments.stored_embeddings:
+                raise GraphError(f"--stored-embeddings: {arguments.model} is a two_tower model: leave it out")
             result = export_retrieval(
-                model, arguments.data, arguments.output, RetrievalOptions(*options, arguments.index)
+                model, arguments.data, arguments.output, RetrievalOptions(*options, index=arguments.index)
             )
         elif arguments.index != "auto":
             raise GraphError(f"--index {arguments.index}: {arguments.model} is no two_tower model: leave it out")
         else:
-            result = export_repository(model, arguments.data, arguments.output, Options(*options), registered)
+            wanted = Options(*options, stored=arguments.stored_embeddings is not False)
+            result = export_repository(model, arguments.data, arguments.output, wanted, registered)
     if result["not_compiled"]:
         entry = "retrieve" if result["family"] == "two_tower" else "recommend"
         print(f"naiad: {entry} runs NVTabular itself: {result['not_compiled']}", file=sys.stderr)
@@ -125,6 +143,16 @@ def _verify(arguments: argparse.Namespace) -> None:
     is_retrieval = read_result(arguments.repository).get("family") == "two_tower"
     again = verify_retrieval_again if is_retrieval else verify_again
     print_result({"repository": arguments.repository, **again(arguments.repository, arguments.data)})
+
+
+def _stored(arguments: argparse.Namespace) -> None:
+    import time
+
+    from export.stored.repository import replace_store
+
+    started = time.monotonic()
+    result = replace_store(arguments.repository, arguments.embeddings)
+    print_result({"repository": arguments.repository, **result, "seconds": round(time.monotonic() - started, 1)})
 
 
 def _items(arguments: argparse.Namespace) -> None:
@@ -154,6 +182,7 @@ def _configs(arguments: argparse.Namespace) -> None:
     from export.recommend import Plan, configs
     from export.retrieval.members import write_retrieval_configs
     from export.retrieval.plan import RetrievalPlan, retrieval_configs
+    from export.stored.models import stored_configs, write_stored_configs
     from preprocessing.schema import Text, load_schema
     from training.models.config import ModelConfig, TwoTowerConfig
 
@@ -165,7 +194,9 @@ def _configs(arguments: argparse.Namespace) -> None:
     # Both families serve `preprocess` and `decode`; the first family's stay.
     plan = Plan(schema, ModelConfig().dim, compiled=compiled)
     write_configs(plan, output)
-    names = dict.fromkeys(config.name for config in (*configs(plan), *retrieval_configs(retrieval)))
+    write_stored_configs(plan, output)
+    written = (*configs(plan), *stored_configs(plan), *retrieval_configs(retrieval))
+    names = dict.fromkeys(config.name for config in written)
     print_result({"output": arguments.output, "models": list(names)})
 
 

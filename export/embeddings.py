@@ -1,7 +1,8 @@
 """Offline embeddings of all users, through the exported graph: what a nightly job would put into a feature store.
 
 One row a user, of the user's latest request in any split: `user`, `embedding` (D floats) and, where the model has
-repeat sequences, `repeat_items` and `repeat_logits` without padding. The Parquet metadata hold the schema's digest.
+repeat sequences, `repeat_items` and `repeat_logits` without padding. The Parquet metadata hold the digests of the
+schema and of the encoder.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from export.data_files import REMEDY, read_columns
+from export.encoder_digest import ENCODER_DIGEST, encoder_digest
 from export.errors import RepositoryError
 from export.golden import Arrays
 from export.local import LocalRepository
@@ -132,8 +134,9 @@ def _writer(path: Path, local: LocalRepository, digest: str) -> pq.ParquetWriter
     fields = [("user", pa.string()), ("embedding", pa.list_(pa.float32(), embedding.dims[0]))]
     if repeats:
         fields += [("repeat_items", pa.list_(pa.int64())), ("repeat_logits", pa.list_(pa.float32()))]
+    about = {DIGEST: digest.encode(), ENCODER_DIGEST: encoder_digest(local.folder, ENCODER).encode()}
     try:
-        return pq.ParquetWriter(path, pa.schema(fields, metadata={DIGEST: digest.encode()}))
+        return pq.ParquetWriter(path, pa.schema(fields, metadata=about))
     except OSError as error:
         raise OutputError(
             f"{path.parent}: cannot be written ({error.strerror}), give a folder you may write to"

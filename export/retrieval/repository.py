@@ -8,7 +8,6 @@ REPOSITORY/
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 
 from export.errors import RepositoryError
 from export.golden import count_recorded, golden_rows, read_item_ids
+from export.linked_copy import copy_linked
 from export.local import LocalRepository
 from export.members import compile_preprocess
 from export.non_finite import encoded_nulls, fill_arrays
@@ -183,20 +183,11 @@ def _drop_unserved(plan: RetrievalPlan, folder: Path) -> None:
 
 
 def _copy_but_vectors(source: Path, folder: Path) -> None:
-    """All but what holds vectors, as hard links where the disk has them: what is linked is never written to."""
+    """All but what holds vectors."""
     left_out = {f"{each}/1" for each in (ITEM_INDEX, MATCH, RETRIEVE_FUSED)}
     left_out |= {"golden.parquet", "verify.json", "schema.json", ITEM_VECTORS}
 
-    def ignored(at: str, names: list[str]) -> set[str]:
-        return {name for name in names if (Path(at) / name).relative_to(source).as_posix() in left_out}
-
-    def link(one: str, other: str) -> None:
-        try:
-            os.link(one, other)
-        except OSError:
-            shutil.copy2(one, other)
-
-    shutil.copytree(source, folder, ignore=ignored, copy_function=link, dirs_exist_ok=True)
+    copy_linked(source, folder, left_out)
 
 
 def _ranked_anew(
