@@ -9,6 +9,7 @@ from typing import Any
 from client.errors import ModelMismatch
 
 EXCLUDE = "exclude"
+OPTIONAL, USER_KEY = "optional", "user_key"
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,28 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """Inputs and outputs of a batching model by name, and the most rows that one request may carry."""
+    """Inputs and outputs of a batching model by name, and the most rows that one request may carry.
+
+    `optional`: inputs that the model does not read for a user whose embedding it has stored. `user_key`: the input
+    that tells whose a request is, where the model asks.
+    """
 
     model: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
     max_batch_size: int
+    optional: frozenset[str] = frozenset()
+    user_key: str = ""
 
     @property
     def recorded(self) -> tuple[str, ...]:
-        """The inputs that a recorded row has: all but the items that a request of `retrieve` wants left out."""
-        return tuple(name for name in self.inputs if name != EXCLUDE)
+        """The columns that a recorded row must have.
+
+        They are the inputs but for the items that a request of `retrieve` wants left out; whose a request is, the
+        column `user` tells.
+        """
+        columns = tuple(name for name in self.inputs if name not in (EXCLUDE, self.user_key))
+        return (*columns, *(["user"] if self.user_key else []))
 
 
 def read_signature(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> Signature:
@@ -53,7 +65,13 @@ def read_signature(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> Si
         {tensor["name"]: _spec(tensor) for tensor in metadata.get("inputs", [])},
         {tensor["name"]: _spec(tensor) for tensor in metadata.get("outputs", [])},
         max_batch_size,
+        frozenset(_parameter(config, OPTIONAL).split(",")) - {""},
+        _parameter(config, USER_KEY),
     )
+
+
+def _parameter(config: Mapping[str, Any], name: str) -> str:
+    return str(config.get("parameters", {}).get(name, {}).get("string_value", ""))
 
 
 def _spec(tensor: Mapping[str, Any]) -> TensorSpec:

@@ -4,8 +4,8 @@
     recommend_stored    recommend with user_embedding in the place of offline_encoder; says by `source` which it was
 
 A request is one of `recommend`, and tells whose it is: by the feature that is the log's user column, where the schema
-has one, else by `user_id`. Features that only the encoder reads are named by the ensemble's parameter `optional`: they
-may be null or empty for a user whose state is stored.
+has one, else by `user_id`; the ensemble's parameter `user_key` says which. Features that only the encoder reads are
+named by its parameter `optional`: they may be null or empty for a user whose state is stored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from preprocessing.schema import Categorical, Feature, Schema
 
 USER_EMBEDDING, RECOMMEND_STORED = "user_embedding", "recommend_stored"
 ENCODER_DIGEST, STORE_DIGEST = "encoder_digest", "store_digest"
-OPTIONAL = "optional"
+OPTIONAL, USER_KEY = "optional", "user_key"
 
 USER_ID = Tensor("user_id", "string", (1,))
 SOURCE = Tensor("source", "string", (1,))
@@ -45,7 +45,7 @@ def stored_configs(plan: Plan) -> tuple[ModelConfig, ModelConfig]:
         name=RECOMMEND_STORED,
         inputs=recommend.inputs if key in plan.request else (key, *recommend.inputs),
         outputs=(*recommend.outputs, SOURCE),
-        parameters={**recommend.parameters, OPTIONAL: optional},
+        parameters={**recommend.parameters, OPTIONAL: optional, USER_KEY: key.name},
         steps=tuple(step if each.model == ENCODER else each for each in recommend.steps),
     )
     return _user_embedding(plan, encoder), ensemble
