@@ -37,6 +37,8 @@ def write_store(config: ModelConfig, states: States, encoder_digest: str, folder
     arrays = store_arrays(states, module)
     digests = {ENCODER_DIGEST: encoder_digest, STORE_DIGEST: content_digest(arrays)}
     save_file(arrays, version / module.FILE, {**digests, "users": str(len(states.users))})
+    # safetensors lets none but the owner read it; the server may be another user.
+    shutil.copymode(version / MODEL, version / module.FILE)
     text = to_text(named(config, digests))
     (folder / USER_EMBEDDING / "config.pbtxt").write_text(text, encoding="utf-8")
 

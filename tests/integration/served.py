@@ -11,6 +11,7 @@ from tritonclient.utils import np_to_triton_dtype
 
 from export.golden import Arrays, Row, read_item_ids, request_tensors
 from export.reference import Reference, read_reference
+from export.stored.models import RECOMMEND_STORED
 from export.verify import compare_rankings
 from preprocessing.schema import Feature, FittedSchema, read_fitted
 from serving.server import TritonServer
@@ -31,8 +32,8 @@ class Served:
 
     @cached_property
     def paths(self) -> list[str]:
-        """The ways to a recommendation, the default first."""
-        return sorted(model for model in self.models if model.startswith("recommend"))
+        """The ways to a recommendation that give the same answers, the default first."""
+        return sorted(model for model in self.models - {RECOMMEND_STORED} if model.startswith("recommend"))
 
     @cached_property
     def fitted(self) -> FittedSchema:

@@ -170,7 +170,9 @@ class Store:
         self._items, self._logits = arrays.get(REPEAT_ITEMS, nothing), arrays.get(REPEAT_LOGITS, nothing)
 
     def find(self, user: bytes) -> Row | None:
-        """The state of a user, None where there is none."""
+        """The state of a user, None where there is none; "" is no user."""
+        if not user:
+            return None
         wanted = hash_id(user)
         place = int(np.searchsorted(self._hash, wanted))
         # Ids of one hash stand side by side: only the id itself tells whose the row is.
