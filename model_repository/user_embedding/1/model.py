@@ -196,7 +196,8 @@ def read_store(path: Path) -> tuple[dict[str, str], Arrays]:
             start = 8 + int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(start - 8))
         about = header.pop("__metadata__")
-        content = np.memmap(path, dtype=np.uint8, mode="r", offset=start)
+        # As a plain array: a memmap does more at every look at it.
+        content = np.asarray(np.memmap(path, dtype=np.uint8, mode="r", offset=start))
         arrays = {
             name: content[slice(*each["data_offsets"])].view(_NUMPY_TYPES[each["dtype"]]).reshape(each["shape"])
             for name, each in header.items()
