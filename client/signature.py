@@ -14,11 +14,15 @@ OPTIONAL, USER_KEY = "optional", "user_key"
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A tensor without its batch dimension: `dims` is (1,) for a scalar a row, (-1,) for a sequence."""
+    """A tensor without its batch dimension: `dims` is (1,) for a scalar a row, (-1,) for a sequence.
+
+    `optional`: a request may be sent without it.
+    """
 
     name: str
     datatype: str
     dims: tuple[int, ...]
+    optional: bool = False
 
     @property
     def is_sequence(self) -> bool:
@@ -60,10 +64,11 @@ def read_signature(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> Si
     max_batch_size = int(config.get("max_batch_size", 0))
     if max_batch_size < 1:
         raise ModelMismatch(f"{model}: takes no batches (max_batch_size 0): export it with at least 1")
+    optional = {tensor["name"] for tensor in config.get("input", []) if tensor.get("optional")}
     return Signature(
         model,
-        {tensor["name"]: _spec(tensor) for tensor in metadata.get("inputs", [])},
-        {tensor["name"]: _spec(tensor) for tensor in metadata.get("outputs", [])},
+        {tensor["name"]: _spec(tensor, optional) for tensor in metadata.get("inputs", [])},
+        {tensor["name"]: _spec(tensor, set()) for tensor in metadata.get("outputs", [])},
         max_batch_size,
         frozenset(_parameter(config, OPTIONAL).split(",")) - {""},
         _parameter(config, USER_KEY),
@@ -74,6 +79,7 @@ def _parameter(config: Mapping[str, Any], name: str) -> str:
     return str(config.get("parameters", {}).get(name, {}).get("string_value", ""))
 
 
-def _spec(tensor: Mapping[str, Any]) -> TensorSpec:
+def _spec(tensor: Mapping[str, Any], optional: set[str]) -> TensorSpec:
     # gRPC's JSON carries int64 as strings; the first dimension is the batch.
-    return TensorSpec(tensor["name"], tensor["datatype"], tuple(int(dim) for dim in tensor["shape"][1:]))
+    dims = tuple(int(dim) for dim in tensor["shape"][1:])
+    return TensorSpec(tensor["name"], tensor["datatype"], dims, tensor["name"] in optional)

@@ -50,7 +50,13 @@ class LocalRepository:
         """Answer as a step of an ensemble does: with those of `tensors` that it takes, under the ensemble's names."""
         for step in self.config(ensemble).steps:
             if step.model == model:
-                answer = self.run(model, {inside: tensors[name] for inside, name in step.inputs.items()})
+                optional = self.config(model).optional
+                taken = {
+                    inside: tensors[name]
+                    for inside, name in step.inputs.items()
+                    if name in tensors or inside not in optional
+                }
+                answer = self.run(model, taken)
                 return {name: answer[inside] for inside, name in step.outputs.items()}
         raise RepositoryError(f"{ensemble} of {self.folder} has no step {model}: export the repository again")
 

@@ -65,7 +65,7 @@ def _as_json(config: ModelConfig) -> dict[str, Any]:
     """What of a config the python models read, as the server hands it to them."""
     return {
         "max_batch_size": config.max_batch_size,
-        "input": [{"name": t.name, "data_type": TRITON_DTYPES[t.dtype]} for t in config.inputs],
+        "input": [{"name": t.name, "data_type": TRITON_DTYPES[t.dtype], "dims": list(t.dims)} for t in config.inputs],
         "output": [{"name": t.name, "dims": list(t.dims)} for t in config.outputs],
         "parameters": {key: {"string_value": value} for key, value in config.parameters.items()},
     }

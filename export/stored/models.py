@@ -1,11 +1,15 @@
-"""The two models that serve from stored vectors, as config.pbtxt declares them.
+"""The models that serve from stored vectors, as config.pbtxt declares them.
 
-    user_embedding      user_id -> the offline state, stored in the release or else computed by offline_encoder
-    recommend_stored    recommend with user_embedding in the place of offline_encoder; says by `source` which it was
+    user_embedding      user_id -> the offline state, stored in the release or else computed by offline_state
+    offline_state       preprocess_offline -> offline_encoder: raw offline features -> the offline state
+    recommend_stored    user_embedding and, beside it, preprocess_online -> online_ranker -> decode
 
 A request is one of `recommend`, and tells whose it is: by the feature that is the log's user column, where the schema
 has one, else by `user_id`; the ensemble's parameter `user_key` says which. Features that only the encoder reads are
-named by its parameter `optional`: they may be null or empty for a user whose state is stored.
+named by its parameter `optional`: a request for a user whose state is stored need not have them.
+
+Where the workflow cannot be compiled, its halves cannot be served alone: `recommend_stored` then is `recommend` with
+`user_embedding`, which calls `offline_encoder`, in the encoder's place, and what is optional must be sent as null.
 """
 
 from __future__ import annotations
@@ -16,11 +20,12 @@ from pathlib import Path
 
 from export.config import ModelConfig, Step, to_text
 from export.errors import GraphError
-from export.recommend import ENCODER, RECOMMEND, Plan, configs, member
-from export.tensors import Tensor, request_tensor
+from export.recommend import ENCODER, RANKER, RECOMMEND, Plan, configs, member
+from export.tensors import Tensor, encoded_tensor, request_tensor
 from preprocessing.schema import Categorical, Feature, Schema
 
 USER_EMBEDDING, RECOMMEND_STORED = "user_embedding", "recommend_stored"
+OFFLINE_STATE, PREPROCESS_OFFLINE, PREPROCESS_ONLINE = "offline_state", "preprocess_offline", "preprocess_online"
 ENCODER_DIGEST, STORE_DIGEST = "encoder_digest", "store_digest"
 OPTIONAL, USER_KEY = "optional", "user_key"
 
@@ -28,37 +33,32 @@ USER_ID = Tensor("user_id", "string", (1,))
 SOURCE = Tensor("source", "string", (1,))
 
 
-def stored_configs(plan: Plan) -> tuple[ModelConfig, ModelConfig]:
-    """`user_embedding`, which names no store yet, and `recommend_stored`."""
+def stored_configs(plan: Plan) -> tuple[ModelConfig, ...]:
+    """One config a model; `user_embedding` names no store yet."""
     require_free_names(plan.schema)
     recommend = next(each for each in configs(plan) if each.name == RECOMMEND)
     encoder = next(step for step in recommend.steps if step.model == ENCODER)
-    key = user_key(plan.schema)
-    step = Step(
-        USER_EMBEDDING,
-        {USER_ID.name: key.name, **{tensor.name: tensor.name for tensor in plan.encoder_inputs}},
-        {tensor.name: tensor.name for tensor in (*plan.state, SOURCE)},
+    if not plan.compiled:
+        users = _user_embedding(plan, ENCODER, plan.encoder_inputs, encoder)
+        steps = tuple(_user_step(plan, users) if each.model == ENCODER else each for each in recommend.steps)
+        return users, _recommend_stored(plan, recommend, steps)
+    raw = tuple(request_tensor(feature) for feature in plan.schema.stage("offline"))
+    offline, online = (_half(plan, name, features) for name, features in halves(plan).items())
+    state = replace(
+        recommend, name=OFFLINE_STATE, inputs=raw, outputs=plan.state, steps=(_same_names(offline), encoder)
     )
-    optional = ",".join(each.name for each in optional_features(plan))
-    ensemble = replace(
-        recommend,
-        name=RECOMMEND_STORED,
-        inputs=recommend.inputs if key in plan.request else (key, *recommend.inputs),
-        outputs=(*recommend.outputs, SOURCE),
-        parameters={**recommend.parameters, OPTIONAL: optional, USER_KEY: key.name},
-        steps=tuple(step if each.model == ENCODER else each for each in recommend.steps),
-    )
-    return _user_embedding(plan, encoder), ensemble
+    users = _user_embedding(plan, OFFLINE_STATE, raw)
+    users = replace(users, optional=frozenset(tensor.name for tensor in raw if tensor != USER_ID))
+    ranking = recommend.steps[[step.model for step in recommend.steps].index(RANKER) :]
+    own = [_same_names(online)] if plan.ranker_features else []
+    ensemble = _recommend_stored(plan, recommend, (*own, _user_step(plan, users), *ranking))
+    left_out = frozenset(feature.name for feature in optional_features(plan))
+    return offline, *([online] if own else []), users, state, replace(ensemble, optional=left_out)
 
 
-def _user_embedding(plan: Plan, encoder: Step) -> ModelConfig:
-    tensors = (*encoder.inputs.items(), *encoder.outputs.items())
-    inside = {f"inside.{name}": own for own, name in tensors if own != name}
-    longest = {"repeat_length": str(plan.state[-1].longest)} if len(plan.state) > 1 else {}
-    parameters = {"encoder": ENCODER, **inside, **longest}
-    inputs, outputs = (USER_ID, *plan.encoder_inputs), (*plan.state, SOURCE)
-    # No warmup: a user that is not stored needs the encoder, which may be loaded later.
-    return replace(member(plan, USER_EMBEDDING, "python", inputs, outputs, parameters), warmup=())
+def halves(plan: Plan) -> dict[str, tuple[Feature, ...]]:
+    """What of a request each of the two preprocessing models encodes."""
+    return {PREPROCESS_OFFLINE: plan.schema.stage("offline"), PREPROCESS_ONLINE: plan.ranker_features}
 
 
 def user_key(schema: Schema) -> Tensor:
@@ -77,7 +77,7 @@ def optional_features(plan: Plan) -> tuple[Feature, ...]:
 
 def require_free_names(schema: Schema) -> None:
     """Refuse a schema whose features take the names of what `recommend_stored` takes and gives beside them."""
-    taken = {SOURCE.name, *({USER_ID.name} if user_key(schema) == USER_ID else ())}
+    taken = {SOURCE.name, USER_ID.name}
     for feature in schema.request_features:
         if feature.name in taken and not _is_user_column(feature, schema):
             raise GraphError(
@@ -92,10 +92,55 @@ def named(config: ModelConfig, digests: Mapping[str, str]) -> ModelConfig:
 
 
 def write_stored_configs(plan: Plan, folder: Path) -> None:
-    """Both config.pbtxt below `folder`."""
+    """Every config.pbtxt below `folder`."""
     for config in stored_configs(plan):
         (folder / config.name).mkdir(parents=True, exist_ok=True)
         (folder / config.name / "config.pbtxt").write_text(to_text(config), encoding="utf-8")
+
+
+def _half(plan: Plan, name: str, features: tuple[Feature, ...]) -> ModelConfig:
+    raw, encoded = (tuple(tensor(each) for each in features) for tensor in (request_tensor, encoded_tensor))
+    return member(plan, name, "onnxruntime", raw, encoded)
+
+
+def _user_embedding(plan: Plan, encoder: str, features: tuple[Tensor, ...], called: Step | None = None) -> ModelConfig:
+    """`called`: the encoder as a step of an ensemble, where it calls its tensors otherwise than others do."""
+    tensors = (*called.inputs.items(), *called.outputs.items()) if called else ()
+    inside = {f"inside.{name}": own for own, name in tensors if own != name}
+    if USER_ID in features:
+        inside[f"inside.{USER_ID.name}"] = USER_ID.name
+    longest = {"repeat_length": str(plan.state[-1].longest)} if len(plan.state) > 1 else {}
+    # A feature may be the user's own id under this very name: then it is there once, and the encoder takes it too.
+    inputs = (USER_ID, *(each for each in features if each != USER_ID))
+    config = member(
+        plan, USER_EMBEDDING, "python", inputs, (*plan.state, SOURCE), {"encoder": encoder, **inside, **longest}
+    )
+    # No warmup: a user that is not stored needs the encoder, which may be loaded later.
+    return replace(config, warmup=())
+
+
+def _recommend_stored(plan: Plan, recommend: ModelConfig, steps: tuple[Step, ...]) -> ModelConfig:
+    key = user_key(plan.schema)
+    optional = ",".join(each.name for each in optional_features(plan))
+    return replace(
+        recommend,
+        name=RECOMMEND_STORED,
+        inputs=recommend.inputs if key in plan.request else (key, *recommend.inputs),
+        outputs=(*recommend.outputs, SOURCE),
+        parameters={**recommend.parameters, OPTIONAL: optional, USER_KEY: key.name},
+        steps=steps,
+    )
+
+
+def _user_step(plan: Plan, users: ModelConfig) -> Step:
+    step = _same_names(users)
+    return replace(step, inputs={**step.inputs, USER_ID.name: user_key(plan.schema).name})
+
+
+def _same_names(config: ModelConfig) -> Step:
+    """A step whose tensors have the same names inside and outside."""
+    inputs, outputs = ({tensor.name: tensor.name for tensor in side} for side in (config.inputs, config.outputs))
+    return Step(config.name, inputs, outputs)
 
 
 def _is_user_column(feature: Feature, schema: Schema) -> bool:

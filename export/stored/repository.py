@@ -12,13 +12,23 @@ from export.errors import ParityError, RepositoryError
 from export.golden import Arrays
 from export.linked_copy import copy_linked
 from export.local import LocalRepository
+from export.members import ONNX
 from export.progress import steps
 from export.recommend import ENCODER, Plan
+from export.reference import workflow_folder
 from export.result import read_result, write_result
-from export.stored.models import RECOMMEND_STORED, SOURCE, USER_EMBEDDING, USER_ID, write_stored_configs
+from export.stored.models import (
+    SOURCE,
+    USER_EMBEDDING,
+    USER_ID,
+    halves,
+    stored_configs,
+    write_stored_configs,
+)
 from export.stored.states import States, latest_states, read_states, require_made_for
 from export.stored.store import write_store
 from export.verify import VERIFY, compare_tensors
+from export.workflow_onnx import compile_workflow, request_columns
 from preprocessing.schema import FittedSchema, read_fitted
 from stage.output import whole_folder
 
@@ -27,12 +37,19 @@ _CHECKED = 200
 
 
 def add_store(plan: Plan, fitted: FittedSchema, data: Path, folder: Path) -> dict[str, Any]:
-    """Write `user_embedding` and `recommend_stored` into a repository that has all else; what verify.json says of it.
+    """Write what serves from stored vectors into a repository that has all else; what verify.json says of it.
 
     The states are those of every user's latest request in `data`.
     """
     write_stored_configs(plan, folder)
-    (folder / RECOMMEND_STORED / "1").mkdir()
+    for config in stored_configs(plan):
+        (folder / config.name / "1").mkdir()
+    if plan.compiled:
+        columns = request_columns(plan.schema.request_features)
+        for name, features in halves(plan).items():
+            path = folder / name / "1" / ONNX
+            if path.parent.is_dir():
+                compile_workflow(workflow_folder(data), columns, path, only=[feature.name for feature in features])
     local = LocalRepository(folder)
     states = latest_states(local, fitted, data)
     write_store(local.config(USER_EMBEDDING), states, encoder_digest(folder, ENCODER), folder)

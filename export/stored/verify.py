@@ -1,9 +1,12 @@
 """Hold what is served from stored vectors against the encoder of the same repository.
 
-    user_embedding     states of users that are stored: the encoder's of their latest requests; of one that is not:
-                       torch's of the golden rows; `source` says which
-    recommend_stored   of a user that is not stored: what `recommend` answers to the same request; of users that are,
-                       with nothing sent that only the encoder reads: the ranker's top-k for their states
+    preprocess_offline   its half of what preprocess gives: equal
+    preprocess_online
+    offline_state        the offline state of the golden rows with torch's
+    user_embedding       states of users that are stored: the encoder's of their latest requests; of one that is not:
+                         the encoder's of the golden rows; `source` says which
+    recommend_stored     of a user that is not stored: what `recommend` answers to the same request; of users that are,
+                         with nothing sent that only the encoder reads: the ranker's top-k for their states
 
 Where the store was replaced from a file, the latest requests are not at hand, and the stored states are taken as they
 are; that they are whole, and of this encoder, the digests say.
@@ -23,11 +26,14 @@ from export.golden import UNICODE, Arrays, Row, null_row, read_item_ids, request
 from export.local import LocalRepository
 from export.progress import Report
 from export.python_models import load_module
-from export.recommend import ENCODER, RANKER, RECOMMEND
+from export.recommend import ENCODER, PREPROCESS, RANKER, RECOMMEND
 from export.reference import Reference, encode_rows
 from export.stored.models import (
     ENCODER_DIGEST,
+    OFFLINE_STATE,
     OPTIONAL,
+    PREPROCESS_OFFLINE,
+    PREPROCESS_ONLINE,
     RECOMMEND_STORED,
     SOURCE,
     STORE_DIGEST,
@@ -40,28 +46,48 @@ from export.tensors import ITEM_IDS, SCORE
 from export.verify import RECORDED, Differences, compare_rankings, compare_tensors, decoded_answers, requests_of
 from preprocessing.schema import PADDING_ID, FittedSchema
 
-STORED_HOPS = (USER_EMBEDDING, RECOMMEND_STORED)
+STORED_HOPS = (PREPROCESS_OFFLINE, PREPROCESS_ONLINE, OFFLINE_STATE, USER_EMBEDDING, RECOMMEND_STORED)
 ABSENT = f"{UNICODE}, nor stored"
 
 
 def verify_stored(
     repository: str | Path, data: str | Path, fitted: FittedSchema, reference: Reference, replaced: bool, report: Report
 ) -> Differences:
-    """The largest difference of both hops; nothing where the repository has no store.
+    """The largest difference of each hop; nothing where the repository has no store.
 
     `replaced`: the store was put in place of the exported one, from a file.
     """
     local = LocalRepository(repository)
     if not local.holds(USER_EMBEDDING):
         return {}
+    differences = _verify_computed(local, fitted, reference, report)
     report(f"verify {USER_EMBEDDING}")
     require_whole(local)
-    differences = {USER_EMBEDDING: _verify_absent(local, data, fitted, reference)}
+    differences[USER_EMBEDDING] = _verify_absent(local, data, fitted, reference)
     if not replaced:
         differences[USER_EMBEDDING] = max(differences[USER_EMBEDDING], _verify_latest(local, data, fitted))
     report(f"verify {RECOMMEND_STORED}")
     like_recommend = _verify_like_recommend(local, data, fitted, reference)
     differences[RECOMMEND_STORED] = max(like_recommend, _verify_ranked(local, data, fitted, reference))
+    return differences
+
+
+def _verify_computed(local: LocalRepository, fitted: FittedSchema, reference: Reference, report: Report) -> Differences:
+    """What computes a state from a raw request, where the workflow is compiled."""
+    differences: Differences = {}
+    tensors = request_tensors(fitted.schema_.request_features, reference.rows)
+    for hop in filter(local.holds, (PREPROCESS_OFFLINE, PREPROCESS_ONLINE)):
+        report(f"verify {hop}")
+        config = local.config(hop)
+        whole = local.run(PREPROCESS, tensors)
+        expected = {tensor.name: whole[tensor.name] for tensor in config.outputs}
+        found = local.run(hop, {tensor.name: tensors[tensor.name] for tensor in config.inputs})
+        differences[hop] = compare_tensors(hop, expected, found, tolerance=0.0, with_what=PREPROCESS)
+    if local.holds(OFFLINE_STATE):
+        report(f"verify {OFFLINE_STATE}")
+        state = {name: values for name, values in reference.answers.items() if name not in (ITEM_IDS, SCORE)}
+        raw = {tensor.name: tensors[tensor.name] for tensor in local.config(OFFLINE_STATE).inputs}
+        differences[OFFLINE_STATE] = compare_tensors(OFFLINE_STATE, state, local.run(OFFLINE_STATE, raw))
     return differences
 
 
@@ -83,10 +109,11 @@ def require_whole(local: LocalRepository) -> None:
 
 def _verify_absent(local: LocalRepository, data: str | Path, fitted: FittedSchema, reference: Reference) -> float:
     """The golden rows, sent for a user that is not stored."""
-    encoded = encode_rows(fitted.schema_.request_features, data, reference.rows)
-    found = _states(local, fitted, [ABSENT] * len(reference.rows), encoded, b"computed")
-    state = {name: values for name, values in reference.answers.items() if name not in (ITEM_IDS, SCORE)}
-    return compare_tensors(USER_EMBEDDING, *_packed(state, found))
+    rows = _of_users(fitted, reference.rows, [ABSENT] * len(reference.rows))
+    tensors = _tensors(fitted, data, rows)
+    found = _states(local, fitted, [ABSENT] * len(rows), tensors, b"computed")
+    expected = local.run_step(RECOMMEND, ENCODER, tensors)
+    return compare_tensors(USER_EMBEDDING, *_packed(expected, found), with_what="encoder")
 
 
 def _verify_latest(local: LocalRepository, data: str | Path, fitted: FittedSchema) -> float:
@@ -106,8 +133,7 @@ def _verify_like_recommend(
     features, key = fitted.schema_.request_features, user_key(fitted.schema_).name
     expected, found = [], []
     for rows in requests_of(reference):
-        changed = [{**row, key: ABSENT} if key in row else row for row in rows]
-        tensors = request_tensors(features, changed)
+        tensors = request_tensors(features, _of_users(fitted, rows, [ABSENT] * len(rows)))
         expected.append(local.run(RECOMMEND, tensors))
         found.append(local.run(RECOMMEND_STORED, {**tensors, key: _ids([ABSENT] * len(rows))}))
         _require_source(RECOMMEND_STORED, found[-1], b"computed", [ABSENT] * len(rows))
@@ -120,14 +146,13 @@ def _verify_ranked(local: LocalRepository, data: str | Path, fitted: FittedSchem
     optional = set(local.config(RECOMMEND_STORED).parameters[OPTIONAL].split(","))
     users = _stored_users(local, len(reference.rows))
     nothing = null_row(features)
-    rows: list[Row] = [
+    rows = [
         {name: nothing[name] if name in optional else value for name, value in row.items()}
-        | ({key: user} if key in row else {})
-        for row, user in zip(reference.rows, users, strict=False)
+        for row in _of_users(fitted, reference.rows[: len(users)], users)
     ]
-    encoded = encode_rows(features, data, rows)
-    states = _states(local, fitted, users, encoded, b"stored")
-    ranked = local.run_step(RECOMMEND, RANKER, {**encoded, **states})
+    tensors = _tensors(fitted, data, rows)
+    states = _states(local, fitted, users, tensors, b"stored")
+    ranked = local.run_step(RECOMMEND, RANKER, {**tensors, **states})
     found = local.run(RECOMMEND_STORED, {**request_tensors(features, rows), key: _ids(users)})
     _require_source(RECOMMEND_STORED, found, b"stored", users)
     ids, scores = decoded_answers([found], _encoded_ids(data))
@@ -153,10 +178,22 @@ def _some(data: str | Path, most: int) -> list[Latest]:
     return [Latest(each.file, each.users[::every], each.rows[::every]) for each in latest]
 
 
-def _states(local: LocalRepository, fitted: FittedSchema, users: list[str], encoded: Arrays, source: bytes) -> Arrays:
+def _of_users(fitted: FittedSchema, rows: list[Row], users: list[str]) -> list[Row]:
+    """The rows as requests of these users, where a feature tells whose they are."""
+    key = user_key(fitted.schema_).name
+    return [{**row, key: user} if key in row else row for row, user in zip(rows, users, strict=True)]
+
+
+def _tensors(fitted: FittedSchema, data: str | Path, rows: list[Row]) -> Arrays:
+    """Rows both raw and encoded."""
+    features = fitted.schema_.request_features
+    return {**request_tensors(features, rows), **encode_rows(features, data, rows)}
+
+
+def _states(local: LocalRepository, fitted: FittedSchema, users: list[str], tensors: Arrays, source: bytes) -> Arrays:
     """What `user_embedding` gives, all of it from the source that is expected."""
     key = user_key(fitted.schema_).name
-    found = local.run_step(RECOMMEND_STORED, USER_EMBEDDING, {**encoded, key: _ids(users)})
+    found = local.run_step(RECOMMEND_STORED, USER_EMBEDDING, {**tensors, key: _ids(users)})
     _require_source(USER_EMBEDDING, found, source, users)
     return {name: values for name, values in found.items() if name != SOURCE.name}
 

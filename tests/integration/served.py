@@ -56,6 +56,9 @@ class Served:
         """The catalogue, by falling frequency."""
         return sorted(self.encoded_ids.keys() - {""}, key=self.encoded_ids.__getitem__)
 
+    def inputs_of(self, model: str) -> list[str]:
+        return [tensor.name for tensor in self.client.get_model_metadata(model).inputs]
+
     def infer(self, model: str, rows: list[Row]) -> Any:
         return self.client.infer(model, self.inputs(rows))
 

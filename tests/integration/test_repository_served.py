@@ -250,7 +250,7 @@ def test_a_release_without_the_reference_path_is_served_without_nvtabular_and_pa
             assert answer.item_ids[0]
         mapped = mapped_files(server.pid)
     # All but user_embedding, which is NumPy alone.
-    assert sorted("onnxruntime" in files for files in mapped) == [False, *[True] * 5]
+    assert sorted("onnxruntime" in files for files in mapped) == [False, *[True] * 7]
     for files in mapped:
         assert not re.search(r"pandas|nvtabular|libtorch|pyarrow", files)
 

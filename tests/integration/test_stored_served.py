@@ -14,10 +14,11 @@ from tritonclient.utils import InferenceServerException
 
 from client.cli import main
 from client.recommend_client import RecommendClient
+from client.request_tensors import build_tensors
 from export.golden import Row, null_row, request_tensors
 from export.local import LocalRepository
-from export.recommend import ENCODER, PREPROCESS_NVTABULAR, RECOMMEND, RECOMMEND_NVTABULAR
-from export.stored.models import OPTIONAL, RECOMMEND_STORED, USER_EMBEDDING
+from export.recommend import PREPROCESS_NVTABULAR, RECOMMEND, RECOMMEND_NVTABULAR
+from export.stored.models import OFFLINE_STATE, OPTIONAL, PREPROCESS_ONLINE, RECOMMEND_STORED, USER_EMBEDDING
 from export.stored.states import latest_states
 from export.stored.store import write_store
 from serving.errors import ModelLoadError
@@ -104,14 +105,13 @@ def test_requests_of_many_lengths_meet_in_a_batch_and_get_the_answers_that_they_
         assert sources(found) == sources(expected)
         assert_equal(found, expected)
     # Straight to the model, whose inputs may be of any length in one batch.
-    encoded = LocalRepository(served.repository)
-    first = encoded.config(RECOMMEND_STORED).steps[0].model
+    local = LocalRepository(served.repository)
+    wanted = {tensor.name for tensor in local.config(USER_EMBEDDING).inputs}
     direct = []
     for row in histories:
-        tensors = encoded.run(first, request_tensors(served.features, [row]))
-        wanted = {tensor.name for tensor in encoded.config(USER_EMBEDDING).inputs}
-        ids = np.array([[row["user_id"].encode()]], dtype=np.object_)
-        direct.append(as_inputs({"user_id": ids, **{name: each for name, each in tensors.items() if name in wanted}}))
+        tensors = request_tensors(served.features, [row])
+        tensors |= local.run(local.config(RECOMMEND).steps[0].model, tensors)
+        direct.append(as_inputs({name: each for name, each in tensors.items() if name in wanted}))
     before = executions(served)
     answers = all_at_once(served.client, USER_EMBEDDING, direct)
     assert executions(served) - before < len(direct) / 2, "requests did not meet in a batch"
@@ -131,7 +131,11 @@ def test_the_client_leaves_out_what_a_stored_user_need_not_send(served: Served, 
     assert "tier" not in online
     url = served.server.grpc_url if protocol == "grpc" else served.server.http_url
     with RecommendClient(url, RECOMMEND_STORED) as client:
-        stored, computed = client.recommend([online, {**online, "user_id": "never seen"}])
+        sent = build_tensors(client.signature, [online]).keys()
+        assert (set(served.inputs_of(RECOMMEND_STORED)) - sent == optional(served)) == (
+            PREPROCESS_ONLINE in served.models
+        )
+        [stored], [computed] = client.recommend([online]), client.recommend([{**online, "user_id": "never seen"}])
     assert (stored.source, computed.source) == ("stored", "computed")
     expected = served.infer(RECOMMEND_STORED, [row]).as_numpy("score")[0]
     np.testing.assert_allclose(stored.scores, expected[np.isfinite(expected)], atol=1e-5)
@@ -178,7 +182,7 @@ def test_without_its_encoder_stored_users_are_answered_and_others_are_told(compi
         served = Served(server, client, compiled_data, folder)
         row = served.golden.rows[20]
         assert sources(served.infer(RECOMMEND_STORED, [{**row, "user_id": users(served)[0]}])) == ["stored"]
-        with pytest.raises(InferenceServerException, match=r"not in the store, and offline_encoder cannot compute it"):
+        with pytest.raises(InferenceServerException, match=r"not in the store, and offline_state cannot compute it"):
             served.infer(RECOMMEND_STORED, [{**row, "user_id": "never seen"}])
-        client.load_model(ENCODER)
+        client.load_model(OFFLINE_STATE)
         assert sources(served.infer(RECOMMEND_STORED, [{**row, "user_id": "never seen"}])) == ["computed"]

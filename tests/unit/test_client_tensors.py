@@ -131,6 +131,9 @@ def test_the_signature_is_read_from_the_json_of_either_protocol() -> None:
     http = {"name": "m", "inputs": [{"name": "a", "datatype": "BYTES", "shape": [-1, -1]}], "outputs": []}
     expected = Signature("m", {"a": TensorSpec("a", "BYTES", (-1,))}, {}, 64)
     assert read_signature(grpc, {"max_batch_size": 64}) == read_signature(http, {"max_batch_size": 64}) == expected
+    optional = read_signature(grpc, {"max_batch_size": 64, "input": [{"name": "a", "optional": True}]})
+    assert build_tensors(optional, [{}, {"a": None}]) == {}
+    assert build_tensors(optional, [{}, {"a": ["x"]}])["a"][:, 0].tolist() == [b"", b"x"]
     with pytest.raises(ModelMismatch, match="m: takes no batches"):
         read_signature(grpc, {})
 

@@ -137,13 +137,19 @@ def test_a_repository_holds_what_its_plan_can_have(changes: dict[str, Any], expe
 
 @pytest.mark.parametrize("format", ["onnx", "torchscript"])
 def test_user_embedding_knows_by_what_names_its_encoder_takes_tensors(schema: Schema, format: Format) -> None:
-    plan = Plan(schema, 24, format=format)
-    encoder = next(config for config in configs(plan) if config.name == "offline_encoder")
-    config, _ = stored_configs(plan)
-    tensors = [tensor.name for tensor in (*config.inputs[1:], *config.outputs[:-1])]
-    inside = [config.parameters.get(f"inside.{name}", name) for name in tensors]
-    assert inside == [tensor.name for tensor in (*encoder.inputs, *encoder.outputs)]
-    assert (config.name, config.backend, config.warmup) == (USER_EMBEDDING, "python", ())
+    for compiled in (False, True):
+        plan = Plan(schema, 24, format=format, compiled=compiled)
+        models = {config.name: config for config in (*configs(plan), *stored_configs(plan))}
+        users = models[USER_EMBEDDING]
+        encoder = models["offline_state" if compiled else "offline_encoder"]
+        assert users.parameters["encoder"] == encoder.name
+        own_id = compiled and "user_id" in {tensor.name for tensor in encoder.inputs}
+        tensors = [tensor.name for tensor in (*users.inputs[0 if own_id else 1 :], *users.outputs[:-1])]
+        inside = [users.parameters.get(f"inside.{name}", name) for name in tensors]
+        assert inside == [tensor.name for tensor in (*encoder.inputs, *encoder.outputs)]
+        assert ("inside.user_id" in users.parameters) == own_id
+        assert (users.backend, users.warmup) == ("python", ())
+        assert users.optional == (frozenset(tensors[: len(encoder.inputs)]) - {"user_id"} if compiled else set())
 
 
 def test_whose_a_request_is_tells_the_user_column_else_user_id() -> None:
@@ -153,8 +159,8 @@ def test_whose_a_request_is_tells_the_user_column_else_user_id() -> None:
     assert user_key(generic.with_columns("user=customer")).name == "user_id"
     anonymous = generic.model_copy(update={"features": tuple(f for f in generic.features if f.name != "user_id")})
     plan = Plan(anonymous, 24)
-    _, ensemble = stored_configs(plan)
-    assert ensemble.inputs == (user_key(anonymous), *plan.request)
+    ensemble = stored_configs(plan)[-1]
+    assert (ensemble.name, ensemble.inputs) == (RECOMMEND_STORED, (user_key(anonymous), *plan.request))
     assert ensemble.parameters["user_key"] == "user_id"
 
 
@@ -164,6 +170,9 @@ def test_what_only_the_encoder_reads_is_optional() -> None:
     assert "household_id" not in {feature.name for feature in optional_features(complete_journey)}
     # MovieLens leaves the recent items out of an answer: the ranker reads them of every request.
     assert {feature.name for feature in optional_features(movielens)} == {"age", "gender", "occupation"}
+    ensemble = stored_configs(movielens)[-1]
+    assert ensemble.optional == {"age", "gender", "occupation"}
+    assert not stored_configs(replace(movielens, compiled=False))[-1].optional
 
 
 def test_only_a_fitted_schema_has_a_digest(schema: Schema) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.config import ModelConfig, read_config
+from export.config import TRITON_DTYPES, ModelConfig, read_config
 from export.members import COMMITTED
 from export.python_models import load_module
 from export.recommend import Plan
@@ -17,6 +17,7 @@ from export.stored.models import USER_EMBEDDING, named, stored_configs
 from export.stored.states import States
 from export.stored.store import write_store
 from preprocessing.schema import load_schema
+from tests.synthetic import schema_toml
 
 DIM = 4
 USERS = ["u1", "\x00", "用户 2", "u1 ", "käse\U0001f9c0", "x" * 300]
@@ -35,15 +36,18 @@ def states(users: list[str], repeats: list[int]) -> States:
     return States(users, embedding, np.cumsum(repeats), items, logits)
 
 
-def config(max_batch_size: int = 8, **changes: Any) -> ModelConfig:
-    plan = Plan(load_schema("generic"), DIM, max_batch_size=max_batch_size, digest="0123", **changes)
-    return stored_configs(plan)[0]
+def config(max_batch_size: int = 8, compiled: bool = False, schema: str = "generic") -> ModelConfig:
+    plan = Plan(load_schema(schema), DIM, max_batch_size=max_batch_size, digest="0123", compiled=compiled)
+    return next(each for each in stored_configs(plan) if each.name == USER_EMBEDDING)
 
 
 def as_json(about: ModelConfig) -> dict[str, Any]:
     return {
         "max_batch_size": about.max_batch_size,
-        "input": [{"name": tensor.name} for tensor in about.inputs],
+        "input": [
+            {"name": tensor.name, "data_type": TRITON_DTYPES[tensor.dtype], "dims": list(tensor.dims)}
+            for tensor in about.inputs
+        ],
         "output": [{"name": tensor.name} for tensor in about.outputs],
         "parameters": {key: {"string_value": value} for key, value in about.parameters.items()},
     }
@@ -146,6 +150,65 @@ def test_all_absent_users_of_all_requests_are_computed_in_one_batch_and_rows_kee
     assert {answer[name].shape[1] for answer in answers for name in ("repeat_items", "repeat_logits")} == {16}
 
 
+def test_raw_features_of_absent_users_go_to_the_encoder_padded_and_null_where_a_request_has_none(
+    tmp_path: Path,
+) -> None:
+    write_store(config(compiled=True), states(["u1"], [1]), ENCODER, tmp_path)
+    seen: list[Arrays] = []
+
+    def run(model: str, inputs: Arrays, _: list[str]) -> Arrays:
+        assert model == "offline_state"
+        seen.append(inputs)
+        nothing = np.zeros((len(inputs["user_id"]), 1))
+        return {"user_embedding": nothing.repeat(DIM, 1), "repeat_items": nothing, "repeat_logits": nothing}
+
+    def strings(*rows: list[bytes]) -> Any:
+        return np.array(rows, dtype=np.object_)
+
+    answers = opened(tmp_path, run).answer_requests(
+        [
+            {"user_id": strings([b"u1"])},
+            {"user_id": strings([b"a"], [b"u1"]), "recent_items": strings([b"x", b"y"], [b"z", b"z"])},
+            {
+                "user_id": strings([b"b"]),
+                "recent_items": strings([b"v"]),
+                "frequent_items": strings([b"w", b"w", b"w"]),
+            },
+        ]
+    )
+    assert [answer["source"][:, 0].tolist() for answer in answers] == [
+        [b"stored"],
+        [b"computed", b"stored"],
+        [b"computed"],
+    ]
+    [inputs] = seen
+    assert {name: values.tolist() for name, values in inputs.items()} == {
+        "user_id": [[b"a"], [b"b"]],
+        "recent_items": [[b"x", b"y"], [b"v", b""]],
+        "frequent_items": [[b"", b"", b""], [b"w", b"w", b"w"]],
+    }
+
+
+def test_what_a_request_leaves_out_is_null_in_every_type(tmp_path: Path) -> None:
+    (tmp_path / "schema.toml").write_text(schema_toml(texts=False), encoding="utf-8")
+    about = config(compiled=True, schema=str(tmp_path / "schema.toml"))
+    write_store(about, states(["u1"], [1]), ENCODER, tmp_path)
+    seen: list[Arrays] = []
+
+    def run(_: str, inputs: Arrays, __: list[str]) -> Arrays:
+        seen.append(inputs)
+        raise RuntimeError("seen enough")
+
+    opened(tmp_path, run).answer_requests([{"user_id": np.array([[b"a"]], dtype=np.object_)}])
+    assert {tensor.name for tensor in about.inputs} == seen[0].keys()
+    for tensor in about.inputs:
+        assert seen[0][tensor.name].shape == (1, max(1, tensor.dims[0]))
+    assert seen[0]["tier"].tolist() == [[-(2**63)]]
+    assert np.isnan(seen[0]["age"]).all()
+    assert seen[0]["taste"].tolist() == [[0.0] * 4]
+    assert seen[0]["city"].tolist() == seen[0]["recent"].tolist() == [[b""]]
+
+
 def test_a_batch_is_no_larger_than_the_encoder_takes(tmp_path: Path) -> None:
     write_store(config(max_batch_size=2), states(["u"], [1]), ENCODER, tmp_path)
     batches: list[int] = []
@@ -191,7 +254,7 @@ def test_ids_of_one_hash_do_not_get_each_other_s_state(tmp_path: Path, monkeypat
 
 
 def test_a_model_without_repeats_has_a_store_of_embeddings_alone(tmp_path: Path) -> None:
-    about, _ = stored_configs(Plan(load_schema("movielens"), DIM, max_batch_size=8, digest="0123"))
+    about = config(schema="movielens")
     assert [tensor.name for tensor in about.outputs] == ["user_embedding", "source"]
     write_store(about, States(["1", "2"], np.eye(2, DIM, dtype=np.float32)), ENCODER, tmp_path)
     [answer] = opened(tmp_path).answer_requests([{"user_id": np.array([[b"2"], [b"1"]], dtype=np.object_)}])

@@ -1,14 +1,15 @@
 """Triton model `user_embedding`: the offline state of users, from the release's store or else from its encoder.
 
-- user_id [B, 1] string: whose. NAME.encoded: what the offline encoder takes; read only for users the store has not.
+- user_id [B, 1] string: whose. All else is what the encoder takes, and read only for users that the store has not; what
+  a request leaves out is null then: "", NaN, a vector of zeros, the least int, which no fit knows.
 - user_embedding [B, D] float32 and, where sequences repeat, repeat_items [B, R] int64 and repeat_logits [B, R] float32.
   R is the least of 8, 16, 32, ... (at most `repeat_length`) that holds the longest row of all requests answered
   together: what stands behind needs equal widths to batch. Rows are padded right with id 0 and an invisible logit.
 - source [B, 1] string: "stored", or "computed" by the encoder from the request itself.
 
 The file stands alone. The store is `users.safetensors` beside it, memory-mapped; config.pbtxt names the encoder, its
-tensors where it calls them otherwise (`inside.NAME`) and, by their digests, the encoder that the store must be made by
-and the store itself. "" is no user. An encoder that fails fails the requests that needed it; the others are answered.
+tensors where it calls them otherwise, or takes user_id too (`inside.NAME`), and, by their digests, the encoder that the
+store must be made by and the store itself. "" is no user. An encoder that fails fails only requests that needed it.
 """
 
 import hashlib
@@ -89,7 +90,8 @@ class UserEmbedding:
         self._store = Store(folder / FILE, parameters)
         self._run_model = run_model
         self._encoder = parameters["encoder"]
-        self._inputs = [each["name"] for each in config["input"] if each["name"] != USER_ID]
+        inputs = {each["name"]: each for each in config["input"]}
+        self._inputs = {n: each for n, each in inputs.items() if n != USER_ID or f"inside.{USER_ID}" in parameters}
         self._state = [each["name"] for each in config["output"] if each["name"] != SOURCE]
         self._inside = {name: parameters.get(f"inside.{name}", name) for name in (*self._inputs, *self._state)}
         self._longest = int(parameters.get("repeat_length", "0"))
@@ -100,8 +102,8 @@ class UserEmbedding:
         rows = [[self._store.find(user) for user in request[USER_ID][:, 0]] for request in requests]
         absent = [np.array([row is None for row in each]) for each in rows]
         asking = [place for place, each in enumerate(absent) if each.any()]
-        encoded = [{name: requests[place][name][absent[place]] for name in self._inputs} for place in asking]
-        computed = dict(zip(asking, self._encode_each(encoded), strict=True))
+        features = [_rows_of(requests[place], absent[place], self._inputs) for place in asking]
+        computed = dict(zip(asking, self._encode_each(features), strict=True))
         whole = [_fill(found, computed.get(place, [])) for place, found in enumerate(rows)]
         width = self._width([row for each in whole if not isinstance(each, Exception) for row in each])
         return [
@@ -119,11 +121,11 @@ class UserEmbedding:
             if len(requests) == 1:
                 return [RuntimeError(f"a user is not in the store, and {self._encoder} cannot compute it: {error}")]
             return [self._encode_each([each])[0] for each in requests]
-        return [[next(rows) for _ in range(len(each[self._inputs[0]]))] for each in requests]
+        return [[next(rows) for _ in range(_length(each))] for each in requests]
 
     def _encode(self, features: Arrays) -> list[Row]:
         rows: list[Row] = []
-        for start in range(0, len(features[self._inputs[0]]), self._most):
+        for start in range(0, _length(features), self._most):
             inputs = {
                 self._inside[name]: np.ascontiguousarray(values[start : start + self._most])
                 for name, values in features.items()
@@ -231,12 +233,34 @@ def _rows(state: Arrays) -> list[Row]:
     return [Row(embedding, items[seen], logits[seen]) for embedding, items, logits, seen in every]
 
 
+def _length(arrays: Arrays) -> int:
+    return len(next(iter(arrays.values())))
+
+
+def _rows_of(request: Arrays, wanted: np.ndarray[Any, Any], inputs: dict[str, dict[str, Any]]) -> Arrays:
+    """The wanted rows of all inputs, null where the request has not the input."""
+    rows = int(wanted.sum())
+    return {name: request[name][wanted] if name in request else _null(each, rows) for name, each in inputs.items()}
+
+
+def _null(tensor: dict[str, Any], rows: int) -> np.ndarray[Any, Any]:
+    """What a request that leaves an input out stands for, [rows, ...]; a sequence is one empty string."""
+    width = max(1, int(tensor["dims"][0]))
+    if tensor["data_type"] == "TYPE_STRING":
+        return np.full((rows, width), b"", dtype=np.object_)
+    if tensor["data_type"] == "TYPE_INT64":
+        return np.full((rows, width), np.iinfo(np.int64).min)
+    return np.full((rows, width), np.nan if width == 1 else 0.0, dtype=np.float32)
+
+
 def _stack(requests: list[Arrays]) -> Arrays:
-    """Rows of all requests as one batch; sequences are padded right with 0 to the longest."""
+    """Rows of all requests as one batch; sequences are padded right, with 0 or "", to the longest."""
     stacked: Arrays = {}
     for name, first in requests[0].items():
         parts = [request[name] for request in requests]
-        whole = np.zeros((sum(map(len, parts)), max(part.shape[1] for part in parts)), dtype=first.dtype)
+        padding: Any = b"" if first.dtype == np.object_ else 0
+        shape = sum(map(len, parts)), max(part.shape[1] for part in parts)
+        whole = np.full(shape, padding, dtype=first.dtype)
         start = 0
         for part in parts:
             whole[start : start + len(part), : part.shape[1]] = part
