@@ -89,6 +89,14 @@ def test_what_only_the_encoder_reads_changes_nothing_for_a_stored_user(served: S
     assert {item.decode() for item in answer.as_numpy("item_id")[0]}.isdisjoint(served.items[:2])
 
 
+def test_an_answer_may_be_asked_for_without_its_source(served: Served) -> None:
+    row = {**served.golden.rows[20], "user_id": users(served)[3]}
+    wanted = [grpc.InferRequestedOutput(name) for name in ("item_id", "score")]
+    answer = served.client.infer(RECOMMEND_STORED, served.inputs([row]), outputs=wanted)
+    assert answer.as_numpy("source") is None
+    assert_equal(answer, served.infer(RECOMMEND_STORED, [row]))
+
+
 def test_requests_of_many_lengths_meet_in_a_batch_and_get_the_answers_that_they_get_alone(
     served: Served, all_at_once: Callable[..., list[Any]]
 ) -> None:

@@ -83,7 +83,7 @@ def _run_model(model: str, inputs: Arrays, outputs: list[str]) -> Arrays:
 
 
 class UserEmbedding:
-    """User ids and encoded offline features -> offline states."""
+    """User ids, and what the encoder takes of users that are not stored -> offline states."""
 
     def __init__(self, config: dict[str, Any], folder: Path, run_model: RunModel) -> None:
         parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
