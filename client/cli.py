@@ -81,6 +81,11 @@ def _parser() -> argparse.ArgumentParser:
         "--concurrency", type=_positives, default=(1, 4, 16), metavar="N,N", help="requests in flight (1,4,16)"
     )
     bench.add_argument("--batch-size", type=positive, default=1, metavar="N", help="rows a request (%(default)s)")
+    bench.add_argument(
+        "--required-only",
+        action="store_true",
+        help="without the features that recommend_stored does not read for a user whose embedding is stored",
+    )
     bench.add_argument("--seconds", type=seconds, default=6.0, help="of each measurement, at least (%(default)s)")
     return parser
 

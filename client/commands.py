@@ -50,13 +50,19 @@ def recommend(options: argparse.Namespace) -> int:
     with _client(options, options.model) as client:
         if recorded is not None:
             recorded.require(*client.signature.recorded)
-        answers = client.recommend([row.features for row in rows])
+        answers = client.recommend([row.request(client.signature) for row in rows])
     console = Console()
     for position, (row, answer) in enumerate(zip(rows, answers, strict=True), start=1):
         title = f"user {row.user}" if row.user is not None else f"request {position}"
+        title += f" ({answer.source} embedding)" if answer.source else ""
         console.print(_recommendation_table(title, row, answer, titles, options.history, options.top))
     results = [
-        {"user": row.user, "item_ids": answer.item_ids[: options.top], "scores": answer.scores[: options.top]}
+        {
+            "user": row.user,
+            "item_ids": answer.item_ids[: options.top],
+            "scores": answer.scores[: options.top],
+            **({"source": answer.source} if answer.source else {}),
+        }
         for row, answer in zip(rows, answers, strict=True)
     ]
     print_result({"model": options.model, "recommendations": results})
@@ -118,7 +124,8 @@ def _write_bench_data(options: argparse.Namespace, model: str, recorded: Recorde
             raise InvalidRequest(f"--batch-size {options.batch_size}: {model} takes at most {most} rows: give fewer")
         recorded.require(*client.signature.recorded)
         rows = recorded.spread(options.rows)
-        write_input_data(path, build_tensors(client.signature, [row.features for row in rows]))
+        requests = [row.request(client.signature, options.required_only) for row in rows]
+        write_input_data(path, build_tensors(client.signature, requests))
 
 
 def _client(options: argparse.Namespace, model: str) -> RecommendClient:

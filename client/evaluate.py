@@ -38,7 +38,7 @@ def evaluate(
     spent_s = 0.0
     for batch in rows.batches(client.signature.max_batch_size, limit):
         started = time.perf_counter()
-        answers = client.recommend([row.features for row in batch])
+        answers = client.recommend([row.request(client.signature) for row in batch])
         spent_s += time.perf_counter() - started
         try:
             add_answers(metrics, answers, batch)

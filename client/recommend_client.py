@@ -21,7 +21,7 @@ DEFAULT_URL = "grpc://127.0.0.1:8001"
 DEFAULT_MODEL = "recommend"
 DEFAULT_TIMEOUT_S = 30.0
 DEFAULT_RETRIES = 3
-ITEM_ID, SCORE = "item_id", "score"
+ITEM_ID, SCORE, SOURCE = "item_id", "score", "source"
 
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 2.0
@@ -31,10 +31,14 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The answer to one request, best item first; shorter than K where the model had fewer candidates."""
+    """The answer to one request, best item first; shorter than K where the model had fewer candidates.
+
+    `source`: of `recommend_stored`, whether the user's embedding was "stored" or "computed" from the request.
+    """
 
     item_ids: tuple[str, ...]
     scores: tuple[float, ...]
+    source: str = ""
 
 
 class RecommendClient:
@@ -44,7 +48,8 @@ class RecommendClient:
             request = {"household_id": "1", "hour": 18, "weekday": 4, "recent_items": ["1029743", "995242"]}
             [answer] = client.recommend([request])
 
-    What a request leaves out is null, but for ints, which have none: hour and weekday above must be given.
+    What a request leaves out is null, but for ints, which have none: hour and weekday above must be given. (Ints that
+    `recommend_stored` does not read for a stored user may be left out, and are unknown.)
 
     `timeout_s` bounds every single call; a call that finds the server unavailable is repeated up to
     `retries` times, after 0.1 s, 0.2 s, 0.4 s, ... (at most 2 s, each shortened at random by up to a half
@@ -118,14 +123,16 @@ class RecommendClient:
         return answers
 
     def _recommend_batch(self, signature: Signature, batch: Sequence[Mapping[str, object]]) -> list[Recommendation]:
-        outputs = self.infer(self.model, build_tensors(signature, batch), outputs=(ITEM_ID, SCORE))
+        wanted = (ITEM_ID, SCORE, *([SOURCE] if SOURCE in signature.outputs else []))
+        outputs = self.infer(self.model, build_tensors(signature, batch), outputs=wanted)
         ids, scores = outputs[ITEM_ID], outputs[SCORE]
         if ids.ndim != 2 or ids.shape != scores.shape or len(ids) != len(batch):
             raise ModelMismatch(
                 f"{self.model}: gave {ITEM_ID} {list(ids.shape)} and {SCORE} {list(scores.shape)} for "
                 f"{len(batch)} requests: both must be [B, K]"
             )
-        return [_recommendation(*row) for row in zip(ids.tolist(), scores.tolist(), strict=True)]
+        sources = outputs[SOURCE][:, 0].tolist() if SOURCE in outputs else [b""] * len(batch)
+        return [_recommendation(*row) for row in zip(ids.tolist(), scores.tolist(), sources, strict=True)]
 
     def infer(
         self, model: str, arrays: Mapping[str, NDArray[Any]], outputs: Sequence[str] = ()
@@ -148,6 +155,7 @@ class RecommendClient:
         return call()
 
 
-def _recommendation(ids: list[bytes], scores: list[float]) -> Recommendation:
+def _recommendation(ids: list[bytes], scores: list[float], source: bytes) -> Recommendation:
     filled = [slot for slot, item in enumerate(ids) if item != b"" and scores[slot] != -np.inf]
-    return Recommendation(tuple(ids[slot].decode() for slot in filled), tuple(scores[slot] for slot in filled))
+    item_ids = tuple(ids[slot].decode() for slot in filled)
+    return Recommendation(item_ids, tuple(scores[slot] for slot in filled), source.decode())

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from client.errors import RecordedDataInvalid
+from client.signature import Signature
 
 ABOUT_THE_ROW = ("target", "user", "time", "week")
 
@@ -24,6 +25,17 @@ class RecordedRow:
     features: dict[str, Any]
     user: str | None = None
     target: tuple[str, ...] = ()
+
+    def request(self, signature: Signature, required_only: bool = False) -> dict[str, Any]:
+        """The features as the model takes them, with whose they are where it asks and no feature tells.
+
+        `required_only`: without what the model does not read for a user whose embedding it has stored.
+        """
+        left_out = signature.optional if required_only else ()
+        features = {name: value for name, value in self.features.items() if name not in left_out}
+        if signature.user_key and self.user is not None:
+            features.setdefault(signature.user_key, self.user)
+        return features
 
 
 class RecordedRows:

@@ -8,7 +8,9 @@ BYTES [B, L]:
          recent_items [[b"a", b"b", b"", b"", b"", b"", b"", b""], [b"", b"", b"", b"", b"", b"", b"", b""]]
 
 A missing string is null as "", a missing number NaN, a missing vector all zeros, a missing sequence is
-empty. A missing int is refused: INT64 has no value that means null. Sequences go from oldest to newest and
+empty. A missing int is refused: INT64 has no value that means null; where the model calls it optional it is sent
+as the least of its type, which no fit knows. What the server lets a request leave out is not sent at all where no
+request of the batch has it. Sequences go from oldest to newest and
 are filled up with "" to the next of `LENGTH_BUCKETS`, so that requests of different users share shapes and
 the server can batch them; a longer one is sent as it is: the client never drops an item, what is too long
 is the model's to say.
@@ -45,7 +47,7 @@ def bucket_length(length: int) -> int:
 def build_tensors(
     signature: Signature, requests: Sequence[Mapping[str, object]], sequence_length: int | None = None
 ) -> dict[str, NDArray[Any]]:
-    """One array `[B, ...]` for each of the model's inputs.
+    """One array `[B, ...]` for each of the model's inputs, but for optional ones that no request has.
 
     `sequence_length`: pad every sequence at least to this many items, in place of the bucket of the batch's
     longest. Raises InvalidRequest naming the request's position and the feature at fault.
@@ -60,7 +62,13 @@ def build_tensors(
     arrays: dict[str, NDArray[Any]] = {}
     for name, spec in signature.inputs.items():
         build = _builder(spec, sequence_length)
-        arrays[name] = build([request.get(name) for request in requests])
+        values = [request.get(name) for request in requests]
+        if spec.optional and all(value is None for value in values):
+            continue
+        if name in signature.optional and spec.datatype in _INTEGERS:
+            least = np.iinfo(_INTEGERS[spec.datatype]).min
+            values = [least if value is None else value for value in values]
+        arrays[name] = build(values)
     return arrays
 
 

@@ -9,15 +9,20 @@ from typing import Any
 from client.errors import ModelMismatch
 
 EXCLUDE = "exclude"
+OPTIONAL, USER_KEY = "optional", "user_key"
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A tensor without its batch dimension: `dims` is (1,) for a scalar a row, (-1,) for a sequence."""
+    """A tensor without its batch dimension: `dims` is (1,) for a scalar a row, (-1,) for a sequence.
+
+    `optional`: a request may be sent without it.
+    """
 
     name: str
     datatype: str
     dims: tuple[int, ...]
+    optional: bool = False
 
     @property
     def is_sequence(self) -> bool:
@@ -26,17 +31,28 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """Inputs and outputs of a batching model by name, and the most rows that one request may carry."""
+    """Inputs and outputs of a batching model by name, and the most rows that one request may carry.
+
+    `optional`: inputs that the model does not read for a user whose embedding it has stored. `user_key`: the input
+    that tells whose a request is, where the model asks.
+    """
 
     model: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
     max_batch_size: int
+    optional: frozenset[str] = frozenset()
+    user_key: str = ""
 
     @property
     def recorded(self) -> tuple[str, ...]:
-        """The inputs that a recorded row has: all but the items that a request of `retrieve` wants left out."""
-        return tuple(name for name in self.inputs if name != EXCLUDE)
+        """The columns that a recorded row must have.
+
+        They are the inputs but for the items that a request of `retrieve` wants left out; whose a request is, the
+        column `user` tells.
+        """
+        columns = tuple(name for name in self.inputs if name not in (EXCLUDE, self.user_key))
+        return (*columns, *(["user"] if self.user_key else []))
 
 
 def read_signature(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> Signature:
@@ -48,14 +64,22 @@ def read_signature(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> Si
     max_batch_size = int(config.get("max_batch_size", 0))
     if max_batch_size < 1:
         raise ModelMismatch(f"{model}: takes no batches (max_batch_size 0): export it with at least 1")
+    optional = {tensor["name"] for tensor in config.get("input", []) if tensor.get("optional")}
     return Signature(
         model,
-        {tensor["name"]: _spec(tensor) for tensor in metadata.get("inputs", [])},
-        {tensor["name"]: _spec(tensor) for tensor in metadata.get("outputs", [])},
+        {tensor["name"]: _spec(tensor, optional) for tensor in metadata.get("inputs", [])},
+        {tensor["name"]: _spec(tensor, set()) for tensor in metadata.get("outputs", [])},
         max_batch_size,
+        frozenset(_parameter(config, OPTIONAL).split(",")) - {""},
+        _parameter(config, USER_KEY),
     )
 
 
-def _spec(tensor: Mapping[str, Any]) -> TensorSpec:
+def _parameter(config: Mapping[str, Any], name: str) -> str:
+    return str(config.get("parameters", {}).get(name, {}).get("string_value", ""))
+
+
+def _spec(tensor: Mapping[str, Any], optional: set[str]) -> TensorSpec:
     # gRPC's JSON carries int64 as strings; the first dimension is the batch.
-    return TensorSpec(tensor["name"], tensor["datatype"], tuple(int(dim) for dim in tensor["shape"][1:]))
+    dims = tuple(int(dim) for dim in tensor["shape"][1:])
+    return TensorSpec(tensor["name"], tensor["datatype"], dims, tensor["name"] in optional)

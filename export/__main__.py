@@ -52,6 +52,11 @@ def _parser() -> argparse.ArgumentParser:
     repository.add_argument(
         "--candidates", type=positive, metavar="C", help="items that are ranked behind --retriever (default 500)"
     )
+    repository.add_argument(
+        "--stored-embeddings",
+        action=argparse.BooleanOptionalAction,
+        help="hold the offline embeddings of all users, for recommend_stored (default on for offline_online models)",
+    )
     repository.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
     repository.set_defaults(run=_repository)
 
@@ -95,6 +100,16 @@ def _parser() -> argparse.ArgumentParser:
     embeddings.add_argument("--overwrite", action="store_true", help="replace the run, or the file, if there is one")
     embeddings.set_defaults(run=_embeddings)
 
+    stored = commands.add_parser(
+        "stored",
+        help="replace a repository's stored embeddings by those of a file",
+        description="Put the embeddings of FILE.parquet, which `export embeddings` wrote with this very repository, "
+        "in the place of those that it holds for recommend_stored, whole or not at all.",
+    )
+    stored.add_argument("--repository", required=True, help="output folder of `export repository`")
+    stored.add_argument("--embeddings", required=True, metavar="FILE.parquet", help="output of `export embeddings`")
+    stored.set_defaults(run=_stored)
+
     items = commands.add_parser(
         "items",
         help="refresh the item vectors of a two_tower model's repository, without training",
@@ -119,7 +134,14 @@ def _repository(arguments: argparse.Namespace) -> None:
 
     started = time.monotonic()
     common = ("format", "top_k", "max_batch_size", "exclude_seen", "overwrite", "reference_path")
-    wanted = Wanted(arguments.model, arguments.retriever, arguments.tracking_uri, arguments.index, arguments.candidates)
+    wanted = Wanted(
+        arguments.model,
+        arguments.retriever,
+        arguments.tracking_uri,
+        arguments.index,
+        arguments.candidates,
+        arguments.stored_embeddings,
+    )
     options = {name: getattr(arguments, name) for name in common}
     result = export_any(wanted, arguments.data, arguments.output, options)
     if result["not_compiled"]:
@@ -132,6 +154,16 @@ def _verify(arguments: argparse.Namespace) -> None:
     from export.any_family import verify_any
 
     print_result({"repository": arguments.repository, **verify_any(arguments.repository, arguments.data)})
+
+
+def _stored(arguments: argparse.Namespace) -> None:
+    import time
+
+    from export.stored.repository import replace_store
+
+    started = time.monotonic()
+    result = replace_store(arguments.repository, arguments.embeddings)
+    print_result({"repository": arguments.repository, **result, "seconds": round(time.monotonic() - started, 1)})
 
 
 def _items(arguments: argparse.Namespace) -> None:

@@ -37,6 +37,7 @@ class Wanted:
     """The models to export, folders or models:/ names, and what only some families have a use for.
 
     `retriever`: of the candidates that `model` is to rank. `candidates`: how many it ranks, `CANDIDATES` if absent.
+    `stored`: whether the offline embeddings of all users are held, by default where there are any.
     """
 
     model: str
@@ -44,6 +45,7 @@ class Wanted:
     tracking_uri: str | None = None
     index: WantedIndex = "auto"
     candidates: int | None = None
+    stored: bool | None = None
 
 
 def export_any(wanted: Wanted, data: str | Path, output: str | Path, options: dict[str, Any]) -> dict[str, Any]:
@@ -55,21 +57,24 @@ def export_any(wanted: Wanted, data: str | Path, output: str | Path, options: di
     """
     with ExitStack() as stack:
         source = Source(*stack.enter_context(model_folder(wanted.model, wanted.tracking_uri)))
-        family = read_config(source.folder).family
+        family, stored = read_config(source.folder).family, wanted.stored is not False
         if wanted.retriever is not None:
             retriever = Source(*stack.enter_context(model_folder(wanted.retriever, wanted.tracking_uri)))
             _require_family(f"--model {wanted.model}", family, RANKING)
             _require_family(f"--retriever {wanted.retriever}", read_config(retriever.folder).family, RETRIEVAL)
-            two_stages = TwoStageOptions(**options, index=wanted.index, candidates=wanted.candidates or CANDIDATES)
+            many = wanted.candidates or CANDIDATES
+            two_stages = TwoStageOptions(**options, stored=stored, index=wanted.index, candidates=many)
             return export_two_stages(source, retriever, data, output, two_stages)
         if wanted.candidates is not None:
             raise GraphError(f"--candidates {wanted.candidates}: nothing retrieves them: give --retriever a model")
         if family == RETRIEVAL:
+            if wanted.stored:
+                raise GraphError(f"--stored-embeddings: {wanted.model} is a two_tower model: leave it out")
             retrieval = RetrievalOptions(**options, index=wanted.index)
             return export_retrieval(source.folder, data, output, retrieval, source.registered)
         if wanted.index != "auto":
             raise GraphError(f"--index {wanted.index}: {wanted.model} is no two_tower model: leave it out")
-        return export_repository(source.folder, data, output, Options(**options), source.registered)
+        return export_repository(source.folder, data, output, Options(**options, stored=stored), source.registered)
 
 
 def verify_any(repository: str | Path, data: str | Path) -> dict[str, Any]:

@@ -41,9 +41,10 @@ class Warmup:
 class ModelConfig:
     """What the config.pbtxt of a model says.
 
-    `ragged`: names of inputs whose length may differ between the requests of one dynamic batch. Every model but an
-    ensemble is one KIND_AUTO instance that batches dynamically without a delay: requests that arrive while the
-    instance is busy meet in its next batch, and one that finds it idle does not wait.
+    `optional`: names of inputs that a request may leave out; only Python models do without one. `ragged`: names of
+    inputs whose length may differ between the requests of one dynamic batch. Every model but an ensemble is one
+    KIND_AUTO instance that batches dynamically without a delay: requests that arrive while the instance is busy meet
+    in its next batch, and one that finds it idle does not wait.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ModelConfig:
     outputs: tuple[Tensor, ...]
     parameters: Mapping[str, str] = field(default_factory=dict)
     ragged: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
     warmup: tuple[Warmup, ...] = ()
     steps: tuple[Step, ...] = ()
 
@@ -78,6 +80,7 @@ def from_text(text: str) -> ModelConfig:
         outputs=tuple(_read_tensor(each) for each in message.output),
         parameters={key: message.parameters[key].string_value for key in sorted(message.parameters)},
         ragged=frozenset(each.name for each in message.input if each.allow_ragged_batch),
+        optional=frozenset(each.name for each in message.input if each.optional),
         warmup=tuple(
             Warmup(
                 each.name, each.batch_size, tuple(_read_tensor(each.inputs[key], key) for key in sorted(each.inputs))
@@ -109,9 +112,12 @@ def _message(config: ModelConfig) -> Any:
 
     message = model_config_pb2.ModelConfig(name=config.name, max_batch_size=config.max_batch_size)
     for tensor in config.inputs:
-        ragged = tensor.name in config.ragged
         message.input.add(
-            name=tensor.name, data_type=TRITON_DTYPES[tensor.dtype], dims=tensor.dims, allow_ragged_batch=ragged
+            name=tensor.name,
+            data_type=TRITON_DTYPES[tensor.dtype],
+            dims=tensor.dims,
+            allow_ragged_batch=tensor.name in config.ragged,
+            optional=tensor.name in config.optional,
         )
     for tensor in config.outputs:
         message.output.add(name=tensor.name, data_type=TRITON_DTYPES[tensor.dtype], dims=tensor.dims)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from export.config import TRITON_DTYPES, ModelConfig, read_config
+from export.config import ModelConfig, read_config
 from export.errors import RepositoryError
 from export.golden import Arrays
 from export.onnx_inputs import onnx_inputs
+from export.python_models import open_python
 
 Run = Callable[[Arrays], Arrays]
 
@@ -50,7 +50,13 @@ class LocalRepository:
         """Answer as a step of an ensemble does: with those of `tensors` that it takes, under the ensemble's names."""
         for step in self.config(ensemble).steps:
             if step.model == model:
-                answer = self.run(model, {inside: tensors[name] for inside, name in step.inputs.items()})
+                optional = self.config(model).optional
+                taken = {
+                    inside: tensors[name]
+                    for inside, name in step.inputs.items()
+                    if name in tensors or inside not in optional
+                }
+                answer = self.run(model, taken)
                 return {name: answer[inside] for inside, name in step.outputs.items()}
         raise RepositoryError(f"{ensemble} of {self.folder} has no step {model}: export the repository again")
 
@@ -68,7 +74,7 @@ class LocalRepository:
             case "pytorch":
                 return _open_torchscript(path, config)
             case _:
-                return _open_python(path, config)
+                return open_python(path, config, self.run)
 
     def _run_steps(self, config: ModelConfig, inputs: Arrays) -> Arrays:
         tensors = dict(inputs)
@@ -103,44 +109,3 @@ def _open_torchscript(path: Path, config: ModelConfig) -> Run:
         return {name: tensor.numpy() for name, tensor in zip(outputs, tensors, strict=True)}
 
     return run
-
-
-def _open_python(path: Path, config: ModelConfig) -> Run:
-    module = _load_module(path, config)
-    answer_requests: Any
-    if hasattr(module, "ItemIndex"):
-        answer_requests = module.ItemIndex(_as_json(config), path.parent).answer_requests
-    else:
-        answer_requests = load_preprocessor(path, config).encode_requests
-
-    def run(arrays: Arrays) -> Arrays:
-        [answer] = answer_requests([arrays])
-        if isinstance(answer, Exception):
-            raise answer
-        return dict(answer)
-
-    return run
-
-
-def load_preprocessor(path: Path, config: ModelConfig) -> Any:
-    """The `Preprocessor` of the very file that the server runs, without the server."""
-    module = _load_module(path, config)
-    return module.Preprocessor(module.read_features(_as_json(config)), path.parent / "workflow")
-
-
-def _load_module(path: Path, config: ModelConfig) -> Any:
-    specification = importlib.util.spec_from_file_location(f"naiad_model_{config.name}", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-def _as_json(config: ModelConfig) -> dict[str, Any]:
-    """What of a config the python models read, as the server hands it to them."""
-    return {
-        "input": [{"name": t.name, "data_type": TRITON_DTYPES[t.dtype]} for t in config.inputs],
-        "output": [{"name": t.name, "dims": list(t.dims)} for t in config.outputs],
-        "parameters": {key: {"string_value": value} for key, value in config.parameters.items()},
-    }

@@ -18,7 +18,8 @@ PlanOf = TypeVar("PlanOf", bound=Plan)
 class Options:
     """How a repository is to be exported; `top_k` is cut to the number of items.
 
-    `reference_path`: serve NVTabular's own executor beside its compiled graph.
+    `reference_path`: serve NVTabular's own executor beside its compiled graph. `stored`: serve from stored embeddings
+    of the users too.
     """
 
     format: Format = "onnx"
@@ -27,6 +28,7 @@ class Options:
     exclude_seen: bool = True
     overwrite: bool = False
     reference_path: bool = True
+    stored: bool = True
 
 
 def plan_export(

@@ -2,7 +2,8 @@
 
 REPOSITORY/
   preprocess/ preprocess_nvtabular/ offline_encoder/ online_ranker/ decode/     what Triton loads
-  recommend/ recommend_nvtabular/ recommend_fused/                              and what clients call
+  user_embedding/                                                               the states of users, stored
+  recommend/ recommend_nvtabular/ recommend_fused/ recommend_stored/            and what clients call
   schema.json verify.json golden.parquet     Triton passes plain files by
 """
 
@@ -28,6 +29,9 @@ from export.reference import (
 )
 from export.registry import RegisteredModel
 from export.result import describe_export, read_result, versions, write_result
+from export.stored.models import USER_EMBEDDING, require_free_names
+from export.stored.repository import add_store
+from export.stored.verify import STORED_HOPS, verify_stored
 from export.verify import HOPS, RECORDED, compare_rankings, compare_tensors, verify_repository
 from preprocessing.schema import FittedSchema, read_fitted, require_same_digest
 from stage.output import whole_folder
@@ -35,8 +39,9 @@ from training.checkpoint import load
 
 _LOAD, _COMPILE, _GOLDEN = "load the model", f"write {PREPROCESS}", "golden rows through torch"
 _WRITTEN = (PREPROCESS_NVTABULAR, ENCODER, RANKER, DECODE, RECOMMEND_FUSED)
-VERIFY_STEPS = tuple(f"verify {hop}" for hop in HOPS)
-EXPORT_STEPS = (_LOAD, _COMPILE, *(f"write {each}" for each in _WRITTEN), _GOLDEN, *VERIFY_STEPS)
+_STORE = f"write {USER_EMBEDDING}"
+VERIFY_STEPS = tuple(f"verify {hop}" for hop in (*HOPS, *STORED_HOPS))
+EXPORT_STEPS = (_LOAD, _COMPILE, *(f"write {each}" for each in _WRITTEN), _GOLDEN, _STORE, *VERIFY_STEPS)
 
 
 def export_repository(
@@ -52,7 +57,7 @@ def export_repository(
     """
     fitted, wanted = plan_export(Plan, model, data, options, registered)
     with whole_folder(output, options.overwrite) as folder, steps(EXPORT_STEPS) as step:
-        _, result = write_repository(model, Path(data), folder, fitted, wanted, registered, step)
+        _, result = write_repository(model, Path(data), folder, fitted, wanted, options.stored, registered, step)
     return result
 
 
@@ -62,11 +67,14 @@ def write_repository(
     folder: Path,
     fitted: FittedSchema,
     wanted: Plan,
+    stored: bool,
     registered: RegisteredModel | None,
     step: Report,
 ) -> tuple[Plan, dict[str, Any]]:
     """Fill `folder`, which no server sees yet; the plan as it could be carried out, and the content of verify.json."""
     features = fitted.schema_.request_features
+    if stored:
+        require_free_names(fitted.schema_)
     step(_LOAD)
     whole = load(model, "whole")
     step(_COMPILE)
@@ -83,10 +91,15 @@ def write_repository(
     ranked = compare_rankings("torch_parts", reference.answers, parts["item_ids"], parts["score"], tolerance=0.0)
     write_reference(reference, features, folder)
     (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
+    about: dict[str, Any] = {}
+    if stored:
+        step(_STORE)
+        about = {"stored": add_store(plan, fitted, data, folder)}
     differences = verify_repository(folder, data, fitted, reference, step)
+    differences |= verify_stored(folder, data, fitted, reference, replaced=False, report=step)
     recorded = count_recorded(data, RECORDED)
     found = {"torch_parts": max(apart, ranked), **differences}
-    result = describe_export(plan, refusal, len(rows), recorded, found, registered)
+    result = {**describe_export(plan, refusal, len(rows), recorded, found, registered), **about}
     write_result(result, folder)
     return plan, result
 
@@ -100,12 +113,15 @@ def verify_again(repository: str | Path, data: str | Path) -> dict[str, Any]:
     require_same_digest(read_fitted(data), fitted, f"the repository in {repository}")
     exported = read_result(repository, FAMILY)
     before = exported["differences"]
-    missing = [hop for hop in before if hop in HOPS and not (Path(repository) / hop / "config.pbtxt").is_file()]
+    held = (*HOPS, *STORED_HOPS)
+    missing = [hop for hop in before if hop in held and not (Path(repository) / hop / "config.pbtxt").is_file()]
     if missing:
         raise RepositoryError(f"no {missing[0]} in {repository}: export the repository again")
     reference = read_reference(fitted.schema_.request_features, repository)
     with steps(VERIFY_STEPS) as step:
         differences = verify_repository(repository, data, fitted, reference, step)
+        replaced = exported.get("stored", {}).get("replaced", False)
+        differences |= verify_stored(repository, data, fitted, reference, replaced, step)
     result = {**exported, "differences": {**before, **differences}, "versions": versions()}
     write_result(result, Path(repository))
     return result

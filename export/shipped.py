@@ -6,6 +6,7 @@ from export.config import ModelConfig
 from export.recommend import Plan, configs
 from export.retrieval.plan import RetrievalPlan, retrieval_configs
 from export.retrieve_and_rank.plan import CANDIDATES, TwoStages, own_items, two_stage_configs
+from export.stored.models import stored_configs
 from preprocessing.schema import Schema, Text
 from training.models.config import ModelConfig as ModelSizes
 from training.models.config import TwoTowerConfig
@@ -19,5 +20,6 @@ def shipped_configs(schema: Schema) -> tuple[ModelConfig, ...]:
         schema, TwoTowerConfig().dim, compiled=compiled, candidates=max(CANDIDATES - own_items(schema), ranking.top_k)
     )
     # `preprocess` and `decode` are of both families; the first one's stay.
-    every = (*retrieval_configs(retrieval), *configs(ranking), *two_stage_configs(TwoStages(ranking, retrieval)))
+    two_stages = two_stage_configs(TwoStages(ranking, retrieval))
+    every = (*retrieval_configs(retrieval), *configs(ranking), *stored_configs(ranking), *two_stages)
     return tuple({config.name: config for config in every}.values())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from export.golden import read_item_ids
+from export.linked_copy import copy_linked
 from export.local import LocalRepository
 from export.progress import Report, steps
 from export.reference import Reference, encode_rows, read_reference
@@ -44,7 +43,8 @@ def refresh_items(repository: str | Path, data: str | Path) -> dict[str, Any]:
 def write_refreshed(repository: Path, data: Path, folder: Path, step: Report) -> dict[str, Any]:
     """Fill `folder`, which no server sees yet, with the repository and new vectors; what verify.json says of them."""
     fitted, exported, plan = read_exported(repository, data)
-    _copy_but_vectors(repository, folder)
+    holding_vectors = {f"{each}/1" for each in (ITEM_INDEX, MATCH, RETRIEVE_FUSED)}
+    copy_linked(repository, folder, holding_vectors | {GOLDEN, "schema.json", ITEM_VECTORS})
     step(VECTORS)
     items, local = current_items(fitted, data), LocalRepository(repository)
     vectors = item_vectors(local, items)
@@ -59,22 +59,6 @@ def write_refreshed(repository: Path, data: Path, folder: Path, step: Report) ->
     result |= {"index": {**exported["index"], **about}, "users": len(users), "refreshed": True}
     write_result(result, folder)
     return result
-
-
-def _copy_but_vectors(source: Path, folder: Path) -> None:
-    """All but what holds vectors, as hard links where the disk has them: what is linked is never written to."""
-    left_out = {f"{each}/1" for each in (ITEM_INDEX, MATCH, RETRIEVE_FUSED)} | {GOLDEN, "schema.json", ITEM_VECTORS}
-
-    def ignored(at: str, names: list[str]) -> set[str]:
-        return {name for name in names if (Path(at) / name).relative_to(source).as_posix() in left_out}
-
-    def link(one: str, other: str) -> None:
-        try:
-            os.link(one, other)
-        except OSError:
-            shutil.copy2(one, other)
-
-    shutil.copytree(source, folder, ignore=ignored, copy_function=link, dirs_exist_ok=True)
 
 
 def _ranked_anew(

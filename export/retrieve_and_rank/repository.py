@@ -101,7 +101,7 @@ def export_two_stages(
             lambda name: step(_of(RETRIEVAL, name)),
         )
         of_ranker, ranked = ranking.write_repository(
-            *(ranker.folder, data, folder, fitted, of_ranker, ranker.registered),
+            *(ranker.folder, data, folder, fitted, of_ranker, options.stored, ranker.registered),
             lambda name: step(_of(RANKING, name)),
         )
         stages = TwoStages(of_ranker, of_retriever)

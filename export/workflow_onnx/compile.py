@@ -8,7 +8,7 @@ Zeros of either sign are equal: ONNX Runtime's Where and Clip do not keep it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,12 @@ from export.workflow_onnx.request import RequestColumn, refuse_text
 _FLOAT32, _FLOAT64, _INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 
 
-def compile_workflow(folder: str | Path, columns: Sequence[RequestColumn], path: str | Path) -> tuple[Tensor, ...]:
+def compile_workflow(
+    folder: str | Path,
+    columns: Sequence[RequestColumn],
+    path: str | Path,
+    only: Collection[str] | None = None,
+) -> tuple[Tensor, ...]:
     """Write the workflow saved in `folder` as the ONNX file `path`; the graph's outputs are returned.
 
     Integers and indicators come out as int64, other numbers as float32, in the order of the workflow's columns.
@@ -46,13 +51,15 @@ def compile_workflow(folder: str | Path, columns: Sequence[RequestColumn], path:
         folder: What `nvtabular.Workflow.save` wrote.
         columns: The request's tensors, all of which become inputs: `request_columns(features)`.
         path: The file to write.
+        only: Names of the columns that the graph takes and gives; all if None.
 
     Raises:
         UnsupportedWorkflow: An operator, or what it is used on, has no equal graph; the message names it.
 
     """
     refuse_text(columns)
-    return write_graph(read_workflow(folder, columns), columns, path)
+    kept = {name: each for name, each in read_workflow(folder, columns).items() if only is None or name in only}
+    return write_graph(kept, [column for column in columns if only is None or column.name in only], path)
 
 
 def write_graph(

@@ -11,6 +11,7 @@ from tritonclient.utils import np_to_triton_dtype
 
 from export.golden import Arrays, Row, read_item_ids, request_tensors
 from export.reference import GOLDEN, Reference, read_reference
+from export.stored.models import RECOMMEND_STORED
 from export.verify import compare_rankings
 from preprocessing.schema import Feature, FittedSchema, read_fitted
 from serving.server import TritonServer
@@ -32,8 +33,8 @@ class Served:
 
     @cached_property
     def paths(self) -> list[str]:
-        """The ways to a recommendation, the default first."""
-        return sorted(model for model in self.models if model.startswith("recommend"))
+        """The ways to a recommendation that give the same answers, the default first."""
+        return sorted(model for model in self.models - {RECOMMEND_STORED} if model.startswith("recommend"))
 
     @cached_property
     def fitted(self) -> FittedSchema:
@@ -55,6 +56,9 @@ class Served:
     def items(self) -> list[str]:
         """The catalogue, by falling frequency."""
         return sorted(self.encoded_ids.keys() - {""}, key=self.encoded_ids.__getitem__)
+
+    def inputs_of(self, model: str) -> list[str]:
+        return [tensor.name for tensor in self.client.get_model_metadata(model).inputs]
 
     def infer(self, model: str, rows: list[Row]) -> Any:
         return self.client.infer(model, self.inputs(rows))

@@ -10,7 +10,7 @@ import pytest
 
 from export.config import read_config
 from export.golden import Arrays, Row, golden_rows, request_tensors
-from export.local import load_preprocessor
+from export.python_models import load_preprocessor
 from export.recommend import PREPROCESS_NVTABULAR
 from export.reference import encode_rows
 from preprocessing.schema import FittedSchema, Sequence, read_fitted

@@ -31,9 +31,11 @@ from stage.output import OutputError
 from tests.exported import checkpoint, repository
 
 ALWAYS = {"torch_parts", "offline_encoder", "online_ranker", "decode", "recommend"}
+STORED = {"user_embedding", "recommend_stored"}
+COMPILED_STORED = {"preprocess_offline", "preprocess_online", "offline_state"}
 NVTABULAR = {"preprocess_nvtabular", "recommend_nvtabular"}
 COMPILED = {"preprocess", "preprocess_recorded"}
-HOPS = ALWAYS | NVTABULAR | COMPILED | {"recommend_fused"}
+HOPS = ALWAYS | STORED | COMPILED_STORED | NVTABULAR | COMPILED | {"recommend_fused"}
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def test_every_hop_of_an_export_is_within_the_tolerance(
     written = json.loads((folder / "verify.json").read_text())
     differences = written["differences"]
     compiled = data == "compiled_data"
-    assert differences.keys() == ALWAYS | NVTABULAR | (COMPILED if compiled else set()) | (
+    assert differences.keys() == ALWAYS | STORED | NVTABULAR | (COMPILED | COMPILED_STORED if compiled else set()) | (
         {"recommend_fused"} if compiled and format == "onnx" else set()
     )
     models = {path.parent.name for path in folder.glob("*/config.pbtxt")}
@@ -82,11 +84,11 @@ def test_an_untouched_repository_is_verified_again(compiled_data: Path, copied: 
 
 
 def test_verify_json_holds_what_was_found_last(compiled_data: Path, copied: Path) -> None:
-    change_largest(copied / ENCODER / "1" / "model.onnx", by=1e-8)
+    change_largest(copied / RANKER / "1" / "model.onnx", by=1e-8)
     before = json.loads((copied / "verify.json").read_text())
     again = verify_again(copied, compiled_data)
     assert again == json.loads((copied / "verify.json").read_text())
-    assert again["differences"][ENCODER] != before["differences"][ENCODER]
+    assert again["differences"][RANKER] != before["differences"][RANKER]
     assert again["differences"]["torch_parts"] == before["differences"]["torch_parts"]
     change_largest(copied / ENCODER / "1" / "model.onnx", by=0.1)
     with pytest.raises(ParityError):
@@ -142,15 +144,16 @@ def test_a_model_that_was_verified_may_not_be_taken_out(compiled_data: Path, cop
         verify_again(copied, compiled_data)
 
 
-def test_a_repository_without_the_reference_path_holds_no_pickle_and_no_python(
+def test_a_repository_without_the_reference_path_and_stored_embeddings_holds_no_pickle_and_no_python(
     compiled_data: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "repository"
-    result = export_repository(checkpoint(compiled_data), compiled_data, folder, Options(reference_path=False))
-    assert result["differences"].keys() == HOPS - NVTABULAR
+    options = Options(reference_path=False, stored=False)
+    result = export_repository(checkpoint(compiled_data), compiled_data, folder, options)
+    assert result["differences"].keys() == HOPS - NVTABULAR - STORED - COMPILED_STORED
     suffixes = {path.suffix for path in folder.rglob("*") if path.is_file()}
     assert suffixes == {".onnx", ".pbtxt", ".json", ".parquet"}
-    assert verify_again(folder, compiled_data)["differences"].keys() == HOPS - NVTABULAR
+    assert verify_again(folder, compiled_data)["differences"].keys() == HOPS - NVTABULAR - STORED - COMPILED_STORED
 
 
 def test_a_workflow_that_cannot_be_compiled_is_served_by_nvtabular_or_refused(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from client.errors import InvalidRequest, ModelMismatch
 from client.recommend_client import DEFAULT_MODEL, RecommendClient
+from client.recorded import RecordedRow
 from client.request_tensors import LENGTH_BUCKETS, bucket_length, build_tensors
 from client.signature import Signature, TensorSpec, read_signature
 from export.config import read_config
@@ -130,6 +131,9 @@ def test_the_signature_is_read_from_the_json_of_either_protocol() -> None:
     http = {"name": "m", "inputs": [{"name": "a", "datatype": "BYTES", "shape": [-1, -1]}], "outputs": []}
     expected = Signature("m", {"a": TensorSpec("a", "BYTES", (-1,))}, {}, 64)
     assert read_signature(grpc, {"max_batch_size": 64}) == read_signature(http, {"max_batch_size": 64}) == expected
+    optional = read_signature(grpc, {"max_batch_size": 64, "input": [{"name": "a", "optional": True}]})
+    assert build_tensors(optional, [{}, {"a": None}]) == {}
+    assert build_tensors(optional, [{}, {"a": ["x"]}])["a"][:, 0].tolist() == [b"", b"x"]
     with pytest.raises(ModelMismatch, match="m: takes no batches"):
         read_signature(grpc, {})
 
@@ -140,3 +144,26 @@ def test_recorded_rows_need_every_input_but_the_items_to_leave_out() -> None:
     signature = Signature("retrieve", inputs, {}, 64)
     assert signature.recorded == ("recent",)
     assert build_tensors(signature, [{"recent": ["a"]}])["exclude"].tolist() == [[b""] * 8]
+
+
+def test_an_optional_int_may_be_missing_and_is_one_that_no_fit_knows() -> None:
+    inputs = {"tier": TensorSpec("tier", "INT64", (1,)), "hour": TensorSpec("hour", "INT64", (1,))}
+    parameters = {"optional": {"string_value": "tier,city"}, "user_key": {"string_value": "user_id"}}
+    signature = Signature("recommend_stored", inputs, {}, 64, frozenset({"tier", "city"}), "user_id")
+    metadata = {"name": "recommend_stored", "inputs": [], "outputs": []}
+    read = read_signature(metadata, {"max_batch_size": 64, "parameters": parameters})
+    assert (read.optional, read.user_key) == (signature.optional, signature.user_key)
+    assert build_tensors(signature, [{"hour": 1}, {"hour": 2, "tier": 3}])["tier"].tolist() == [[-(2**63)], [3]]
+    with pytest.raises(InvalidRequest, match="hour: is missing"):
+        build_tensors(signature, [{"tier": 3}])
+
+
+def test_a_recorded_row_tells_whose_it_is_where_the_model_asks() -> None:
+    inputs = {name: TensorSpec(name, "BYTES", (1,)) for name in ("user_id", "city", "device")}
+    asking = Signature("recommend_stored", inputs, {}, 64, frozenset({"city"}), "user_id")
+    row = RecordedRow({"city": "Łódź", "device": "web"}, user="u7")
+    assert asking.recorded == ("city", "device", "user")
+    assert row.request(asking) == {"city": "Łódź", "device": "web", "user_id": "u7"}
+    assert row.request(asking, required_only=True) == {"device": "web", "user_id": "u7"}
+    assert RecordedRow({"user_id": "own"}, user="u7").request(asking) == {"user_id": "own"}
+    assert row.request(Signature("recommend", inputs, {}, 64), required_only=True) == row.features

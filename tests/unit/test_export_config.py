@@ -21,6 +21,13 @@ from export.recommend import (
     configs,
 )
 from export.shipped import shipped_configs
+from export.stored.models import (
+    RECOMMEND_STORED,
+    USER_EMBEDDING,
+    optional_features,
+    stored_configs,
+    user_key,
+)
 from preprocessing.schema import Schema, load_schema
 from tests.synthetic import schema_toml
 
@@ -49,7 +56,8 @@ def without_longest(config: ModelConfig) -> ModelConfig:
 
 @pytest.mark.parametrize("format", ["onnx", "torchscript"])
 def test_every_config_reads_back_as_it_was_printed(schema: Schema, format: Format) -> None:
-    for config in configs(Plan(schema, 24, top_k=7, max_batch_size=5, format=format, digest="abc")):
+    plan = Plan(schema, 24, top_k=7, max_batch_size=5, format=format, digest="abc")
+    for config in (*configs(plan), *stored_configs(plan)):
         assert from_text(to_text(config)) == without_longest(config)
 
 
@@ -81,9 +89,10 @@ def test_every_member_is_one_automatic_instance_that_batches_and_warms_up(schema
 
 
 @pytest.mark.parametrize("format", ["onnx", "torchscript"])
-@pytest.mark.parametrize("name", [RECOMMEND, RECOMMEND_NVTABULAR])
+@pytest.mark.parametrize("name", [RECOMMEND, RECOMMEND_NVTABULAR, RECOMMEND_STORED])
 def test_an_ensemble_takes_each_tensor_from_an_earlier_step(schema: Schema, format: Format, name: str) -> None:
-    models = {config.name: config for config in configs(Plan(schema, 24, format=format))}
+    plan = Plan(schema, 24, format=format)
+    models = {config.name: config for config in (*configs(plan), *stored_configs(plan))}
     ensemble = models[name]
     known = {tensor.name: tensor for tensor in ensemble.inputs}
     for step in ensemble.steps:
@@ -97,6 +106,7 @@ def test_an_ensemble_takes_each_tensor_from_an_earlier_step(schema: Schema, form
     assert {tensor.name: known[tensor.name].dims for tensor in ensemble.outputs} == {
         "item_id": (100,),
         "score": (100,),
+        **({"source": (1,)} if name == RECOMMEND_STORED else {}),
     }
 
 
@@ -117,6 +127,46 @@ def test_a_repository_holds_what_its_plan_can_have(changes: dict[str, Any], expe
     assert models[RECOMMEND].steps[0].model == first
     signatures = {(models[name].inputs, models[name].outputs) for name in expected if name.startswith("recommend")}
     assert len(signatures) == 1
+
+
+@pytest.mark.parametrize("format", ["onnx", "torchscript"])
+def test_user_embedding_knows_by_what_names_its_encoder_takes_tensors(schema: Schema, format: Format) -> None:
+    for compiled in (False, True):
+        plan = Plan(schema, 24, format=format, compiled=compiled)
+        models = {config.name: config for config in (*configs(plan), *stored_configs(plan))}
+        users = models[USER_EMBEDDING]
+        encoder = models["offline_state" if compiled else "offline_encoder"]
+        assert users.parameters["encoder"] == encoder.name
+        own_id = compiled and "user_id" in {tensor.name for tensor in encoder.inputs}
+        tensors = [tensor.name for tensor in (*users.inputs[0 if own_id else 1 :], *users.outputs[:-1])]
+        inside = [users.parameters.get(f"inside.{name}", name) for name in tensors]
+        assert inside == [tensor.name for tensor in (*encoder.inputs, *encoder.outputs)]
+        assert ("inside.user_id" in users.parameters) == own_id
+        assert (users.backend, users.warmup) == ("python", ())
+        assert users.optional == (frozenset(tensors[: len(encoder.inputs)]) - {"user_id"} if compiled else set())
+
+
+def test_whose_a_request_is_tells_the_user_column_else_user_id() -> None:
+    keys = {name: user_key(load_schema(name)).name for name in ("complete_journey", "generic", "online_retail")}
+    assert keys == {"complete_journey": "household_id", "generic": "user_id", "online_retail": "user_id"}
+    generic = load_schema("generic")
+    assert user_key(generic.with_columns("user=customer")).name == "user_id"
+    anonymous = generic.model_copy(update={"features": tuple(f for f in generic.features if f.name != "user_id")})
+    plan = Plan(anonymous, 24)
+    ensemble = stored_configs(plan)[-1]
+    assert (ensemble.name, ensemble.inputs) == (RECOMMEND_STORED, (user_key(anonymous), *plan.request))
+    assert ensemble.parameters["user_key"] == "user_id"
+
+
+def test_what_only_the_encoder_reads_is_optional() -> None:
+    complete_journey, movielens = (Plan(load_schema(name), 24) for name in ("complete_journey", "movielens"))
+    assert [feature.name for feature in optional_features(complete_journey)][-2:] == ["recent_items", "frequent_items"]
+    assert "household_id" not in {feature.name for feature in optional_features(complete_journey)}
+    # MovieLens leaves the recent items out of an answer: the ranker reads them of every request.
+    assert {feature.name for feature in optional_features(movielens)} == {"age", "gender", "occupation"}
+    ensemble = stored_configs(movielens)[-1]
+    assert ensemble.optional == {"age", "gender", "occupation"}
+    assert not stored_configs(replace(movielens, compiled=False))[-1].optional
 
 
 def test_only_a_fitted_schema_has_a_digest(schema: Schema) -> None:

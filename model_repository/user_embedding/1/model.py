@@ -1,0 +1,269 @@
+"""Triton model `user_embedding`: the offline state of users, from the release's store or else from its encoder.
+
+- user_id [B, 1] string: whose. All else is what the encoder takes, and read only for users that the store has not; what
+  a request leaves out is null then: "", NaN, a vector of zeros, the least int, which no fit knows.
+- user_embedding [B, D] float32 and, where sequences repeat, repeat_items [B, R] int64 and repeat_logits [B, R] float32.
+  R is the least of 8, 16, 32, ... (at most `repeat_length`) that holds the longest row of all requests answered
+  together: what stands behind needs equal widths to batch. Rows are padded right with id 0 and an invisible logit.
+- source [B, 1] string: "stored", or "computed" by the encoder from the request itself.
+
+The file stands alone. The store is `users.safetensors` beside it, memory-mapped; config.pbtxt names the encoder, its
+tensors where it calls them otherwise, or takes user_id too (`inside.NAME`), and, by their digests, the encoder that the
+store must be made by and the store itself. "" is no user. An encoder that fails fails only requests that needed it.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+FILE = "users.safetensors"
+USER_ID, SOURCE, STORED, COMPUTED = "user_id", "source", b"stored", b"computed"
+EMBEDDING, REPEAT_ITEMS, REPEAT_LOGITS = "user_embedding", "repeat_items", "repeat_logits"
+PADDING_ID, INVISIBLE = 0, -1e4  # of a logit: its exp is zero in float32
+REMEDY = "export the repository again, or write its store with `python -m export stored`"
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+RunModel = Callable[[str, Arrays, list[str]], Arrays]
+"""Runs another model of the server: its name, its inputs, the outputs wanted of it."""
+
+_NUMPY_TYPES = {"U8": np.uint8, "U64": np.uint64, "I32": np.int32, "I64": np.int64, "F32": np.float32}
+
+
+class Row(NamedTuple):
+    """The state of one user: [D] and, of the same length, the repeated items and their logits."""
+
+    embedding: np.ndarray[Any, Any]
+    items: np.ndarray[Any, Any]
+    logits: np.ndarray[Any, Any]
+
+
+class TritonPythonModel:
+    """One instance of the model."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Map the store. Raises ValueError where it is not this release's."""
+        folder = Path(args["model_repository"]) / args["model_version"]
+        self._users = UserEmbedding(json.loads(args["model_config"]), folder, _run_model)
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Answer each request; one that cannot be answered gets an error, the others do not notice."""
+        # Only the server has this module; `export verify` loads the file without it.
+        import triton_python_backend_utils as pb_utils
+
+        arrays = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
+        responses = []
+        for request, answer in zip(requests, self._users.answer_requests(arrays), strict=True):
+            if isinstance(answer, Exception):
+                responses.append(pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer))))
+                continue
+            wanted = request.requested_output_names()
+            tensors = [pb_utils.Tensor(name, array) for name, array in answer.items() if name in wanted]
+            responses.append(pb_utils.InferenceResponse(tensors))
+        return responses
+
+
+def _run_model(model: str, inputs: Arrays, outputs: list[str]) -> Arrays:
+    import triton_python_backend_utils as pb_utils
+
+    request = pb_utils.InferenceRequest(
+        model_name=model,
+        inputs=[pb_utils.Tensor(name, array) for name, array in inputs.items()],
+        requested_output_names=outputs,
+        preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
+    )
+    response = request.exec()
+    if response.has_error():
+        raise RuntimeError(response.error().message())
+    # The memory behind a tensor of the response goes with it.
+    return {tensor.name(): tensor.as_numpy().copy() for tensor in response.output_tensors()}
+
+
+class UserEmbedding:
+    """User ids, and what the encoder takes of users that are not stored -> offline states."""
+
+    def __init__(self, config: dict[str, Any], folder: Path, run_model: RunModel) -> None:
+        parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
+        self._store = Store(folder / FILE, parameters)
+        self._run_model = run_model
+        self._encoder = parameters["encoder"]
+        inputs = {each["name"]: each for each in config["input"]}
+        self._inputs = {n: each for n, each in inputs.items() if n != USER_ID or f"inside.{USER_ID}" in parameters}
+        self._state = [each["name"] for each in config["output"] if each["name"] != SOURCE]
+        self._inside = {name: parameters.get(f"inside.{name}", name) for name in (*self._inputs, *self._state)}
+        self._longest = int(parameters.get("repeat_length", "0"))
+        self._most = int(config["max_batch_size"])
+
+    def answer_requests(self, requests: list[Arrays]) -> list[Arrays | Exception]:
+        """Answer requests of any lengths, `{name: [B, ...]}` each; all absent users of all of them in one batch."""
+        rows = [[self._store.find(user) for user in request[USER_ID][:, 0]] for request in requests]
+        absent = [np.array([row is None for row in each]) for each in rows]
+        asking = [place for place, each in enumerate(absent) if each.any()]
+        features = [_rows_of(requests[place], absent[place], self._inputs) for place in asking]
+        computed = dict(zip(asking, self._encode_each(features), strict=True))
+        whole = [_fill(found, computed.get(place, [])) for place, found in enumerate(rows)]
+        width = self._width([row for each in whole if not isinstance(each, Exception) for row in each])
+        return [
+            each if isinstance(each, Exception) else self._to_tensors(each, missing, width)
+            for each, missing in zip(whole, absent, strict=True)
+        ]
+
+    def _encode_each(self, requests: list[Arrays]) -> list[list[Row] | Exception]:
+        """The rows of all requests encoded together; where that fails, those of each request alone."""
+        if not requests:
+            return []
+        try:
+            rows = iter(self._encode(_stack(requests)))
+        except Exception as error:
+            if len(requests) == 1:
+                return [RuntimeError(f"a user is not in the store, and {self._encoder} cannot compute it: {error}")]
+            return [self._encode_each([each])[0] for each in requests]
+        return [[next(rows) for _ in range(_length(each))] for each in requests]
+
+    def _encode(self, features: Arrays) -> list[Row]:
+        rows: list[Row] = []
+        for start in range(0, _length(features), self._most):
+            inputs = {
+                self._inside[name]: np.ascontiguousarray(values[start : start + self._most])
+                for name, values in features.items()
+            }
+            answer = self._run_model(self._encoder, inputs, [self._inside[name] for name in self._state])
+            rows += _rows({name: answer[self._inside[name]] for name in self._state})
+        return rows
+
+    def _width(self, rows: list[Row]) -> int:
+        longest = max([1, *(len(row.items) for row in rows)])
+        bucket = max(8, 1 << (longest - 1).bit_length())
+        return max(longest, min(bucket, self._longest))
+
+    def _to_tensors(self, rows: list[Row], absent: np.ndarray[Any, Any], width: int) -> Arrays:
+        tensors: Arrays = {EMBEDDING: np.stack([row.embedding for row in rows])}
+        if REPEAT_ITEMS in self._state:
+            items = np.full((len(rows), width), PADDING_ID, dtype=np.int64)
+            logits = np.full((len(rows), width), INVISIBLE, dtype=np.float32)
+            for place, row in enumerate(rows):
+                items[place, : len(row.items)], logits[place, : len(row.items)] = row.items, row.logits
+            tensors |= {REPEAT_ITEMS: items, REPEAT_LOGITS: logits}
+        tensors[SOURCE] = np.array([[COMPUTED if missing else STORED] for missing in absent], dtype=np.object_)
+        return tensors
+
+
+class Store:
+    """The states of a release's users, sorted by the hash of their ids; nothing of it is read before it is asked for.
+
+    Raises ValueError where the file is not the one that `parameters` of config.pbtxt name by its digests.
+    """
+
+    def __init__(self, path: Path, parameters: dict[str, str]) -> None:
+        if "store_digest" not in parameters:
+            raise ValueError(f"config.pbtxt names no store: {REMEDY}")
+        about, arrays = read_store(path)
+        for key in ("encoder_digest", "store_digest"):
+            if about.get(key) != parameters[key]:
+                seen, expected = about.get(key, "")[:12], parameters[key][:12]
+                raise ValueError(f"{path.name} has {key} {seen}, this release has {expected}: {REMEDY}")
+        self._hash, self._ids, self._id_ends = arrays["hash"], arrays["id"], arrays["id_end"]
+        self._embedding = arrays[EMBEDDING]
+        nothing = np.zeros(0, dtype=np.int64)
+        self._repeat_ends = arrays.get("repeat_end")
+        self._items, self._logits = arrays.get(REPEAT_ITEMS, nothing), arrays.get(REPEAT_LOGITS, nothing)
+
+    def find(self, user: bytes) -> Row | None:
+        """The state of a user, None where there is none; "" is no user."""
+        if not user:
+            return None
+        wanted = hash_id(user)
+        place = int(np.searchsorted(self._hash, wanted))
+        # Ids of one hash stand side by side: only the id itself tells whose the row is.
+        while place < len(self._hash) and self._hash[place] == wanted:
+            if self._ids[_slice(self._id_ends, place)].tobytes() == user:
+                repeats = slice(0) if self._repeat_ends is None else _slice(self._repeat_ends, place)
+                return Row(self._embedding[place], self._items[repeats], self._logits[repeats])
+            place += 1
+        return None
+
+
+def hash_id(user: bytes) -> np.uint64:
+    """The key by which the store is sorted."""
+    return np.uint64(int.from_bytes(hashlib.blake2b(user, digest_size=8).digest(), "little"))
+
+
+def read_store(path: Path) -> tuple[dict[str, str], Arrays]:
+    """Metadata and memory-mapped arrays of a safetensors file. Raises ValueError where it is none, or torn."""
+    try:
+        with path.open("rb") as file:
+            start = 8 + int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(start - 8))
+        about = header.pop("__metadata__")
+        # As a plain array: a memmap does more at every look at it.
+        content = np.asarray(np.memmap(path, dtype=np.uint8, mode="r", offset=start))
+        arrays = {
+            name: content[slice(*each["data_offsets"])].view(_NUMPY_TYPES[each["dtype"]]).reshape(each["shape"])
+            for name, each in header.items()
+        }
+    except FileNotFoundError:
+        raise ValueError(f"no {path.name} in {path.parent}: {REMEDY}") from None
+    except (OSError, OverflowError, MemoryError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: is no store of user embeddings, or torn ({error}): {REMEDY}") from None
+    return about, arrays
+
+
+def _slice(ends: np.ndarray[Any, Any], place: int) -> slice:
+    return slice(int(ends[place - 1]) if place else 0, int(ends[place]))
+
+
+def _fill(rows: list[Row | None], computed: list[Row] | Exception) -> list[Row] | Exception:
+    """The rows with those that are missing taken from `computed`, in their order."""
+    if isinstance(computed, Exception):
+        return computed
+    others = iter(computed)
+    return [next(others) if row is None else row for row in rows]
+
+
+def _rows(state: Arrays) -> list[Row]:
+    """Rows of the encoder's answer, without their padding."""
+    if REPEAT_ITEMS not in state:
+        nothing = np.zeros(0)
+        return [Row(embedding, nothing, nothing) for embedding in state[EMBEDDING]]
+    visible = state[REPEAT_ITEMS] != PADDING_ID
+    every = zip(state[EMBEDDING], state[REPEAT_ITEMS], state[REPEAT_LOGITS], visible, strict=True)
+    return [Row(embedding, items[seen], logits[seen]) for embedding, items, logits, seen in every]
+
+
+def _length(arrays: Arrays) -> int:
+    return len(next(iter(arrays.values())))
+
+
+def _rows_of(request: Arrays, wanted: np.ndarray[Any, Any], inputs: dict[str, dict[str, Any]]) -> Arrays:
+    """The wanted rows of all inputs, null where the request has not the input."""
+    rows = int(wanted.sum())
+    return {name: request[name][wanted] if name in request else _null(each, rows) for name, each in inputs.items()}
+
+
+def _null(tensor: dict[str, Any], rows: int) -> np.ndarray[Any, Any]:
+    """What a request that leaves an input out stands for, [rows, ...]; a sequence is one empty string."""
+    width = max(1, int(tensor["dims"][0]))
+    if tensor["data_type"] == "TYPE_STRING":
+        return np.full((rows, width), b"", dtype=np.object_)
+    if tensor["data_type"] == "TYPE_INT64":
+        return np.full((rows, width), np.iinfo(np.int64).min)
+    return np.full((rows, width), np.nan if width == 1 else 0.0, dtype=np.float32)
+
+
+def _stack(requests: list[Arrays]) -> Arrays:
+    """Rows of all requests as one batch; sequences are padded right, with 0 or "", to the longest."""
+    stacked: Arrays = {}
+    for name, first in requests[0].items():
+        parts = [request[name] for request in requests]
+        padding: Any = b"" if first.dtype == np.object_ else 0
+        shape = sum(map(len, parts)), max(part.shape[1] for part in parts)
+        whole = np.full(shape, padding, dtype=first.dtype)
+        start = 0
+        for part in parts:
+            whole[start : start + len(part), : part.shape[1]] = part
+            start += len(part)
+        stacked[name] = whole
+    return stacked
