@@ -1,9 +1,9 @@
 """What ranking only candidates loses against ranking the whole catalogue, by where the candidates come from.
 
 The test split, in torch: NDCG@20 of the `offline_online` model's ranking, with every item masked that is no candidate.
-C candidates are the best C of the towers, or of popularity over the train period as the baseline; "with own" counts the
-user's own items (the sequences with `repeat`) among the C, before any other, as `retrieve_and_rank` does. Several
-`--retriever`, trained from several seeds, give a mean. The towers' own recall@100 stands beside that of the baselines.
+C candidates are the best C of the towers, or of popularity over the train period as the baseline. "with own" is what
+`retrieve_and_rank --candidates C` ranks: the user's own items (the sequences with `repeat`, R at most) and the best C - R.
+Several `--retriever`, trained from several seeds, give a mean. The towers' own recall@100 stands beside the baselines'.
 
 Prints both tables, then one line of JSON.
 """
@@ -63,6 +63,7 @@ def losses(
     data: Path, ranker: Path, retrievers: list[Path], counts: list[int], rows: Any, picked: Any
 ) -> tuple[float, list[Result]]:
     """NDCG@20 over the whole catalogue; of every source and C the mean over the retrievers, and what it loses."""
+    from export.retrieve_and_rank.plan import own_items as count_own
     from metrics import RankingMetrics, target_ranks_from_scores
     from preprocessing.schema import FIRST_KNOWN_ID, read_fitted
     from training.baselines import baselines
@@ -74,6 +75,7 @@ def losses(
     rank = model_scorer(load_whole(ranker))
     sources = [("towers", model_scorer(load_whole(path))) for path in retrievers]
     sources.append(("popularity", baselines(data, rows, fitted)["popularity"]))
+    most_own = count_own(fitted.schema_)
     whole = RankingMetrics(ks=(K,))
     masked: dict[tuple[str, int], dict[int, RankingMetrics]] = {}
     for start in track(range(0, len(picked), 256), description="rank", console=Console(stderr=True)):
@@ -85,7 +87,7 @@ def losses(
         own = own_items(fitted, batch, scores.shape)
         for place, (name, scorer) in enumerate(sources):
             retrieved = exclude_items(scorer(batch), excluded, -torch.inf)
-            for source, count, is_candidate in candidates(name, retrieved, own, counts):
+            for source, count, is_candidate in candidates(name, retrieved, own, most_own, counts):
                 metrics = masked.setdefault((source, count), {}).setdefault(place, RankingMetrics(ks=(K,)))
                 # A target that is no candidate is ranked behind all that are; -inf would be no rank at all.
                 kept = scores.masked_fill(~is_candidate & (scores > -torch.inf), torch.finfo(scores.dtype).min)
@@ -112,12 +114,15 @@ def own_items(fitted: Any, batch: Any, shape: Any) -> Tensor:
     return own
 
 
-def candidates(name: str, retrieved: Tensor, own: Tensor, counts: list[int]) -> Iterator[tuple[str, int, Tensor]]:
-    """Masks [B, I] of C candidates each, of the scores [B, I] alone and with the user's own items before all others."""
-    for source, scores in ((name, retrieved), (f"{name} with own", retrieved.masked_fill(own, torch.inf))):
-        order = scores.topk(max(counts), dim=1).indices
-        for count in counts:
-            yield source, count, torch.zeros_like(own).scatter(1, order[:, :count], True)
+def candidates(
+    name: str, retrieved: Tensor, own: Tensor, most_own: int, counts: list[int]
+) -> Iterator[tuple[str, int, Tensor]]:
+    """Masks [B, I] of C candidates each: the best of the scores [B, I], and fewer of them with the user's own items."""
+    order = retrieved.topk(max(counts), dim=1).indices
+    for count in counts:
+        yield name, count, torch.zeros_like(own).scatter(1, order[:, :count], True)
+    for count in counts:
+        yield f"{name} with own", count, own.scatter(1, order[:, : count - most_own], True)
 
 
 def _show(title: str, alone: list[Result], whole: float, found: list[Result]) -> None:
@@ -142,7 +147,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=folder / "data", help="default %(default)s")
     parser.add_argument("--ranker", type=Path, default=folder / "model", help="default %(default)s")
     parser.add_argument("--retriever", type=Path, nargs="+", required=True, help="two_tower models of the same data")
-    parser.add_argument("--candidates", type=positive, nargs="+", default=[200, 300, 500, 1000], metavar="C")
+    parser.add_argument("--candidates", type=positive, nargs="+", default=[250, 300, 500, 1000], metavar="C")
     parser.add_argument("--rows", type=positive, help="evenly spread rows of the split alone (default all)")
     given = parser.parse_args()
     run_command(lambda: run(given.data, given.ranker, given.retriever, given.candidates, given.rows))

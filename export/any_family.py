@@ -17,8 +17,8 @@ from export.retrieval.choice import Wanted as WantedIndex
 from export.retrieval.plan import FAMILY as RETRIEVAL
 from export.retrieval.refresh import refresh_items
 from export.retrieval.repository import RetrievalOptions, export_retrieval, verify_retrieval_again
-from export.retrieve_and_rank.plan import CANDIDATES
 from export.retrieve_and_rank.plan import FAMILY as TWO_STAGES
+from export.retrieve_and_rank.plan import MOST_CANDIDATES
 from export.retrieve_and_rank.repository import (
     Source,
     TwoStageOptions,
@@ -36,7 +36,7 @@ _REFRESH = {RETRIEVAL: refresh_items, TWO_STAGES: refresh_two_stages}
 class Wanted:
     """The models to export, folders or models:/ names, and what only some families have a use for.
 
-    `retriever`: of the candidates that `model` is to rank. `candidates`: how many it ranks, `CANDIDATES` if absent.
+    `retriever`: of the candidates that `model` is to rank. `candidates`: how many, `MOST_CANDIDATES` if absent.
     `stored`: whether the offline embeddings of all users are held, by default where there are any.
     """
 
@@ -62,7 +62,7 @@ def export_any(wanted: Wanted, data: str | Path, output: str | Path, options: di
             retriever = Source(*stack.enter_context(model_folder(wanted.retriever, wanted.tracking_uri)))
             _require_family(f"--model {wanted.model}", family, RANKING)
             _require_family(f"--retriever {wanted.retriever}", read_config(retriever.folder).family, RETRIEVAL)
-            many = wanted.candidates or CANDIDATES
+            many = wanted.candidates or MOST_CANDIDATES
             two_stages = TwoStageOptions(**options, stored=stored, index=wanted.index, candidates=many)
             return export_two_stages(source, retriever, data, output, two_stages)
         if wanted.candidates is not None:

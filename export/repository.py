@@ -12,7 +12,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from export.errors import RepositoryError
 from export.golden import count_recorded, golden_rows
 from export.members import compile_preprocess, write_members
 from export.non_finite import encoded_nulls, fill_arrays
@@ -28,7 +27,7 @@ from export.reference import (
     write_reference,
 )
 from export.registry import RegisteredModel
-from export.result import describe_export, read_result, versions, write_result
+from export.result import describe_export, read_result, require_hops, versions, write_result
 from export.stored.models import USER_EMBEDDING, require_free_names
 from export.stored.repository import add_store
 from export.stored.verify import STORED_HOPS, verify_stored
@@ -109,22 +108,24 @@ def verify_again(repository: str | Path, data: str | Path) -> dict[str, Any]:
 
     `torch_parts` stays as it was: the trained model itself is not at hand. Raises `ParityError`, the file left as is.
     """
+    result = verified_again(Path(repository), data)
+    write_result(result, Path(repository))
+    return result
+
+
+def verified_again(repository: Path, data: str | Path) -> dict[str, Any]:
+    """What verify.json is to say of this family; nothing is written."""
     fitted = read_fitted(repository)
     require_same_digest(read_fitted(data), fitted, f"the repository in {repository}")
     exported = read_result(repository, FAMILY)
     before = exported["differences"]
-    held = (*HOPS, *STORED_HOPS)
-    missing = [hop for hop in before if hop in held and not (Path(repository) / hop / "config.pbtxt").is_file()]
-    if missing:
-        raise RepositoryError(f"no {missing[0]} in {repository}: export the repository again")
+    require_hops(exported, (*HOPS, *STORED_HOPS), repository)
     reference = read_reference(fitted.schema_.request_features, repository)
     with steps(VERIFY_STEPS) as step:
         differences = verify_repository(repository, data, fitted, reference, step)
         replaced = exported.get("stored", {}).get("replaced", False)
         differences |= verify_stored(repository, data, fitted, reference, replaced, step)
-    result = {**exported, "differences": {**before, **differences}, "versions": versions()}
-    write_result(result, Path(repository))
-    return result
+    return {**exported, "differences": {**before, **differences}, "versions": versions()}
 
 
 def _names(plan: Plan) -> set[str]:

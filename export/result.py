@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,13 @@ def write_result(result: dict[str, Any], folder: Path) -> None:
         raise OutputError(f"{path}: cannot be written ({error.strerror}), give a folder you may write to") from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def require_hops(exported: dict[str, Any], hops: Iterable[str], repository: Path) -> None:
+    """Raises `RepositoryError` where a model is gone that was held to the trained one when it was exported."""
+    for hop in exported["differences"]:
+        if hop in hops and not (repository / hop / "config.pbtxt").is_file():
+            raise RepositoryError(f"no {hop} in {repository}: export the repository again")
 
 
 def versions() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from export.config import ModelConfig
 from export.recommend import Plan, configs
 from export.retrieval.plan import RetrievalPlan, retrieval_configs
-from export.retrieve_and_rank.plan import CANDIDATES, TwoStages, own_items, two_stage_configs
+from export.retrieve_and_rank.plan import MOST_CANDIDATES, TwoStages, own_items, two_stage_configs
 from export.stored.models import stored_configs
 from preprocessing.schema import Schema, Text
 from training.models.config import ModelConfig as ModelSizes
@@ -16,9 +16,8 @@ def shipped_configs(schema: Schema) -> tuple[ModelConfig, ...]:
     """One config a model of both families and of the chain of two stages, each of the default sizes."""
     compiled = not any(isinstance(each, Text) for each in schema.request_features)
     ranking = Plan(schema, ModelSizes().dim, compiled=compiled)
-    retrieval = RetrievalPlan(
-        schema, TwoTowerConfig().dim, compiled=compiled, candidates=max(CANDIDATES - own_items(schema), ranking.top_k)
-    )
+    retrieved = max(MOST_CANDIDATES - own_items(schema), ranking.top_k)
+    retrieval = RetrievalPlan(schema, TwoTowerConfig().dim, compiled=compiled, candidates=retrieved)
     # `preprocess` and `decode` are of both families; the first one's stay.
     two_stages = two_stage_configs(TwoStages(ranking, retrieval))
     every = (*retrieval_configs(retrieval), *configs(ranking), *stored_configs(ranking), *two_stages)

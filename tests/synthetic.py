@@ -77,10 +77,11 @@ FEATURES = {
 }
 
 
-def schema_toml(texts: bool = True) -> str:
-    """The schema; without texts in the request it is one whose workflow can be compiled."""
+def schema_toml(texts: bool = True, repeats: bool = True) -> str:
+    """The schema; without `texts` in the request its workflow can be compiled, without `repeats` no sequence does."""
     tables = [f"{line.strip()}, {where}" for where, lines in FEATURES.items() for line in lines.strip().splitlines()]
     kept = [table for table in tables if texts or 'kind = "text"' not in table or 'side = "item"' in table]
+    kept = kept if repeats else [table.replace(", repeat = true", "") for table in kept]
     features = "features = [\n" + "".join(f"  {{ {table} }},\n" for table in kept) + "]\n"
     return LOG_TOML.replace("\n[log]", "\n" + features + "\n[log]", 1)
 
@@ -88,7 +89,7 @@ def schema_toml(texts: bool = True) -> str:
 WORDS = ["Crème", "brûlée", "mit", "Äpfeln", "und", "ñandú", "茶", "🍵", "slow", "cooked", "beans"]
 
 
-def write_log(folder: Path, texts: bool = True) -> Path:
+def write_log(folder: Path, texts: bool = True, repeats: bool = True) -> Path:
     """Write `interactions.parquet`, `users.parquet`, `items.parquet` and `schema.toml`; the same at every call."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(7)
@@ -153,12 +154,12 @@ def write_log(folder: Path, texts: bool = True) -> Path:
             "picture": vectors(ITEMS, 5, 0.2),
         }
     ).to_parquet(folder / "items.parquet", index=False)
-    (folder / "schema.toml").write_text(schema_toml(texts), encoding="utf-8")
+    (folder / "schema.toml").write_text(schema_toml(texts, repeats), encoding="utf-8")
     return folder
 
 
-def fitted_data(folder: Path, texts: bool = True) -> Path:
-    """The output folder of a real fit over the log, which is written first."""
-    log = write_log(folder / "log", texts)
+def fitted_data(folder: Path, texts: bool = True, repeats: bool = True) -> Path:
+    """The output folder of a real fit over the log, which is written first; `texts`, `repeats`: see `schema_toml`."""
+    log = write_log(folder / "log", texts, repeats)
     fit(load_schema(log / "schema.toml"), log, folder / "data")
     return folder / "data"

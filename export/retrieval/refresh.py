@@ -56,7 +56,7 @@ def write_refreshed(repository: Path, data: Path, folder: Path, step: Report) ->
     write_plain_files(folder, fitted, reference, vectors)
     differences = verify_retrieval(folder, data, plan, reference, items, vectors, step)
     result = {**exported, "differences": {**exported["differences"], **differences}, "versions": versions()}
-    result |= {"index": {**exported["index"], **about}, "users": len(users), "refreshed": True}
+    result |= {"index": about, "users": len(users), "refreshed": True}
     write_result(result, folder)
     return result
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from export.progress import Report, steps
 from export.recommend import DECODE, PREPROCESS, PREPROCESS_NVTABULAR
 from export.reference import Reference, encode_rows, read_reference, write_reference
 from export.registry import RegisteredModel
-from export.result import describe_export, read_result, versions, write_result
+from export.result import describe_export, read_result, require_hops, versions, write_result
 from export.retrieval.choice import Wanted, choose_index
 from export.retrieval.members import Catalogue, write_catalogue, write_towers
 from export.retrieval.plan import (
@@ -40,6 +40,7 @@ from export.retrieval.plan import (
     RETRIEVE_NVTABULAR,
     USER_TOWER,
     USER_VECTOR,
+    IndexKind,
     RetrievalPlan,
 )
 from export.retrieval.reference import part_vectors, ranking, whole_vectors
@@ -125,25 +126,30 @@ def write_retrieval(
 
 def verify_retrieval_again(repository: str | Path, data: str | Path) -> dict[str, Any]:
     """Verify a repository against what torch answered when it was exported; rewrite its verify.json."""
+    result = verified_again(Path(repository), Path(data))
+    write_result(result, Path(repository))
+    return result
+
+
+def verified_again(repository: Path, data: Path) -> dict[str, Any]:
+    """What verify.json is to say of this family; nothing is written."""
     fitted, exported, plan = read_exported(repository, data)
-    folder, data = Path(repository), Path(data)
-    missing = [hop for hop in exported["differences"] if hop in HOPS and not (folder / hop / "config.pbtxt").is_file()]
-    if missing:
-        raise RepositoryError(f"no {missing[0]} in {repository}: export the repository again")
+    require_hops(exported, HOPS, repository)
     reference = read_reference(fitted.schema_.request_features, repository, GOLDEN)
     items = current_items(fitted, data) if exported["refreshed"] else fitted_items(fitted.schema_, data)
-    vectors = read_item_vectors(folder, fitted.items, plan.dim)
+    vectors = read_item_vectors(repository, fitted.items, plan.dim)
     with steps(VERIFY_STEPS) as step:
-        differences = verify_retrieval(folder, data, plan, reference, items, vectors, step)
-    result = {**exported, "differences": {**exported["differences"], **differences}, "versions": versions()}
-    write_result(result, folder)
-    return result
+        differences = verify_retrieval(repository, data, plan, reference, items, vectors, step)
+    return {**exported, "differences": {**exported["differences"], **differences}, "versions": versions()}
 
 
 def read_exported(repository: str | Path, data: str | Path) -> tuple[FittedSchema, dict[str, Any], RetrievalPlan]:
     """The schema, verify.json and the plan of what `export_retrieval` wrote."""
     fitted, exported = read_fitted(repository), read_result(repository, FAMILY)
     require_same_digest(read_fitted(data), fitted, f"the repository in {repository}")
+    index = exported.get("index", {})
+    if index.get("kind") not in get_args(IndexKind):
+        raise RepositoryError(f"{repository}/verify.json: says nothing of the item index: export the repository again")
     local = LocalRepository(repository)
     config = local.config(ITEM_INDEX)
     plan = RetrievalPlan(
@@ -156,8 +162,8 @@ def read_exported(repository: str | Path, data: str | Path) -> tuple[FittedSchem
         digest=fitted.digest,
         compiled=local.holds(PREPROCESS),
         reference_path=local.holds(RETRIEVE_NVTABULAR),
-        index=exported["index"]["kind"],
-        ef_search=exported["index"].get("ef_search", 0),
+        index=index["kind"],
+        ef_search=index.get("ef_search", 0),
         candidates=next((each.dims[0] for each in config.outputs if each.name == CANDIDATES), 0),
     )
     return fitted, exported, plan

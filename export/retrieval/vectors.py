@@ -42,7 +42,7 @@ def current_items(fitted: FittedSchema, data: Path) -> Arrays:
     features = schema.item_features
     tensors = fitted_items(schema, data)
     names = [feature.name for feature in features]
-    table = read_columns(data / "items.parquet", ["encoded_id", *names]).to_pandas()
+    table = read_columns(data / "items.parquet", ["encoded_id", "item_id", *names]).to_pandas()
     known = table[table["encoded_id"] >= FIRST_KNOWN_ID].reset_index(drop=True)
     ids = known["encoded_id"].to_numpy()
     if len(np.unique(ids)) < len(ids) or (len(ids) and ids.max() >= fitted.items):
@@ -58,6 +58,12 @@ def current_items(fitted: FittedSchema, data: Path) -> Arrays:
     encoded = transform(load_workflow(data / "item_workflow"), features, known)
     for feature in features:
         tensor, values = tensors[feature.name + ENCODED], encoded[feature.name]
+        unusable = next((row for row, value in enumerate(values) if not np.isfinite(value).all()), None)
+        if unusable is not None:
+            raise RepositoryError(
+                f"{data / 'items.parquet'}: {feature.name} of item {known['item_id'][unusable]!r} is no finite number "
+                "as the tower takes it: mend the item table"
+            )
         if encoded_tensor(feature).dims == (1,):
             tensor[ids, 0] = values.to_numpy()
             continue

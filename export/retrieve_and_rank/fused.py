@@ -17,10 +17,10 @@ _CHAIN = (PREPROCESS, USER_TOWER, EXCLUDE_ITEMS, ITEM_INDEX, ENCODER, CANDIDATE_
 
 
 def write_fused_stages(plan: RetrievalPlan, vectors: Vectors, folder: Path) -> None:
-    """Write it below `folder`, where its members are, if the plan has one; `vectors` [I, D] are the index's."""
-    if not plan.fused:
-        return
+    """Write it below `folder`, where its members are, if that has a place for it; `vectors` [I, D] are the index's."""
     path = folder / RETRIEVE_AND_RANK_FUSED / "1" / ONNX
+    if not path.parent.is_dir():
+        return
     # What a refresh has linked is the file of the repository that it refreshes.
     path.unlink(missing_ok=True)
     members = {name: folder / name / "1" / ONNX for name in _CHAIN}

@@ -14,8 +14,8 @@ from training.models.offline_online import OnlineRanker
 class CandidateRankerGraph(nn.Module):
     """State, encoded online features, candidates [B, C], ids to leave out [B, L] -> item_ids int64, score [B, K].
 
-    The user's own items, of the sequences with `repeat`, are candidates too. An item that stands in several places is
-    scored in the first of them. The score of an item is that of `OnlineRankerGraph`, which scores the whole catalogue.
+    The user's own items, of the sequences with `repeat`, are candidates too; the candidates differ from each other. An
+    item that stands in several places is scored in the first of them, as `OnlineRankerGraph` scores it.
     """
 
     table: Tensor
@@ -35,10 +35,15 @@ class CandidateRankerGraph(nn.Module):
         scores = torch.bmm(self.table[items], query.unsqueeze(2)).squeeze(2) + self.ranker.items.bias[items]
         if own.shape[1]:
             is_own = items.unsqueeze(2) == own.unsqueeze(1)
-            weight = torch.bmm(is_own.to(scores.dtype), torch.exp(repeat_logits).unsqueeze(2)).squeeze(2)
+            weight = torch.where(is_own, torch.exp(repeat_logits).unsqueeze(1), 0.0).sum(dim=2)
             places = torch.arange(items.shape[1], device=items.device)
-            again = (is_own & (places[: own.shape[1]] < places.unsqueeze(1))).any(dim=2)
+            again = _any(is_own & (places[: own.shape[1]] < places.unsqueeze(1)))
             scores = (scores + torch.log1p(weight)).masked_fill(again, NOTHING)
-        scores = scores.masked_fill((items.unsqueeze(2) == excluded.unsqueeze(1)).any(dim=2), NOTHING)
+        scores = scores.masked_fill(_any(items.unsqueeze(2) == excluded.unsqueeze(1)), NOTHING)
         score, place = torch.topk(scores, self._top_k, dim=1)
         return best_candidates(score, items.gather(1, place))
+
+
+def _any(found: Tensor) -> Tensor:
+    """[B, C, L] -> [B, C]. The ONNX graph of `Tensor.any` says yes where L is 0."""
+    return found.sum(dim=2) > 0

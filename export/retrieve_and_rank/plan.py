@@ -31,7 +31,7 @@ from preprocessing.schema import FIRST_KNOWN_ID, Schema, Sequence
 FAMILY = "retrieve_and_rank"
 CANDIDATE_RANKER, RETRIEVE_AND_RANK = "candidate_ranker", "retrieve_and_rank"
 RETRIEVE_AND_RANK_FUSED = "retrieve_and_rank_fused"
-CANDIDATES = 500
+MOST_CANDIDATES = 500
 """Items that are ranked, where nothing else is asked for."""
 
 

@@ -27,7 +27,7 @@ from export.recommend import FAMILY as RANKING
 from export.recommend import Plan
 from export.reference import Reference, encode_rows, read_reference, write_reference
 from export.registry import RegisteredModel
-from export.result import read_result, write_result
+from export.result import read_result, require_hops, write_result
 from export.retrieval import refresh
 from export.retrieval import repository as retrieval
 from export.retrieval.plan import FAMILY as RETRIEVAL
@@ -38,14 +38,15 @@ from export.retrieve_and_rank.fused import write_fused_stages
 from export.retrieve_and_rank.graph import CandidateRankerGraph
 from export.retrieve_and_rank.plan import (
     CANDIDATE_RANKER,
-    CANDIDATES,
     FAMILY,
+    MOST_CANDIDATES,
     TwoStages,
     retrieved_items,
     two_stage_configs,
 )
 from export.retrieve_and_rank.reference import GOLDEN, exact_candidates, two_stage_answers
 from export.retrieve_and_rank.verify import HOPS, rank_candidates, verify_two_stages
+from export.verify import Differences
 from preprocessing.schema import FittedSchema, read_fitted
 from stage.output import whole_folder
 from training.checkpoint import load
@@ -67,7 +68,7 @@ class Source:
 class TwoStageOptions(retrieval.RetrievalOptions):
     """How a repository is to be exported; `candidates`: items that the ranker scores, at most."""
 
-    candidates: int = CANDIDATES
+    candidates: int = MOST_CANDIDATES
 
 
 def export_two_stages(
@@ -117,10 +118,15 @@ def export_two_stages(
 
 def verify_two_stages_again(repository: str | Path, data: str | Path) -> dict[str, Any]:
     """Verify a repository against what torch answered when it was exported; rewrite its verify.json."""
-    retrieval.verify_retrieval_again(repository, data)
-    ranking.verify_again(repository, data)
+    folder, data = Path(repository), Path(data)
+    exported = read_result(folder, FAMILY)
+    results = [retrieval.verified_again(folder, data), ranking.verified_again(folder, data)]
+    require_hops(exported, HOPS, folder)
     with steps(_VERIFY_STEPS) as step:
-        return _verify(Path(repository), Path(data), step)
+        differences = _differences(folder, data, step)
+    for result in (*results, {**exported, "differences": differences}):
+        write_result(result, folder)
+    return read_result(folder)
 
 
 def refresh_two_stages(repository: str | Path, data: str | Path) -> dict[str, Any]:
@@ -139,7 +145,8 @@ def refresh_two_stages(repository: str | Path, data: str | Path) -> dict[str, An
         ranked = rank_candidates(LocalRepository(folder), data, _state(folder, fitted), reference)
         (folder / GOLDEN).unlink()
         write_reference(Reference(retrieved.rows, {**candidates, **ranked}), features, folder, GOLDEN)
-        return _verify(folder, data, step)
+        write_result({**read_result(folder), "differences": _differences(folder, data, step)}, folder)
+        return read_result(folder)
 
 
 def _write_second_stage(
@@ -164,12 +171,10 @@ def _write_second_stage(
     return reference
 
 
-def _verify(folder: Path, data: Path, step: Report) -> dict[str, Any]:
+def _differences(folder: Path, data: Path, step: Report) -> Differences:
     fitted, index = read_fitted(folder), read_result(folder, RETRIEVAL)["index"]
     reference = read_reference(fitted.schema_.request_features, folder, GOLDEN)
-    differences = verify_two_stages(folder, data, index["kind"] == "exact", _state(folder, fitted), reference, step)
-    write_result({**read_result(folder), "differences": differences}, folder)
-    return read_result(folder)
+    return verify_two_stages(folder, data, index["kind"] == "exact", _state(folder, fitted), reference, step)
 
 
 def _state(folder: Path, fitted: FittedSchema) -> Arrays:

@@ -128,5 +128,6 @@ def require_made_for(path: Path, repository: str | Path, schema_digest: str, enc
         if seen != expected:
             raise RepositoryError(
                 f"{path}: was made with {key.decode()} {seen[:12] or 'unknown'}, the repository {repository} has "
-                f"{expected[:12]}: write it with `python -m export embeddings --repository {repository} --output {path}`"
+                f"{expected[:12]}: write it with `python -m export embeddings --repository {repository} "
+                f"--output {path.name}`"
             )

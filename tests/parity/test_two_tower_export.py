@@ -144,6 +144,28 @@ def test_a_vector_of_another_width_is_refused_and_leaves_the_repository_as_it_wa
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.parametrize("price", [np.inf, -5.0])
+def test_an_item_s_number_that_no_tower_can_take_is_refused_by_name(
+    tmp_path: Path, compiled_data: Path, price: float
+) -> None:
+    folder = shutil.copytree(repository(compiled_data, "onnx", "exact"), tmp_path / "repository")
+    data = shutil.copytree(compiled_data, tmp_path / "data")
+    table = pd.read_parquet(data / "items.parquet")
+    table.loc[table["encoded_id"] == 5, "price"] = price
+    table.to_parquet(data / "items.parquet", index=False)
+    [item] = table.loc[table["encoded_id"] == 5, "item_id"]
+    with pytest.raises(RepositoryError, match=rf"price of item '{item}' is no finite number .*: mend the item table"):
+        refresh_items(folder, data)
+
+
+def test_a_result_that_says_nothing_of_the_index_is_refused(tmp_path: Path, compiled_data: Path) -> None:
+    folder = shutil.copytree(repository(compiled_data, "onnx", "exact"), tmp_path / "repository")
+    text = (folder / "verify.json").read_text()
+    (folder / "verify.json").write_text(text.replace('"kind": "exact"', '"kind": "ivf"'))
+    with pytest.raises(RepositoryError, match="says nothing of the item index: export the repository again"):
+        verify_retrieval_again(folder, compiled_data)
+
+
 def test_texts_in_the_request_are_served_by_nvtabular(tmp_path: Path, synthetic_data: Path) -> None:
     result = export_retrieval(checkpoint(synthetic_data), synthetic_data, tmp_path / "out", RetrievalOptions(top_k=5))
     assert "bio" in result["not_compiled"] or "query" in result["not_compiled"]

@@ -60,7 +60,7 @@ class OfflineEncoder(nn.Module):
         pooled, ids, logits = self.sequences(features, table)
         user = self.combine(torch.cat([*pooled, *self.scalars(features)], dim=1))
         if not ids:
-            nothing = user.new_zeros(len(user), 0)
+            nothing = user.new_zeros(user.shape[0], 0)
             return OfflineState(user, nothing.long(), nothing)
         return OfflineState(user, torch.cat(ids, dim=1), torch.cat(logits, dim=1))
 
