@@ -2,7 +2,7 @@
 
 The test split, in torch: NDCG@20 of the `offline_online` model's ranking, with every item masked that is no candidate.
 C candidates are the best C of the towers, or of popularity over the train period as the baseline. "with own" is what
-`retrieve_and_rank --candidates C` ranks: the user's own items (the sequences with `repeat`, R at most) and the best C - R.
+`retrieve_and_rank --candidates C` ranks: the own items (of sequences with `repeat`, R at most) and the best C - R.
 Several `--retriever`, trained from several seeds, give a mean. The towers' own recall@100 stands beside the baselines'.
 
 Prints both tables, then one line of JSON.
