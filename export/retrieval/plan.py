@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from export.config import ModelConfig
-from export.recommend import BACKENDS, Plan, decoding, member, served_in_three_ways
+from export.plan_configs import member
+from export.recommend import BACKENDS, Plan, decoding, served_in_three_ways
 from export.tensors import ENCODED, ITEM_ID, SCORE, Tensor, encoded_tensor
 from preprocessing.schema import FIRST_KNOWN_ID, Feature
 

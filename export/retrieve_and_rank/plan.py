@@ -14,16 +14,8 @@ from dataclasses import dataclass, replace
 
 from export.config import ModelConfig
 from export.errors import GraphError
-from export.recommend import (
-    BACKENDS,
-    Plan,
-    as_backend_takes,
-    decoding,
-    ensemble,
-    member,
-    offline_encoder,
-    preprocessing,
-)
+from export.plan_configs import as_backend_takes, ensemble, member
+from export.recommend import BACKENDS, Plan, decoding, offline_encoder, preprocessing
 from export.retrieval.plan import EXCLUDED, RetrievalPlan, candidates_tensor, index_config, retrieving
 from export.tensors import Tensor, encoded_tensor
 from preprocessing.schema import FIRST_KNOWN_ID, Schema, Sequence

@@ -19,7 +19,8 @@ from dataclasses import replace
 
 from export.config import ModelConfig, Step
 from export.errors import GraphError
-from export.recommend import ENCODER, RANKER, RECOMMEND, Plan, configs, member
+from export.plan_configs import member
+from export.recommend import ENCODER, RANKER, RECOMMEND, Plan, configs
 from export.tensors import Tensor, encoded_tensor, request_tensor
 from preprocessing.schema import Categorical, Feature, Schema
 
