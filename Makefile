@@ -33,6 +33,7 @@ check: $(READY)  ## ruff, mypy, import-linter, hadolint, yamllint, shellcheck
 	$(BIN)/mypy
 	$(BIN)/mypy model_repository/preprocess_nvtabular/1/model.py
 	$(BIN)/mypy model_repository/item_index/1/model.py
+	$(BIN)/mypy model_repository/user_embedding/1/model.py
 	$(BIN)/lint-imports --cache-dir .cache/import_linter
 	$(BIN)/hadolint docker/*.Dockerfile
 	$(BIN)/yamllint --strict docker .yamllint
