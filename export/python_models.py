@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,16 @@ def load_preprocessor(path: Path, config: ModelConfig) -> Any:
 
 
 def load_module(path: Path, model: str) -> Any:
-    """The file of a python model as a module."""
+    """The file of a python model as a module; a release holds no bytecode of whoever looked at it."""
     specification = importlib.util.spec_from_file_location(f"naiad_model_{model}", path)
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        specification.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = writes_bytecode
     return module
 
 
