@@ -81,9 +81,14 @@ def test_histories_of_mixed_lengths_meet_in_a_batch_and_get_the_answers_that_the
     for path in served.paths:
         tensors = [as_inputs(build_tensors(signature, [request])) for request in requests]
         alone = [served.client.infer(path, each) for each in tensors]
-        before = executions(served, path)
-        together = all_at_once(served.client, path, tensors)
-        assert executions(served, path) - before < len(requests) / 2, f"{path}: requests did not meet in a batch"
+        # On a machine that is busy otherwise they may come one by one.
+        for _ in range(5):
+            before = executions(served, path)
+            together = all_at_once(served.client, path, tensors)
+            if executions(served, path) - before < len(requests) / 2:
+                break
+        else:
+            pytest.fail(f"{path}: requests did not meet in a batch")
         for expected, (found, error) in zip(alone, together, strict=True):
             assert error is None
             score = expected.as_numpy("score")

@@ -120,9 +120,14 @@ def test_requests_of_many_lengths_meet_in_a_batch_and_get_the_answers_that_they_
         tensors = request_tensors(served.features, [row])
         tensors |= local.run(local.config(RECOMMEND).steps[0].model, tensors)
         direct.append(as_inputs({name: each for name, each in tensors.items() if name in wanted}))
-    before = executions(served)
-    answers = all_at_once(served.client, USER_EMBEDDING, direct)
-    assert executions(served) - before < len(direct) / 2, "requests did not meet in a batch"
+    # On a machine that is busy otherwise they may come one by one.
+    for _ in range(5):
+        before = executions(served)
+        answers = all_at_once(served.client, USER_EMBEDDING, direct)
+        if executions(served) - before < len(direct) / 2:
+            break
+    else:
+        pytest.fail("requests did not meet in a batch")
     for row, (answer, error) in zip(rows, answers, strict=True):
         assert error is None
         assert sources(answer) == ["computed" if "never" in row["user_id"] else "stored"]
