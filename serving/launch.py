@@ -52,9 +52,8 @@ def find_triton() -> Launch:
         LibpythonMissingError: This Python's shared library is nowhere to be found.
 
     """
-    # ONNX Runtime 1.32 and newer report to Microsoft from Linux, too, unless this is set before its import. And a
-    # release that was served holds what it held before: no bytecode of its Python models.
-    env = {"ORT_DISABLE_TELEMETRY": "1", "PYTHONDONTWRITEBYTECODE": "1", **os.environ}
+    # ONNX Runtime 1.32 and newer report to Microsoft from Linux, too, unless this is set before its import.
+    env = {"ORT_DISABLE_TELEMETRY": "1", **os.environ}
     on_path = shutil.which("tritonserver")
     if on_path is not None:
         return Launch([on_path], env)

@@ -37,7 +37,9 @@ STORE = Path(USER_EMBEDDING, "1", "users.safetensors")
 
 @pytest.fixture
 def copied(compiled_data: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(repository(compiled_data, "onnx"), tmp_path / "repository")
+    # A server that another test ran on it leaves bytecode of its Python models.
+    bytecode = shutil.ignore_patterns("__pycache__")
+    return shutil.copytree(repository(compiled_data, "onnx"), tmp_path / "repository", ignore=bytecode)
 
 
 @pytest.fixture(scope="module")
