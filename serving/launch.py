@@ -78,7 +78,9 @@ def _embedded(wheel: Path, env: dict[str, str]) -> Launch:
         known = ", ".join(sorted(path.name for path in (wheel / "python_backend_stubs").iterdir()))
         raise PythonVersionError(f"nvidia-pytriton has no stub for Python {version} (it has {known}): use one of these")
     # Triton refuses a backend library that is a link out of its backend directory: copy these.
-    copies = {f"backends/python/{file.name}": str(file) for file in (wheel / "backends" / "python").iterdir()}
+    # Whoever imported one of them has left bytecode beside them.
+    files = (file for file in (wheel / "backends" / "python").iterdir() if file.is_file())
+    copies = {f"backends/python/{file.name}": str(file) for file in files}
     copies[f"backends/python/{stub.name}"] = str(stub)
     links = {f"backends/{name}": str(BACKENDS / name) for name in EMBEDDED_BACKENDS}
     # The stub has its working directory, the scratch directory, first on sys.path: our backends
