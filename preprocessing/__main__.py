@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from preprocessing.changes import Changes
+from stage.arguments import positive
 from stage.command import Parser, leave, print_result, run_command
 
 
@@ -14,11 +16,19 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--schema", required=True, help="a shipped schema's name, or a .toml file")
     fit.add_argument(
         "--source",
-        help="the log: a .parquet or .csv file, a folder with interactions.*, or a table's URL",
+        help="the log: a .parquet, .csv or .tsv file (CSV also .gz, .bz2, .zst), a folder with interactions.* "
+        "or of part files, or a table's URL",
     )
     fit.add_argument("--output", required=True, help="folder to write, whole or not at all")
-    fit.add_argument("--columns", help="map the log's columns: user=NAME,item=NAME,time=NAME[,session=NAME,value=NAME]")
+    fit.add_argument(
+        "--columns", help="map the log's columns: user=NAME,item=NAME,time=NAME[,session=NAME,value=NAME,title=NAME]"
+    )
+    _add_log_flags(fit)
     fit.add_argument("--split", choices=("time", "leave_one_out", "random"), help="in place of the schema's split")
+    fit.add_argument(
+        "--validation-days", type=positive, metavar="DAYS", help="of a split by time: days before the test"
+    )
+    fit.add_argument("--test-days", type=positive, metavar="DAYS", help="of a split by time: last days of the log")
     fit.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, tcp://HOST:PORT")
     fit.add_argument("--workers", type=int, default=1, help="worker processes on this machine (default 1)")
     fit.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
@@ -26,21 +36,64 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_log_flags(fit: argparse.ArgumentParser) -> None:
+    """Flags that stand in place of keys of the schema's `[log]`."""
+    fit.add_argument(
+        "--time-unit",
+        choices=("timestamp", "s", "ms", "us", "ns", "order"),
+        help="what numbers in the time column count since 1970, or order: they only order the log",
+    )
+    fit.add_argument("--time-format", metavar="FORMAT", help='of times that are not ISO 8601: "%%d/%%m/%%Y %%H:%%M"')
+    fit.add_argument(
+        "--time-zone", metavar="ZONE", help="zone of times that name none, such as Europe/Paris; hours are local there"
+    )
+    fit.add_argument(
+        "--separator", metavar="CHARACTER", help="of a CSV file: ';', tab (default: a comma, in .tsv a tab)"
+    )
+    fit.add_argument("--encoding", help="of CSV files, such as latin-1, cp1252, utf-16 (default utf-8)")
+    fit.add_argument("--items", metavar="FILE", help="the item table, where the schema names none or it is elsewhere")
+    fit.add_argument("--users", metavar="FILE", help="the user table, likewise")
+    fit.add_argument("--items-key", metavar="COLUMN", help="the item table's id column, if not named as the log's")
+    fit.add_argument("--users-key", metavar="COLUMN", help="the user table's id column, likewise")
+
+
+def _changes(arguments: argparse.Namespace) -> Changes:
+    from pathlib import PurePath
+
+    zone = arguments.time_zone
+    log = {
+        "time_unit": arguments.time_unit,
+        "time_format": arguments.time_format,
+        "timezone": (zone, zone) if zone else None,
+        "separator": arguments.separator,
+        "encoding": arguments.encoding,
+        "items": PurePath(arguments.items).name if arguments.items else None,
+        "users": PurePath(arguments.users).name if arguments.users else None,
+        "items_key": arguments.items_key,
+        "users_key": arguments.users_key,
+    }
+    split = {
+        "kind": arguments.split,
+        "validation_days": arguments.validation_days,
+        "test_days": arguments.test_days,
+    }
+    given = ({name: value for name, value in keys.items() if value is not None} for keys in (log, split))
+    return Changes(arguments.columns or "", *given)
+
+
 def _fit(arguments: argparse.Namespace) -> None:
     from preprocessing.schema import load_schema
 
-    schema = load_schema(arguments.schema)
-    if arguments.columns:
-        schema = schema.with_columns(arguments.columns)
-    if arguments.split:
-        schema = schema.with_split(arguments.split)
+    schema = load_schema(arguments.schema, _changes(arguments))
     import time
 
     from preprocessing.fit import fit
+    from preprocessing.log.read import Source
     from preprocessing.summary import print_summary
 
     started = time.monotonic()
-    made = fit(schema, arguments.source, arguments.output, arguments.scheduler, arguments.workers, arguments.overwrite)
+    source = Source(arguments.source, arguments.users, arguments.items)
+    made = fit(schema, source, arguments.output, arguments.scheduler, arguments.workers, arguments.overwrite)
     print_summary(made)
     print_result(
         {
@@ -49,6 +102,7 @@ def _fit(arguments: argparse.Namespace) -> None:
             "items": made.fitted.items,
             "users": made.users,
             **{f"{split}_rows": rows for split, rows in made.rows.items()},
+            "read": made.read.as_json(),
             "seconds": round(time.monotonic() - started, 1),
         }
     )

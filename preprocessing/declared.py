@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from preprocessing.features import Categorical, Feature, Frozen, Sequence
+from preprocessing.changes import Changes
+from preprocessing.features import Categorical, Feature, Frozen, Sequence, is_column
 from preprocessing.log_layout import Log, Split, SplitKind
 from stage.errors import BadInput
 
@@ -49,17 +50,44 @@ class Schema(Frozen):
             self._check(feature)
         if self.item_id.dtype != "string":
             raise ValueError(f"{self.item_id.name}: item ids are strings, drop dtype = 'int'")
-        if self.log.time_unit == "order" and self.split.kind == "time":
-            raise ValueError("the log's time is only an order: use split kind 'leave_one_out'")
+        if not self.request_features:
+            raise ValueError(
+                "no feature of the user or the context: a request would carry nothing; add one, such as a sequence "
+                "with side = 'user', source = 'recent'"
+            )
+        self._check_log()
         if self.split.kind == "random" and self.split.test_share + self.split.validation_share >= 1:
             raise ValueError("split.test_share + validation_share leave nothing to train on: keep them below 1")
         return self
+
+    def _check_log(self) -> None:
+        log, columns = self.log, self.log.columns
+        if log.time_unit == "order" and self.split.kind == "time":
+            raise ValueError("the log's time is only an order: use split kind 'leave_one_out' (--split leave_one_out)")
+        if log.time_format and log.time_unit != "timestamp":
+            raise ValueError(f"log.time_format reads text, time_unit = {log.time_unit!r} numbers: drop one of them")
+        if columns.user is None:
+            if columns.session is None:
+                raise ValueError("log.columns names neither user nor session: name one of them")
+            if log.users:
+                raise ValueError("log.users: the log names no user to join it by, drop it or name log.columns.user")
+            if self.split.kind == "leave_one_out":
+                raise ValueError(
+                    "without users no one has a last session to leave out: use split kind 'time' or 'random'"
+                )
 
     def _check(self, feature: Feature) -> None:
         kept = ITEM_NAMES if feature.side == "item" else ROW_NAMES
         if feature.name in kept and not self._is_item_id(feature):
             raise ValueError(f"feature name {feature.name!r} is kept for the row itself: rename it and say its column")
         source = getattr(feature, "source", "")
+        if feature.in_session != "constant" and not (feature.side == "context" and is_column(feature)):
+            raise ValueError(f"{feature.name}: in_session is of context columns, drop it")
+        if self.log.columns.user is None and source in ("recent", "frequent", "days_since_last"):
+            raise ValueError(
+                f"{feature.name}: {source} is of a user's earlier sessions, and the log names no user: "
+                "use source = 'session', or name log.columns.user"
+            )
         if isinstance(feature, Sequence) and feature.side == "item":
             raise ValueError(f"{feature.name}: a sequence belongs to side 'user' or 'context', not 'item'")
         if source in MOMENT_SOURCES and feature.side != "context":
@@ -90,26 +118,15 @@ class Schema(Frozen):
 
     def with_split(self, kind: SplitKind, **options: Any) -> Schema:
         """The same schema under another split; `options` are other keys of the split, such as `seed`."""
-        split = {**self.split.model_dump(), "kind": kind, **options}
-        return parse_schema({**self.model_dump(), "split": split}, self.name)
+        return self.changed(Changes(split={"kind": kind, **options}))
 
     def with_columns(self, mapping: str) -> Schema:
-        """Rename the log's columns by "user=NAME,item=NAME,…"; the features of the old names follow."""
-        body = self.model_dump()
-        columns = body["log"]["columns"]
-        renamed = {}
-        for part in mapping.split(","):
-            role, _, name = (word.strip() for word in part.partition("="))
-            if role not in columns or not name:
-                raise SchemaError(f"--columns: {part!r} is not ROLE=NAME, the roles are {', '.join(columns)}")
-            if columns[role]:
-                renamed[columns[role]] = name
-            columns[role] = name
-        for feature in body["features"]:
-            raw = feature["column"] or feature["name"]
-            if raw in renamed:
-                feature["column"] = renamed[raw]
-        return parse_schema(body, self.name)
+        """The same schema of a log whose columns are named as in "user=NAME,item=NAME,…"."""
+        return self.changed(Changes(columns=mapping))
+
+    def changed(self, changes: Changes) -> Schema:
+        """The same schema with `changes`, checked again."""
+        return parse_schema(changes.of(self.model_dump()), self.name)
 
     def stage(self, stage: Literal["offline", "online"]) -> tuple[Feature, ...]:
         return tuple(feature for feature in self.request_features if feature.stage == stage)
@@ -139,7 +156,7 @@ def first_error(error: ValidationError, body: object) -> str:
             where.append(str(part))
     what = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        what = "unknown key, drop it or mend its spelling"
+        what = "unknown key, drop it or correct its spelling"
     elif first["type"] == "missing":
         what = "is missing, add it"
     return f"{'.'.join(where)}: {what}" if where else what

@@ -2,28 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 
 class Frozen(BaseModel):
+    """A frozen part of the schema; a key of `added_later` is written only where it is not the default.
+
+    So a schema that does not use the key keeps the digest that it had before there was one.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid")
+    added_later: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        body: dict[str, Any] = dump(self)
+        fields = type(self).model_fields
+        unused = [name for name in self.added_later if getattr(self, name) == fields[name].default]
+        return {name: value for name, value in body.items() if name not in unused}
 
 
 class Encoder(Frozen):
     """How the vectors of a sequence or of a text's tokens become one vector; sizes of a small Hugging Face config."""
 
-    type: Literal["mean", "t5", "distilbert", "bert"] = "mean"
-    layers: PositiveInt = 1
-    heads: PositiveInt = 2
+    type: Literal["mean", "t5", "distilbert", "bert"] = Field(
+        default="mean", description="the mean, or an encoder of that kind, trained from nothing"
+    )
+    layers: PositiveInt = Field(default=1, description="of the encoder")
+    heads: PositiveInt = Field(default=2, description="of attention")
 
 
 class FeatureBase(Frozen):
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
-    side: Literal["user", "item", "context"]
-    stage: Literal["offline", "online"] = "offline"
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="of the feature, the request's tensor too")
+    side: Literal["user", "item", "context"] = Field(
+        description="what it describes: the user, the item, or the moment of the request"
+    )
+    stage: Literal["offline", "online"] = Field(
+        default="offline", description="`offline`: known before the request; `online`: known only at it"
+    )
     column: str | None = Field(default=None, description="column of the log or of the side's table; the name if absent")
+    in_session: Literal["constant", "first", "last"] = Field(
+        default="constant",
+        description="of a context column that changes inside a session: refused (`constant`), or its first or last "
+        "value by time; what is last may not be known when the request is made",
+    )
+
+    added_later: ClassVar[tuple[str, ...]] = ("in_session",)
 
     @property
     def raw_column(self) -> str:
@@ -34,16 +70,20 @@ class Categorical(FeatureBase):
     """One id per row. `hour` and `weekday` are derived from the local time of the moment."""
 
     kind: Literal["categorical"]
-    dtype: Literal["string", "int"] = "string"
-    source: Literal["column", "hour", "weekday"] = "column"
-    min_frequency: NonNegativeInt = 0
-    embedding_dim: PositiveInt = 16
+    dtype: Literal["string", "int"] = Field(
+        default="string", description="of the request's tensor; an `int` has no null and cannot be left out"
+    )
+    source: Literal["column", "hour", "weekday"] = Field(
+        default="column", description="a column, or the hour or weekday (Monday is 0) of the moment"
+    )
+    min_frequency: NonNegativeInt = Field(default=0, description="values rarer than this in training are unknown")
+    embedding_dim: PositiveInt = Field(default=16, description="numbers of its embedding")
 
 
 class EvenBuckets(Frozen):
-    first: float
-    last: float
-    count: int = Field(ge=2)
+    first: float = Field(description="the lowest boundary")
+    last: float = Field(description="the highest boundary")
+    count: int = Field(ge=2, description="boundaries")
 
 
 class Numeric(FeatureBase):
@@ -53,13 +93,17 @@ class Numeric(FeatureBase):
     """
 
     kind: Literal["numeric"]
-    source: Literal["column", "session_value", "session_size", "days_since_last"] = "column"
-    fill: float = 0.0
-    clip: tuple[float, float] | None = None
-    log: bool = False
-    normalize: bool = False
-    buckets: tuple[float, ...] = ()
-    embedding_dim: PositiveInt = 16
+    source: Literal["column", "session_value", "session_size", "days_since_last"] = Field(
+        default="column", description="a column, or a fact of the moment: see above"
+    )
+    fill: float = Field(default=0.0, description="in place of null")
+    clip: tuple[float, float] | None = Field(default=None, description="[low, high]: numbers beyond are set to them")
+    log: bool = Field(default=False, description="log(1 + x), for what spans orders of magnitude")
+    normalize: bool = Field(default=False, description="to mean 0 and standard deviation 1 of the train period")
+    buckets: tuple[float, ...] = Field(
+        default=(), description="boundaries, or { first, last, count } of even ones; buckets are embedded"
+    )
+    embedding_dim: PositiveInt = Field(default=16, description="numbers of a bucket's embedding")
 
     @field_validator("buckets", mode="before")
     @classmethod
@@ -91,28 +135,44 @@ class Sequence(FeatureBase):
     """
 
     kind: Literal["sequence"]
-    source: Literal["recent", "session", "frequent"] = "recent"
-    max_length: PositiveInt = 50
-    half_life_days: float | None = Field(default=None, gt=0)
-    encoder: Encoder = Encoder()
-    repeat: bool = Field(default=False, description="give the model a learned copy term over these items")
+    source: Literal["recent", "session", "frequent"] = Field(default="recent", description="which items: see above")
+    max_length: PositiveInt = Field(default=50, description="items kept, the last ones")
+    half_life_days: float | None = Field(
+        default=None, gt=0, description="of `frequent`: days after which a session counts half"
+    )
+    encoder: Encoder = Field(default=Encoder(), description="how the items become one vector")
+    repeat: bool = Field(
+        default=False,
+        description="give the model a learned copy term over these items: it pays where people take the same things "
+        "again, as in shops and clicks",
+    )
 
 
 class Text(FeatureBase):
-    """Words of a text: lower-cased, split at white space, encoded as ids, the first `max_length` kept."""
+    """Words of a text: lower-cased, split, encoded as ids, the first `max_length` kept."""
 
     kind: Literal["text"]
-    max_length: PositiveInt = 16
-    min_frequency: NonNegativeInt = 2
-    embedding_dim: PositiveInt = 16
-    encoder: Encoder = Encoder()
+    max_length: PositiveInt = Field(default=16, description="words kept, the first ones")
+    min_frequency: NonNegativeInt = Field(default=2, description="words rarer than this in training are unknown")
+    embedding_dim: PositiveInt = Field(default=16, description="numbers of a word's embedding")
+    encoder: Encoder = Field(default=Encoder(), description="how the words become one vector")
+    separator: str | None = Field(
+        default=None, min_length=1, description="between words, such as | in Action|Comedy; white space if absent"
+    )
+
+    added_later: ClassVar[tuple[str, ...]] = ("in_session", "separator")
+
+    def words(self, text: str) -> list[str]:
+        """Return the words of `text`, lower-cased, in their order."""
+        parts = text.lower().split(self.separator)
+        return parts if self.separator is None else [word for part in parts if (word := part.strip())]
 
 
 class Pretrained(FeatureBase):
     """A vector that comes with the data, passed through as it is; a missing one is all zeros."""
 
     kind: Literal["pretrained"]
-    dim: PositiveInt
+    dim: PositiveInt = Field(description="numbers of the vector")
 
 
 Feature = Annotated[Categorical | Numeric | Sequence | Text | Pretrained, Field(discriminator="kind")]

@@ -25,9 +25,10 @@ from preprocessing.items import (
 )
 from preprocessing.learnable import require_learnable
 from preprocessing.learned import learned_of, vocabulary_hashes
+from preprocessing.log.read import Source, read_log
+from preprocessing.log.report import ReadReport
 from preprocessing.merlin_schema import write_merlin_schema
 from preprocessing.number_range import require_in_range
-from preprocessing.readers import read_log
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, Schema
 from preprocessing.split import SPLITS, split_of_sessions
 from preprocessing.user_parts import write_moments
@@ -38,16 +39,17 @@ from stage.output import whole_folder
 
 @dataclass(frozen=True)
 class Summary:
-    """What a fit made: the learned schema, the rows of each split, and the users of the log."""
+    """What a fit made: the learned schema, the rows of each split, the users of the log, and what was read."""
 
     fitted: FittedSchema
     rows: dict[str, int]
     users: int
+    read: ReadReport
 
 
 def fit(
     schema: Schema,
-    source: str | Path | None,
+    source: Source | str | Path | None,
     output: str | Path,
     scheduler: str | None = None,
     workers: int = 1,
@@ -85,4 +87,4 @@ def fit(
         ).sealed()
         (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
         write_merlin_schema(fitted, folder / "schema.pbtxt")
-        return Summary(fitted, {split: rows[split] for split in SPLITS}, len(log.users))
+        return Summary(fitted, {split: rows[split] for split in SPLITS}, len(log.users), log.report)

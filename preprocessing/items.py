@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from preprocessing.log_columns import LogError
+from preprocessing.log.canonical import RawLog
+from preprocessing.log.errors import LogError
 from preprocessing.number_range import require_in_range
-from preprocessing.raw_log import RawLog
 from preprocessing.schema import FIRST_KNOWN_ID, UNKNOWN_ID, Feature, Numeric, Pretrained, Schema, Text
 from preprocessing.workflow import build_workflow, fit_workflow, load_workflow, to_fit_columns, transform
 

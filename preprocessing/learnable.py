@@ -1,13 +1,13 @@
-"""Whether the train period holds something to learn each vocabulary from."""
+"""Whether the train period holds something to learn each feature from."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from preprocessing.items import known_items
-from preprocessing.log_columns import LogError
-from preprocessing.raw_log import RawLog
-from preprocessing.schema import Categorical, Schema, Text, is_column
+from preprocessing.log.canonical import RawLog
+from preprocessing.log.errors import LogError
+from preprocessing.schema import Categorical, Schema, is_column
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def require_learnable(schema: Schema, log: RawLog, split: np.ndarray[Any, Any], items: pd.DataFrame) -> None:
-    """Refuse a text or string feature that is null throughout the train period: it would have no vocabulary.
+    """Refuse a feature that is null throughout the train period: no vocabulary, mean or weight could be learned of it.
 
     split: of every session. items: `number_items`.
     """
@@ -25,11 +25,16 @@ def require_learnable(schema: Schema, log: RawLog, split: np.ndarray[Any, Any], 
         "user": log.users.loc[train["user"].unique()],
         "item": log.items.iloc[known_items(items).index],
     }
+    whole = {"context": log.sessions, "user": log.users, "item": log.items}
     for feature in schema.features:
-        if not isinstance(feature, Categorical | Text) or not is_column(feature):
+        if not is_column(feature) or (isinstance(feature, Categorical) and feature.dtype == "int"):
             continue
         if rows[feature.side][feature.name].isna().all():
+            known = int(whole[feature.side][feature.name].notna().sum())
             raise LogError(
                 f"column {feature.raw_column!r} is all null in the train period: drop the feature {feature.name!r}, "
-                "or move the split"
+                f"or move the split ({known:,} {_ROWS[feature.side]} of the whole log have a value)"
             )
+
+
+_ROWS = {"context": "sessions", "user": "users", "item": "items"}

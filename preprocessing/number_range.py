@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from preprocessing.log_columns import LogError
+from preprocessing.log.errors import LogError
 from preprocessing.schema import Feature, Numeric
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field, PositiveInt, ValidationError
 
+from preprocessing.changes import Changes
 from preprocessing.declared import Schema, SchemaError, first_error, parse_schema
 from preprocessing.features import (
     Categorical,
@@ -103,15 +104,16 @@ def schema_path(name_or_path: str | Path) -> Path:
     return shipped
 
 
-def load_schema(name_or_path: str | Path) -> Schema:
-    """Read a schema by its shipped name or the path of its TOML file."""
+def load_schema(name_or_path: str | Path, changes: Changes | None = None) -> Schema:
+    """Read a schema by its shipped name or the path of its TOML file, with `changes` made before it is checked."""
     path = schema_path(name_or_path)
     try:
-        return parse_schema(tomllib.loads(path.read_text(encoding="utf-8")), path.name)
+        body = tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_schema(changes.of(body) if changes else body, path.name)
     except OSError as error:
         raise SchemaError(f"{path}: {error.strerror}, give the path of a .toml file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SchemaError(f"{path.name}: is not TOML ({error}), mend it") from None
+        raise SchemaError(f"{path.name}: is not TOML ({error}), correct it") from None
 
 
 def read_fitted(folder: str | Path) -> FittedSchema:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from preprocessing.log_columns import LogError
+from preprocessing.log.errors import LogError
 from preprocessing.schema import Schema
 
 if TYPE_CHECKING:
@@ -15,11 +15,7 @@ if TYPE_CHECKING:
     Column = np.ndarray[Any, np.dtype[Any]]
 
 SPLITS = ("train", "validation", "test")
-REMEDIES = {
-    "time": "shorten split.validation_days and test_days",
-    "leave_one_out": "give users of three sessions",
-    "random": "raise split.validation_share and test_share",
-}
+DAYS_TRIED = (28, 14, 7, 3, 2, 1)
 
 
 def split_of_sessions(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, dict[str, str]]:
@@ -30,21 +26,48 @@ def split_of_sessions(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, d
     sessions only train), as in the SASRec paper (Kang & McAuley 2018, section IV-A).
     `random`: the first of a shuffle are the test, those after them the validation, each share rounded down.
     """
-    boundaries: dict[str, str] = {}
-    match schema.split.kind:
-        case "time":
-            split, boundaries = _by_time(schema, sessions["time"])
-        case "leave_one_out":
-            split = _leave_one_out(sessions)
-        case "random":
-            split = _random(schema, len(sessions))
+    split, boundaries = _split(schema, sessions)
     for name in SPLITS:
         if name not in split:
-            span = f"{sessions['time'].min():%Y-%m-%d} to {sessions['time'].max():%Y-%m-%d}"
-            raise LogError(
-                f"no session falls in {name} (the log spans {span}): {REMEDIES[schema.split.kind]}, or give more log"
-            )
+            raise LogError(f"no session falls in {name} ({_span(schema, sessions)}): {_remedy(schema, sessions)}")
     return split, boundaries
+
+
+def _split(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, dict[str, str]]:
+    match schema.split.kind:
+        case "time":
+            return _by_time(schema, sessions["time"])
+        case "leave_one_out":
+            return _leave_one_out(sessions), {}
+        case "random":
+            return _random(schema, len(sessions)), {}
+
+
+def _span(schema: Schema, sessions: pd.DataFrame) -> str:
+    if schema.log.time_unit == "order":
+        return f"the log has {len(sessions):,} sessions"
+    first, last = sessions["time"].min(), sessions["time"].max()
+    return f"the log spans {first:%Y-%m-%d} to {last:%Y-%m-%d}, {len(sessions):,} sessions"
+
+
+def _remedy(schema: Schema, sessions: pd.DataFrame) -> str:
+    """The splits that would work on this log, tried out."""
+    found = []
+    if schema.log.time_unit != "order":
+        for days in DAYS_TRIED:
+            if _works(schema.with_split("time", validation_days=days, test_days=days), sessions):
+                found.append(f"--split time --validation-days {days} --test-days {days}")
+                break
+    if schema.log.columns.user and _works(schema.with_split("leave_one_out"), sessions):
+        found.append("--split leave_one_out")
+    if _works(schema.with_split("random"), sessions):
+        found.append("--split random (it sees the future)")
+    return f"these work: {', or '.join(found)}" if found else "no split of this log has all three, give more of it"
+
+
+def _works(schema: Schema, sessions: pd.DataFrame) -> bool:
+    split, _ = _split(schema, sessions)
+    return all(name in split for name in SPLITS)
 
 
 def _by_time(schema: Schema, time: pd.Series[Any]) -> tuple[Column, dict[str, str]]:

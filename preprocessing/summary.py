@@ -21,7 +21,13 @@ def print_summary(made: Summary) -> None:
         features.add_row(feature.name, feature.kind, feature.side, feature.stage, _learned(fitted, feature))
     console = Console(highlight=False)
     items = fitted.items - FIRST_KNOWN_ID
+    for line in made.read.lines():
+        console.print(line, markup=False)
+    rare = made.read.items - items
+    least = max(fitted.schema_.item_id.min_frequency, 1)
     console.print(f"{fitted.schema_.name}: {made.users:,} users, {items:,} items in the vocabulary")
+    if rare:
+        console.print(f"{rare:,} items have fewer than {least} purchases in training: they are in no answer")
     console.print(splits)
     console.print(features)
 

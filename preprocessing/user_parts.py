@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from preprocessing.cluster import Tasks
-from preprocessing.raw_log import RawLog
+from preprocessing.log.canonical import RawLog
 from preprocessing.schema import Schema
 from preprocessing.sequences import group_by_user, moments
 

@@ -120,7 +120,7 @@ def to_workflow_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> p
         column = frame[feature.name]
         match feature:
             case Text():
-                words = [text.lower().split() if isinstance(text, str) else [] for text in column]
+                words = [feature.words(text) if isinstance(text, str) else [] for text in column]
                 out[feature.name] = pd.Series(words, dtype=object)
             case Pretrained():
                 zero = np.zeros(feature.dim, dtype=np.float32)

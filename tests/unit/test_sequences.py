@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from preprocessing.declared import parse_schema
-from preprocessing.raw_log import RawLog, raw_log
+from preprocessing.log.canonical import RawLog, raw_log
+from preprocessing.log.read import frame_table
 from preprocessing.schema import Schema
 from preprocessing.sequences import group_by_user, moments
 
@@ -112,7 +113,7 @@ def reference(log: pd.DataFrame, session: str, cut: int) -> Row:
 @pytest.mark.parametrize("seed", range(4))
 def test_moments_equal_the_slow_reference(seed: int) -> None:
     log, schema = random_log(seed), schema_of()
-    rows = rows_of(schema, raw_log(schema, log, None, None))
+    rows = rows_of(schema, raw_log(schema, frame_table("the log", log), None, None))
     assert len(rows) == 46
     for session, row in rows.items():
         expected = reference(log, session, int(row["size"]))
@@ -124,7 +125,7 @@ def test_moments_equal_the_slow_reference(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_under_a_random_split_histories_hold_only_what_trains(seed: int) -> None:
     log, schema = random_log(seed), schema_of(kind="random")
-    raw = raw_log(schema, log, None, None)
+    raw = raw_log(schema, frame_table("the log", log), None, None)
     split = np.random.default_rng(seed).choice(["train", "validation", "test"], len(raw.sessions), p=[0.6, 0.2, 0.2])
     trains = set(raw.sessions["session"][split == "train"])
     rows = rows_of(schema, raw, split)
@@ -143,7 +144,7 @@ def test_nothing_at_or_after_a_moment_changes_its_features(order: str, change: s
     schema = schema_of(order)
     for seed in range(3):
         log = random_log(seed)
-        rows = rows_of(schema, raw_log(schema, log, None, None))
+        rows = rows_of(schema, raw_log(schema, frame_table("the log", log), None, None))
         for session in [name for name in rows if rows[name]["user"] != "early"][::4]:
             start = log.time[log.session == session].min()
             later = (log.time >= start) & (log.session != session)
@@ -153,7 +154,7 @@ def test_nothing_at_or_after_a_moment_changes_its_features(order: str, change: s
                 time=log["time"].where(~later, log["time"] + pd.Timedelta(days=3)),
             )
             changed = log[~later] if change == "deleted" else other
-            again = rows_of(schema, raw_log(schema, changed, None, None))[session]
+            again = rows_of(schema, raw_log(schema, frame_table("the log", changed), None, None))[session]
             assert features_of(again) == features_of(rows[session])
             assert again["target"] == rows[session]["target"]
 
@@ -161,7 +162,7 @@ def test_nothing_at_or_after_a_moment_changes_its_features(order: str, change: s
 def test_another_target_leaves_the_features_as_they_are() -> None:
     schema = schema_of("file")
     log = random_log(1).sort_values(["time", "session"], kind="stable").drop_duplicates(["session", "item"])
-    rows = rows_of(schema, raw_log(schema, log, None, None))
+    rows = rows_of(schema, raw_log(schema, frame_table("the log", log), None, None))
     place = log.groupby("session").cumcount()
     target = place >= log["session"].map({session: row["size"] for session, row in rows.items()})
     for session in list(rows)[::5]:
@@ -169,7 +170,7 @@ def test_another_target_leaves_the_features_as_they_are() -> None:
         other = log.assign(
             item=log["item"].where(~own, "new" + place.astype(str)), value=log["value"].where(~own, 77.0)
         )
-        again = rows_of(schema, raw_log(schema, other, None, None))[session]
+        again = rows_of(schema, raw_log(schema, frame_table("the log", other), None, None))[session]
         assert features_of(again) == features_of(rows[session])
         assert again["target"] != rows[session]["target"]
 
@@ -178,7 +179,7 @@ def test_sessions_of_one_instant_do_not_see_each_other() -> None:
     schema, time = schema_of(), pd.Timestamp("2024-03-01 10:00")
     at = [("a", "b0", 0), ("a", "b1", 1), ("a", "b2", 1), ("a", "b3", 2), ("z", "b4", 0)]
     log = pd.DataFrame([{"user": u, "session": s, "item": s, "time": time + pd.Timedelta(hours=h)} for u, s, h in at])
-    rows = rows_of(schema, raw_log(schema, log.assign(value=1.0, store="x"), None, None))
+    rows = rows_of(schema, raw_log(schema, frame_table("the log", log.assign(value=1.0, store="x")), None, None))
     assert [rows[f"b{place}"]["recent"] for place in range(5)] == [[], ["b0"], ["b0"], ["b0", "b1", "b2"], []]
     assert rows["b2"]["since"] == pytest.approx(1 / 24)
 
@@ -186,7 +187,7 @@ def test_sessions_of_one_instant_do_not_see_each_other() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_session_so_far_and_target_are_parts_of_one_session_with_nothing_in_common(seed: int) -> None:
     schema, log = schema_of("shuffled"), random_log(seed)
-    for session, row in rows_of(schema, raw_log(schema, log, None, None)).items():
+    for session, row in rows_of(schema, raw_log(schema, frame_table("the log", log), None, None)).items():
         taken = set(log["item"][log.session == session])
         assert row["target"]
         assert len(set(row["target"])) == len(row["target"])
@@ -197,7 +198,7 @@ def test_session_so_far_and_target_are_parts_of_one_session_with_nothing_in_comm
 
 def test_histories_hold_only_items_of_strictly_earlier_sessions() -> None:
     schema, log = schema_of("shuffled"), random_log(5)
-    for session, row in rows_of(schema, raw_log(schema, log, None, None)).items():
+    for session, row in rows_of(schema, raw_log(schema, frame_table("the log", log), None, None)).items():
         own = log[log.session == session]
         earlier = log[(log.user == own.user.iloc[0]) & (log.time < own.time.min())]
         assert session not in set(earlier.session)
@@ -209,18 +210,18 @@ def test_the_shuffled_order_inside_a_session_does_not_depend_on_the_files_order(
     schema, log = schema_of("shuffled"), random_log(3)
     log["time"] = log.groupby("session")["time"].transform("min")
     log = log.drop_duplicates(["session", "item"])
-    rows = rows_of(schema, raw_log(schema, log, None, None))
+    rows = rows_of(schema, raw_log(schema, frame_table("the log", log), None, None))
     for other in (log.iloc[::-1], log.sort_values("item")):
-        assert repr(rows_of(schema, raw_log(schema, other, None, None))) == repr(rows)
-    file = rows_of(schema_of("file"), raw_log(schema_of("file"), log, None, None))
+        assert repr(rows_of(schema, raw_log(schema, frame_table("the log", other), None, None))) == repr(rows)
+    file = rows_of(schema_of("file"), raw_log(schema_of("file"), frame_table("the log", log), None, None))
     assert any(file[session]["target"] != row["target"] for session, row in rows.items())
 
 
 def test_only_the_latest_training_moments_are_rows_and_the_others_stay_history() -> None:
     log = random_log(2)
     schema = schema_of(train_moments_per_user=4)
-    rows = rows_of(schema, raw_log(schema, log, None, None))
-    everything = rows_of(schema_of(), raw_log(schema, log, None, None))
+    rows = rows_of(schema, raw_log(schema, frame_table("the log", log), None, None))
+    everything = rows_of(schema_of(), raw_log(schema, frame_table("the log", log), None, None))
     assert len(rows) == 3 * 4 + 1
     for session, row in rows.items():
         assert features_of(row) == features_of(everything[session])
@@ -239,6 +240,6 @@ def test_the_newest_and_the_most_frequent_items_are_kept_and_stand_last() -> Non
             for item in items
         ]
     ).assign(value=1.0, store="x")
-    row = rows_of(schema, raw_log(schema, log, None, None))["p6"]
+    row = rows_of(schema, raw_log(schema, frame_table("the log", log), None, None))["p6"]
     assert row["recent"] == ["c", "d", "e", "f", "b"]
     assert row["frequent"] == ["d", "e", "f", "b"]

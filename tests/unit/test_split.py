@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from preprocessing.declared import parse_schema
-from preprocessing.log_columns import LogError
+from preprocessing.log.errors import LogError
 from preprocessing.schema import Schema, SchemaError
 from preprocessing.split import split_of_sessions
 

@@ -6,8 +6,8 @@ import duckdb
 import pandas as pd
 import pytest
 
-from preprocessing.log_columns import LogError
-from preprocessing.readers import read_log
+from preprocessing.log.errors import LogError
+from preprocessing.log.read import read_log
 from preprocessing.schema import load_schema
 from tests.synthetic import write_log
 from warehouse.errors import AddressError, ConnectionRefused, TableError

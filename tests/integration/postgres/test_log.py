@@ -6,8 +6,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from preprocessing.log_columns import LogError
-from preprocessing.readers import read_log
+from preprocessing.log.errors import LogError
+from preprocessing.log.read import read_log
 from preprocessing.schema import load_schema
 from tests.integration.postgres.server import connect, execute
 from tests.synthetic import write_log

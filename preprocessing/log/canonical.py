@@ -1,0 +1,147 @@
+"""A checked log in one canonical form, whatever it was read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from preprocessing.features import Categorical, Feature, is_column
+from preprocessing.log.errors import LogError
+from preprocessing.log.feature_columns import feature_column
+from preprocessing.log.ids import read_ids
+from preprocessing.log.numbers import numbers
+from preprocessing.log.report import ReadReport, Spans
+from preprocessing.log.side_tables import side_table, titles
+from preprocessing.log.tables import RawTable
+from preprocessing.log.times import Times, read_times
+from preprocessing.schema import Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Column = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class RawLog:
+    """Who took what in which session.
+
+    interactions: `session` (row of `sessions`), `item` (row of `items`), `instant` (int64: nanoseconds of UTC, or the
+        order), `place` (int64, orders what has one instant and session), `value` (float64). An item stands once in a
+        session.
+    sessions: sorted by `user` and `session` (both strings); `first` instant, `time` (shop-local, of the first), the
+        columns of context features.
+    users: index `user`, columns of user features. items: index `item`, sorted; `title`, columns of item features.
+    report: what was read.
+    """
+
+    interactions: pd.DataFrame
+    sessions: pd.DataFrame
+    users: pd.DataFrame
+    items: pd.DataFrame
+    report: ReadReport
+
+
+def raw_log(schema: Schema, log: RawTable, users: RawTable | None, items: RawTable | None) -> RawLog:
+    """Check the tables against the schema and make them canonical; `LogError` names the column and the remedy."""
+    import pandas as pd
+
+    columns = schema.log.columns
+    ids = read_ids(schema, log)
+    times = read_times(log.column(columns.time), columns.time, schema.log)
+    value = numbers(log.column(columns.value), columns.value, schema.log) if columns.value else np.zeros(len(log))
+    # From here on in the order of time, the file's order among equals: "first" means earliest.
+    in_time = np.argsort(times.instant, kind="stable")
+    ids, instant, local = ids.take(in_time), times.instant[in_time], times.local[in_time]
+    user_side = side_table(schema, "user", ids.users, users, log, in_time[ids.first_rows("user")])
+    item_side = side_table(schema, "item", ids.items, items, log, in_time[ids.first_rows("item")])
+    item_side.features["title"] = titles(schema, item_side)
+
+    session, keys = pd.factorize(ids.user * len(ids.sessions) + ids.session, sort=True)
+    first = np.unique(session, return_index=True)[1]
+    sessions = pd.DataFrame(
+        {
+            "user": ids.users[keys // len(ids.sessions)],
+            "session": ids.sessions[keys % len(ids.sessions)],
+            "first": instant[first],
+            "time": local[first],
+        }
+    )
+    for feature in (feature for feature in schema.features if feature.side == "context" and is_column(feature)):
+        sessions[feature.name] = _context_column(schema, feature, log, in_time, session)
+    rows = pd.DataFrame(
+        {
+            "session": session,
+            "item": ids.item.astype(np.int32),
+            "instant": instant,
+            "value": np.nan_to_num(value[in_time]),
+        }
+    )
+    rows["place"] = _places(schema, sessions, rows, ids.items)
+    merged = _merge_repeats(rows) if columns.session else rows
+    report = ReadReport(
+        rows=len(log),
+        users=len(ids.users) if columns.user else 0,
+        items=len(ids.items),
+        sessions=len(sessions),
+        times=times.reading,
+        spans=_spans(schema, times),
+        repeated_rows=ids.repeats(instant),
+        merged_rows=len(rows) - len(merged),
+        joins=tuple(side.join for side in (user_side, item_side) if side.join),
+        nulls=_nulls(schema, sessions, user_side.features, item_side.features),
+    )
+    return RawLog(merged, sessions, user_side.features, item_side.features, report)
+
+
+def _places(schema: Schema, sessions: pd.DataFrame, rows: pd.DataFrame, item_names: Column) -> Column:
+    """The order inside a session: as the rows stand, or one that only the ids of session and item tell."""
+    import pandas as pd
+
+    if schema.log.order_in_session == "file":
+        return np.arange(len(rows))
+    of_session = pd.util.hash_array(sessions["session"].to_numpy(dtype=object))[rows["session"]]
+    of_item = pd.util.hash_array(item_names)[rows["item"]]
+    mixed: Column = pd.util.hash_array(of_session ^ pd.util.hash_array(of_item)) >> 1
+    return mixed.astype(np.int64)
+
+
+def _merge_repeats(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per session and item: an item entered twice in a session is one purchase of the summed value."""
+    keys = ["session", "item"]
+    if not rows.duplicated(keys).any():
+        return rows
+    total = rows.groupby(keys, sort=False)["value"].transform("sum")
+    return rows.assign(value=total).drop_duplicates(keys).reset_index(drop=True)
+
+
+def _context_column(schema: Schema, feature: Feature, log: RawTable, in_time: Column, session: Column) -> Column:
+    """The feature's value of each session; where it changes inside one, the first or the last as the schema says."""
+    import pandas as pd
+
+    column = feature_column(feature, log.column(feature.raw_column).take(in_time), schema.log, log.name)
+    first = np.unique(session, return_index=True)[1]
+    if feature.in_session == "constant":
+        values = column.map(tuple, na_action="ignore") if feature.kind == "pretrained" else column
+        codes, _ = pd.factorize(values)
+        if (codes != codes[first][session]).any():
+            raise LogError(
+                f"column {feature.raw_column!r} changes inside a session: say in_session = 'first' (what is known when "
+                f"the session begins) or 'last' for {feature.name!r}; give it side = 'item' if it describes the item"
+            )
+    last = len(session) - 1 - np.unique(session[::-1], return_index=True)[1]
+    chosen: Column = column.to_numpy()[last if feature.in_session == "last" else first]
+    return chosen
+
+
+def _spans(schema: Schema, times: Times) -> Spans | None:
+    return None if schema.log.time_unit == "order" else Spans(times.local.min(), times.local.max())
+
+
+def _nulls(schema: Schema, sessions: pd.DataFrame, users: pd.DataFrame, items: pd.DataFrame) -> dict[str, float]:
+    """The share of sessions, users or items that lack a feature's column."""
+    frames = {"context": sessions, "user": users, "item": items}
+    features = [f for f in schema.features if is_column(f) and not (isinstance(f, Categorical) and f.dtype == "int")]
+    return {f.name: float(frames[f.side][f.name].isna().mean()) for f in features}

@@ -1,0 +1,129 @@
+"""One CSV file, every cell as text: nothing in it is taken for a number, a date or a null, an empty cell apart."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from preprocessing.log.errors import LogError
+from preprocessing.log.tables import Wanted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+HEAD_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 23
+SPARE = "\0spare"
+BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+def read_csv(
+    path: Path, separator: str, encoding: str, compression: str | None, wanted: Wanted
+) -> tuple[Sequence[str], pa.Table]:
+    """Read the wanted columns of a CSV file with a header, in Arrow's reader; texts that repeat come as codes.
+
+    Raises:
+        LogError: It is empty, not in `encoding`, or a row has another number of fields than the header.
+
+    """
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    columns, fields = _head(path, separator, encoding, compression)
+    spare = [SPARE] if fields == len(columns) + 1 else []  # every line may end in one separator more than the header
+    chosen = [column for column in wanted.columns if columns.count(column) == 1]
+    if not chosen:
+        return columns, pa.table({})
+    types = {
+        column: pa.string() if column in wanted.plain else pa.dictionary(pa.int32(), pa.string()) for column in chosen
+    }
+    try:
+        with pa.OSFile(str(path)) as file:
+            table = arrow.read_csv(
+                pa.CompressedInputStream(file, compression) if compression else file,
+                read_options=arrow.ReadOptions(
+                    # Columns are told apart by their places: names may stand twice in a header.
+                    column_names=[str(place) for place in range(len(columns))] + spare,
+                    skip_rows_after_names=1,
+                    block_size=BLOCK_BYTES,
+                    encoding=encoding,
+                ),
+                parse_options=arrow.ParseOptions(delimiter=separator, newlines_in_values=True),
+                convert_options=arrow.ConvertOptions(
+                    include_columns=[str(columns.index(column)) for column in chosen] + spare,
+                    column_types={
+                        **{str(columns.index(name)): kind for name, kind in types.items()},
+                        SPARE: pa.string(),
+                    },
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=True,
+                ),
+            )
+    except (pa.ArrowInvalid, UnicodeError) as error:
+        raise _refusal(path, encoding, len(columns), error) from None
+    if spare:
+        _require_empty(path, columns, table[SPARE])
+        table = table.drop_columns(spare)
+    return columns, table.rename_columns(chosen)
+
+
+def _head(path: Path, separator: str, encoding: str, compression: str | None) -> tuple[list[str], int]:
+    """The names in the header, and the number of fields of the first row (of the header where there is none)."""
+    import pyarrow as pa
+
+    with pa.OSFile(str(path)) as file:
+        stream: Any = pa.CompressedInputStream(file, compression) if compression else file
+        begin = stream.read(HEAD_BYTES)
+    if not begin.strip():
+        raise LogError(f"{path}: is empty, give a log with a header and interactions")
+    marked = next((name for mark, name in BYTE_ORDER_MARKS.items() if begin.startswith(mark)), None)
+    if marked == "utf-16" and not encoding.lower().replace("_", "-").startswith("utf-16"):
+        raise LogError(f"{path}: begins as UTF-16, is read as {encoding}: say --encoding utf-16 (log.encoding)")
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(begin)
+    except LookupError:
+        raise LogError(f"--encoding {encoding} (log.encoding): is no encoding, give one such as latin-1") from None
+    except UnicodeError:
+        raise _not_in(path, encoding) from None
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=separator)
+    try:
+        rows = list(islice((row for row in reader if row), 2))
+    except csv.Error as error:
+        raise LogError(f"{path}: cannot be read as csv ({error}): clean its first rows") from None
+    if not rows:
+        raise LogError(f"{path}: is empty, give a log with a header and interactions")
+    return rows[0], len(rows[-1])
+
+
+def _not_in(path: Path, encoding: str) -> LogError:
+    return LogError(
+        f"{path}: is not in {encoding}: say what it is in, such as --encoding latin-1 or cp1252 (log.encoding)"
+    )
+
+
+def _refusal(path: Path, encoding: str, columns: int, error: Exception) -> LogError:
+    reason = " ".join(str(error).split())
+    if isinstance(error, UnicodeError) or "invalid UTF8" in reason:
+        return _not_in(path, encoding)
+    if "Expected" in reason and "columns" in reason:
+        seen = reason.partition("Expected")[2][:160]
+        return LogError(
+            f"{path}: a row has another number of fields than the header's {columns} (expected{seen}): "
+            "quote fields that hold the separator, or clean the row"
+        )
+    return LogError(f"{path}: cannot be read as csv ({reason[:300]}), give a whole file")
+
+
+def _require_empty(path: Path, columns: Sequence[str], spare: pa.ChunkedArray) -> None:
+    if spare.null_count < len(spare):
+        seen = spare.drop_null()[0].as_py()
+        raise LogError(
+            f"{path}: rows have one field more than the header's {len(columns)}, such as {seen!r}: name the last "
+            "column in the header, or quote fields that hold the separator"
+        )

@@ -1,0 +1,149 @@
+"""A table in files: one file, or a folder of part files, as CSV or Parquet, plain or compressed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from preprocessing.log.errors import LogError
+from preprocessing.log.tables import RawTable, Wanted, require_columns
+from preprocessing.log_layout import Log
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+PARQUET = (".parquet", ".pq")
+KINDS = "a .parquet, .csv or .tsv file (CSV also as .gz, .bz2, .zst, .lz4)"
+
+
+def kind_of(path: Path) -> str:
+    """Return a file's kind, such as ".csv", of a name in any case and whether compressed or not; "" is none of ours."""
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    if suffixes and suffixes[-1] in COMPRESSED:
+        suffixes.pop()
+    ending = suffixes[-1] if suffixes else ""
+    return ".parquet" if ending in PARQUET else ending if ending in SEPARATORS else ""
+
+
+def compression_of(path: Path) -> str | None:
+    """Return how a file is compressed, by its name."""
+    return COMPRESSED.get(path.suffix.lower())
+
+
+def find_log(source: Path) -> Path:
+    """Return the log that `source` names: itself, or what is called `interactions` in a folder."""
+    if not source.is_dir():
+        return source
+    found = sorted(path for path in source.iterdir() if path.name.split(".")[0] == "interactions" and _is_table(path))
+    if len(found) > 1:
+        raise LogError(f"{source}: holds {found[0].name} and {found[1].name}, give the path of the one to read")
+    if found:
+        return found[0]
+    part_files(source)
+    return source
+
+
+def _is_table(path: Path) -> bool:
+    return bool(kind_of(path)) or (path.is_dir() and any(map(kind_of, path.rglob("*"))))
+
+
+def part_files(path: Path) -> list[Path]:
+    """Return the file at `path`, or all files of a folder of part files, in the order of their names.
+
+    Raises:
+        LogError: There is no such file, it is of no known kind, or the folder holds several kinds or none.
+
+    """
+    if not path.exists():
+        raise LogError(f"{path}: no such file, give the path of {KINDS}, or a folder of such files")
+    if not path.is_dir():
+        if not kind_of(path):
+            raise LogError(f"{path}: is neither .parquet nor .csv, convert it, or rename it: give {KINDS}")
+        return [path]
+    # Spark and Hive leave files that begin with _ or . beside the parts.
+    inside = [part for part in sorted(path.rglob("*")) if part.is_file() and not _is_hidden(part.relative_to(path))]
+    parts = [part for part in inside if kind_of(part)]
+    if not parts:
+        raise LogError(
+            f"{path}: no interactions.parquet or interactions.csv in this folder and no part files, give {KINDS}"
+        )
+    other = next((part for part in inside if kind_of(part) != kind_of(parts[0])), None)
+    if other is not None:
+        raise LogError(
+            f"{path}: {parts[0].name} and {other.name} are no parts of one table: give the path of the one to read"
+        )
+    return parts
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(("_", ".")) for part in path.parts)
+
+
+def read_files(path: Path, name: str, wanted: Wanted, log: Log) -> RawTable:
+    """Read the wanted columns of the table at `path`; those that are missing are refused when they are asked for."""
+    import pyarrow as pa
+
+    parts = part_files(path)
+    tables, there = [], None
+    for part in parts:
+        columns, table = _read_part(part, path, wanted, log)
+        if there is not None:
+            require_columns(columns, str(part), [column for column in wanted.columns if column in there])
+        there = there or columns
+        tables.append(table)
+    assert there is not None
+    try:
+        whole = pa.concat_tables(tables)
+    except pa.ArrowInvalid:
+        one, other = next((i, t) for i, t in enumerate(tables) if t.schema != tables[0].schema)
+        field = next(f for f in tables[0].schema if other.schema.field(f.name).type != f.type)
+        raise LogError(
+            f"column {field.name!r} is {field.type} in {parts[0].name} and {other.schema.field(field.name).type} in "
+            f"{parts[one].name}: write the part files with one type"
+        ) from None
+    return RawTable(name, whole, tuple(there))
+
+
+def _read_part(part: Path, root: Path, wanted: Wanted, log: Log) -> tuple[Sequence[str], pa.Table]:
+    """The columns that a part has, and the table of those of them that are wanted."""
+    import pyarrow as pa
+
+    from preprocessing.log.csv_file import read_csv
+
+    kind = kind_of(part)
+    folders = _partition_columns(part, root)
+    try:
+        if kind == ".parquet":
+            columns, table = _read_parquet(part, wanted)
+        else:
+            separator = log.separator or SEPARATORS[kind]
+            columns, table = read_csv(part, separator, log.encoding, compression_of(part), wanted)
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise LogError(f"{part}: cannot be read as {kind[1:]} ({reason}), give a whole file") from None
+    for column, value in folders.items():
+        if column not in columns and column in wanted.columns:
+            table = table.append_column(column, pa.array([value] * len(table), pa.string()))
+    return [*columns, *(column for column in folders if column not in columns)], table
+
+
+def _partition_columns(part: Path, root: Path) -> dict[str, str | None]:
+    """What the names of Hive's folders say, `day=2024-01-01`, as text."""
+    from urllib.parse import unquote
+
+    pairs = (folder.partition("=") for folder in part.relative_to(root).parts[:-1]) if part != root else ()
+    named = {name: unquote(value) for name, equals, value in pairs if equals}
+    return {name: None if value == "__HIVE_DEFAULT_PARTITION__" else value for name, value in named.items()}
+
+
+def _read_parquet(part: Path, wanted: Wanted) -> tuple[Sequence[str], pa.Table]:
+    import pyarrow.parquet as pq
+
+    schema: Any = pq.read_schema(part)
+    columns = list(schema.names)
+    chosen = [column for column in wanted.columns if columns.count(column) == 1]
+    coded = [column for column in chosen if column not in wanted.plain]
+    return columns, pq.read_table(part, columns=chosen, read_dictionary=coded, partitioning=None)

@@ -1,0 +1,90 @@
+"""Who took what in which session: the ids of a log's rows as places in sorted names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from preprocessing.log.errors import LogError
+from preprocessing.log.tables import RawTable
+from preprocessing.log.texts import Texts, texts
+from preprocessing.schema import Schema
+
+Column = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class LogIds:
+    """Ids of N rows: `user`, `item`, `session` [N] int64 are places in `users`, `items`, `sessions`, sorted str."""
+
+    user: Column
+    item: Column
+    session: Column
+    users: Column
+    items: Column
+    sessions: Column
+    own_sessions: bool
+
+    def take(self, rows: Column) -> LogIds:
+        """Return the ids of `rows`; a row that is a session of its own is named by its new place."""
+        moved = replace(self, user=self.user[rows], item=self.item[rows], session=self.session[rows])
+        return replace(moved, session=self.session) if self.own_sessions else moved
+
+    def first_rows(self, role: Literal["user", "item"]) -> Column:
+        """Return the first row of every user or item, in the order of their names."""
+        first: Column = np.unique(getattr(self, role), return_index=True)[1]
+        return first
+
+    def repeats(self, instant: Column) -> int:
+        """Count the rows that have the user, item and instant of an earlier one; `instant` [N] rises."""
+        pair = self.user * len(self.items) + self.item
+        order = np.lexsort((pair, instant))
+        same = (np.diff(pair[order]) == 0) & (np.diff(instant[order]) == 0)
+        return int(same.sum())
+
+
+def read_ids(schema: Schema, log: RawTable) -> LogIds:
+    """Read the ids of every row; without users a session is one, without sessions a row is one.
+
+    Raises:
+        LogError: A column is missing, a row has no id, or there is nothing to tell apart.
+
+    """
+    columns = schema.log.columns
+    named = {"user": columns.user, "item": columns.item, "time": columns.time, "session": columns.session}
+    _require(log, [name for name in (*named.values(), columns.value) if name], columns.user)
+    if not len(log):
+        raise LogError("the log is empty: give a log with interactions")
+    ids: dict[str, Texts] = {}
+    for role, name in named.items():
+        if name and role != "time":
+            column = texts(log.column(name), name, schema.log)
+            if column.nulls:
+                raise LogError(f"column {name!r} ({role}): {column.nulls:,} rows have none, filter them out of the log")
+            ids[role] = column.sorted()
+    own_sessions = "session" not in ids
+    if own_sessions:
+        # Padded, so that sessions of one instant stay in the file's order.
+        ids["session"] = Texts(
+            np.arange(len(log)), np.array([f"{place:012}" for place in range(len(log))], dtype=object)
+        )
+    user = ids.get("user", ids["session"])
+    if len(user.values) < 2:
+        what = "user" if columns.user else "session"
+        raise LogError(f"the log has a single {what} ({user.values[0]!r}): give the log of at least two")
+    item, session = ids["item"], ids["session"]
+    return LogIds(user.codes, item.codes, session.codes, user.values, item.values, session.values, own_sessions)
+
+
+def _require(log: RawTable, names: list[str], user: str | None) -> None:
+    for name in names:
+        try:
+            log.column(name)
+        except LogError as error:
+            if name != user:
+                raise
+            raise LogError(
+                f"{error}; a log of orders or visits without users: --schema sessions --columns session=NAME,…"
+            ) from None

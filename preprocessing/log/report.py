@@ -1,0 +1,99 @@
+"""What a fit read of a log: the few lines that show a fault in the data before a model is trained on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Spans:
+    """The first and the last local time of the log."""
+
+    first: np.datetime64
+    last: np.datetime64
+
+    def words(self) -> tuple[str, str]:
+        """Return both to the second, as ISO 8601."""
+        first, last = (str(np.datetime64(each, "s")).replace("T", " ") for each in (self.first, self.last))
+        return first, last
+
+
+@dataclass(frozen=True)
+class Join:
+    """How many of the log's `of` users or items (`side`) a table with `rows` ids has."""
+
+    table: str
+    rows: int
+    matched: int
+    of: int
+    side: str
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """What was read.
+
+    Attributes:
+        rows: Interactions of the log.
+        users: Users of the log, 0 where it names none.
+        items: Items of the log.
+        sessions: Sessions of the log.
+        times: How times were read.
+        spans: First and last time; None where times are only an order.
+        repeated_rows: Rows that have user, item and time of an earlier one.
+        merged_rows: Rows that were added to another one of the same session and item.
+        joins: How the user and item tables matched.
+        nulls: Feature that is read from a column -> share of sessions, users or items without it.
+
+    """
+
+    rows: int
+    users: int
+    items: int
+    sessions: int
+    times: str
+    spans: Spans | None
+    repeated_rows: int
+    merged_rows: int
+    joins: tuple[Join, ...]
+    nulls: dict[str, float]
+
+    def lines(self) -> list[str]:
+        """Return the report as lines to read."""
+        people = f"{self.users:,} users, " if self.users else ""
+        found = [f"read {self.rows:,} rows: {people}{self.sessions:,} sessions, {self.items:,} items"]
+        if self.spans:
+            first, last = self.spans.words()
+            found.append(f"times from {first} to {last} ({self.times})")
+        else:
+            found.append("times are only an order")
+        if self.repeated_rows:
+            found.append(f"{self.repeated_rows:,} rows repeat user, item and time of another")
+        if self.merged_rows:
+            found.append(f"{self.merged_rows:,} rows were merged: an item stands once in a session, values added up")
+        found += [
+            f"{each.side}s of the log found in {each.table}: {each.matched:,} of {each.of:,}" for each in self.joins
+        ]
+        some = {name: share for name, share in self.nulls.items() if share}
+        if some:
+            found.append("without a value: " + ", ".join(f"{name} {share:.1%}" for name, share in some.items()))
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report for the command's last line."""
+        first, last = self.spans.words() if self.spans else (None, None)
+        return {
+            "rows": self.rows,
+            "sessions": self.sessions,
+            "items": self.items,
+            "first": first,
+            "last": last,
+            "times": self.times,
+            "repeated_rows": self.repeated_rows,
+            "merged_rows": self.merged_rows,
+            "joins": {each.side: {"matched": each.matched, "of": each.of, "rows": each.rows} for each in self.joins},
+            "nulls": {name: round(share, 4) for name, share in self.nulls.items() if share},
+        }

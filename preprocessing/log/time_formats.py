@@ -1,0 +1,38 @@
+"""Usual ways to write a time, for a remedy that works: the format is named to the user, never chosen for them."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DATES = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
+MORE_DATES = ("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%d-%b-%Y", "%d-%b-%y")
+CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S UTC", "T%H:%M:%S")
+FIRST, MOST = 200, 20_000
+
+
+def formats_of(column: pa.ChunkedArray) -> list[str]:
+    """Return the usual formats that read a column of texts, as far as its first `MOST` different values tell."""
+    found = [date + clock for date, clock in itertools.product(DATES + MORE_DATES, CLOCKS)]
+    found = _reading(found, column.slice(0, FIRST).to_pylist())
+    return _reading(found, column.unique().slice(0, MOST).to_pylist()) if found else []
+
+
+def _reading(formats: list[str], values: list[str]) -> list[str]:
+    for value in values:
+        formats = [each for each in formats if _reads(each, value)]
+        if not formats:
+            break
+    return formats
+
+
+def _reads(text_format: str, value: str) -> bool:
+    try:
+        datetime.strptime(value, text_format)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,194 @@
+"""A log's times: an exact instant and the local time of each row, read as the schema says and never guessed.
+
+Dates and times are Arrow's own, or text in ISO 8601 or in a stated format; whole numbers count a stated unit since
+1970, or are only an order. Without a stated unit, whole numbers are taken for an epoch where one unit alone gives
+dates between 1980 and 2100.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from preprocessing.log.epochs import EPOCH_UNITS, epoch_unit, epochs, is_number
+from preprocessing.log.errors import LogError
+from preprocessing.log.numbers import whole_numbers
+from preprocessing.log.texts import is_textual, plain_texts, texts
+from preprocessing.log.time_formats import formats_of
+from preprocessing.log_layout import Log
+
+if TYPE_CHECKING:
+    pass
+
+Column = np.ndarray[Any, np.dtype[Any]]
+
+OFFSET = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+CLOCK_AND_OFFSET = r"[T ][0-9]{2}(:?[0-9]{2}.*)?" + OFFSET
+FIRST_YEAR, LAST_YEAR = 1678, 2261  # what 64 bits of nanoseconds hold
+
+
+@dataclass(frozen=True)
+class Times:
+    """The times of N rows: `instant` [N] int64, nanoseconds of UTC (or the order); `local` [N] datetime64[ns].
+
+    `reading` says how they were read.
+    """
+
+    instant: Column
+    local: Column
+    reading: str
+
+
+def read_times(column: pa.ChunkedArray, name: str, log: Log) -> Times:
+    """Read a log's time column.
+
+    Raises:
+        LogError: A row has no time, or the column is not as the schema says; the remedy names a flag that works.
+
+    """
+    if is_textual(column.type):
+        column = plain_texts(column, name, log)
+    elif pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    if missing := column.null_count:
+        raise LogError(f"column {name!r} (time): {missing} rows have none, filter them out of the log")
+    if log.time_unit == "order":
+        order: Column = whole_numbers(column, name, log).to_numpy()
+        return Times(order, np.zeros(len(order), dtype="datetime64[ns]"), "an order")
+    if log.time_unit != "timestamp":
+        return _in_zones(log, epochs(column, name, log, log.time_unit), None, EPOCH_UNITS[log.time_unit].words)
+    if log.time_format:
+        return _formatted(column, name, log)
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        return _arrow_times(column, name, log)
+    if is_number(column):
+        unit = epoch_unit(column, name, log)
+        words = f"{EPOCH_UNITS[unit].words}, the only unit that gives dates between 1980 and 2100"
+        return _in_zones(log, epochs(column, name, log, unit), None, words)
+    if is_textual(column.type):
+        return _iso(column, name, log)
+    raise LogError(
+        f"column {name!r} (time) is {column.type}, which is no time: cast it to a timestamp where it is made"
+    )
+
+
+def _arrow_times(column: pa.ChunkedArray, name: str, log: Log) -> Times:
+    zone = column.type.tz if pa.types.is_timestamp(column.type) else None
+    try:
+        nanoseconds = column.cast(pa.timestamp("ns", zone)).cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:
+        raise _out_of_range(name) from None
+    if zone is None:
+        return _in_zones(log, None, nanoseconds, "dates and times")
+    wall = _wall_of(nanoseconds, zone)
+    return _in_zones(log, nanoseconds, wall, f"dates and times of {zone}")
+
+
+def _out_of_range(name: str) -> LogError:
+    return LogError(f"column {name!r} (time) holds years before {FIRST_YEAR} or after {LAST_YEAR}: clean the column")
+
+
+def _iso(column: pa.ChunkedArray, name: str, log: Log) -> Times:
+    """ISO 8601, all rows with an offset from UTC or none of them."""
+    has_offset = pc.match_substring_regex(column, CLOCK_AND_OFFSET)
+    with_offset = pc.sum(has_offset).as_py() or 0
+    if 0 < with_offset < len(column):
+        one = column.filter(has_offset)[0].as_py()
+        other = column.filter(pc.invert(has_offset))[0].as_py()
+        raise LogError(
+            f"column {name!r} (time) mixes times with an offset from UTC ({one!r}) and without ({other!r}): "
+            "write all of them in one way"
+        )
+    wall = pc.replace_substring_regex(column, OFFSET, "") if with_offset else column
+    try:
+        local = wall.cast(pa.timestamp("ns")).cast(pa.int64()).to_numpy()
+        instant = None
+        if with_offset:
+            instant = column.cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:
+        raise _not_iso(column, wall, name) from None
+    years = pc.utf8_slice_codeunits(column, 0, 4)
+    ends = pc.min_max(years).as_py()
+    if not str(FIRST_YEAR) <= ends["min"] <= ends["max"] <= str(LAST_YEAR):
+        raise _out_of_range(name)
+    return _in_zones(log, instant, local, "ISO 8601" + (" with offsets from UTC" if with_offset else ""))
+
+
+def _not_iso(column: pa.ChunkedArray, wall: pa.ChunkedArray, name: str) -> LogError:
+    """Which value is no ISO 8601, and which formats would read the whole column."""
+    bad = 0
+    for bad, value in enumerate(wall):  # noqa: B007
+        try:
+            value.cast(pa.timestamp("ns"))
+        except pa.ArrowInvalid:
+            break
+    seen = column[bad].as_py()
+    found = formats_of(column)
+    what = f"column {name!r} (time): {seen!r} (row {bad + 1:,}) is no ISO 8601 time such as 2023-02-13 18:30:00"
+    if len(found) > 1:
+        ways = " or ".join(f'"{each}"' for each in found)
+        return LogError(f"{what}, and the column reads in more than one way: say --time-format {ways}")
+    if found:
+        return LogError(f'{what}: say --time-format "{found[0]}", which reads every row')
+    return LogError(
+        f"{what}, and no usual format reads the column: clean the column, or say --time-format as of strptime, "
+        "or --time-unit where it holds numbers"
+    )
+
+
+def _formatted(column: pa.ChunkedArray, name: str, log: Log) -> Times:
+    import pandas as pd
+
+    coded = texts(column, name, log)
+    with_offset = "%z" in str(log.time_format)
+    try:
+        parsed = pd.to_datetime(pd.Series(coded.values), format=log.time_format, exact=True, utc=with_offset or None)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise LogError(
+            f"column {name!r} (time), read as {log.time_format!r}: {' '.join(str(error).split())}: "
+            "give the format that every row has, as of strptime"
+        ) from None
+    if parsed.dtype.kind != "M":
+        raise LogError(f"column {name!r} (time), read as {log.time_format!r}, gives no dates: correct the format")
+    values = parsed.dt.tz_localize(None) if with_offset else parsed
+    nanoseconds = values.to_numpy().astype("datetime64[ns]").astype(np.int64)[coded.codes]
+    reading = f"the format {log.time_format!r}"
+    return _in_zones(log, nanoseconds, None, reading) if with_offset else _in_zones(log, None, nanoseconds, reading)
+
+
+def _in_zones(log: Log, instant: Column | None, wall: Column | None, reading: str) -> Times:
+    """Instants of UTC and shop-local times, of whichever is known; of an hour that a clock repeats, the first."""
+    import pandas as pd
+
+    zone = log.timezone
+    if zone is None:
+        known = instant if instant is not None else wall
+        local = wall if wall is not None else instant
+        assert known is not None
+        assert local is not None
+        return Times(known, local.view("datetime64[ns]"), reading)
+    try:
+        if instant is None:
+            naive = pd.DatetimeIndex(wall.view("datetime64[ns]"))  # type: ignore[union-attr]
+            first = np.ones(len(naive), dtype=bool)
+            utc = naive.tz_localize(zone[0], ambiguous=first, nonexistent="shift_forward").tz_convert("UTC")
+            reading += f", local in {zone[0]}"
+        else:
+            utc = pd.DatetimeIndex(instant.view("datetime64[ns]")).tz_localize("UTC")
+        local = utc.tz_convert(zone[1]).tz_localize(None).to_numpy()
+    except Exception as error:  # pandas leaves an unknown zone's error to pytz, dateutil or zoneinfo
+        reason = str(error) or type(error).__name__
+        raise LogError(f"log.timezone {list(zone)}: {reason}, give names such as 'Europe/Paris'") from None
+    return Times(utc.asi8, local, reading)
+
+
+def _wall_of(nanoseconds: Column, zone: str) -> Column:
+    import pandas as pd
+
+    utc = pd.DatetimeIndex(nanoseconds.view("datetime64[ns]")).tz_localize("UTC")
+    wall: Column = utc.tz_convert(zone).tz_localize(None).asi8
+    return wall
