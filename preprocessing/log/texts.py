@@ -58,6 +58,8 @@ def texts(column: pa.ChunkedArray, name: str, log: Log) -> Texts:
 
 
 def _coded(column: pa.ChunkedArray, name: str) -> pa.DictionaryArray:
+    if column.type == pa.null():
+        column = column.cast(pa.string())
     if not pa.types.is_dictionary(column.type):
         try:
             column = column.dictionary_encode()

@@ -220,7 +220,7 @@ def test_a_bad_log_or_schema_is_one_line_and_leaves_nothing(
         ({"--schema": "nope"}, "no schema 'nope': give a .toml file or one of complete_journey"),
         ({"--schema": "gone.toml"}, "gone.toml: No such file or directory, give the path of a .toml file"),
         ({"--source": "gone.csv"}, "gone.csv: no such file"),
-        ({"--source": None}, "schema synthetic reads a file: give --source"),
+        ({"--source": None}, "schema synthetic reads a log: give --source"),
         ({"--output": "/proc/naiad"}, "/proc/naiad: cannot be written"),
         ({"--output": "{log}/schema.toml/below"}, "schema.toml/below: cannot be written (Not a directory)"),
         ({"--output": "{log}/schema.toml"}, "schema.toml: is a file, give a folder"),

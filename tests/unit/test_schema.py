@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from preprocessing.changes import ChangeError, Changes
+from preprocessing.log_layout import Log
 from preprocessing.schema import (
     SCHEMA_FOLDER,
     FittedSchema,
@@ -62,7 +64,7 @@ def test_a_feature_moves_between_stages_by_its_stage_alone(tmp_path: Path) -> No
 
 CITY = 'name = "city", kind = "categorical",'
 REFUSED = {
-    "no TOML": ('name = "synthetic"', "name = synthetic", r"shop\.toml: is not TOML \(.*line 2.*\), mend it"),
+    "no TOML": ('name = "synthetic"', "name = synthetic", r"shop\.toml: is not TOML \(.*line 2.*\), correct it"),
     "an unknown key of a feature": (CITY, f"{CITY} colour = 3,", "shop.toml: features.'city'.colour: unknown key"),
     "an unknown key of the log": ("[log]", "[log]\nsep = ';'", "log.sep: unknown key"),
     "an unknown kind": (CITY, 'name = "city", kind = "colour",', "features.'city'.*colour.*expected tags.*categorical"),
@@ -95,7 +97,14 @@ REFUSED = {
     ),
     "an hour as text": ('dtype = "int", source = "hour"', 'source = "hour"', "hour is a number, say dtype = 'int'"),
     "a time split without times": ("[log]", "[log]\ntime_unit = 'order'", "only an order"),
-    "a missing column role": ('user = "user"\n', "", "log.columns.user: is missing, add it"),
+    "a missing column role": ('item = "item"\n', "", "log.columns.item: is missing, add it"),
+    "histories without users": ('user = "user"\n', "", "recent: recent is of a user's earlier .* names no user"),
+    "a format of numbers": ("[log]", "[log]\ntime_unit = 's'\ntime_format = '%Y'", "time_format reads text, time_unit"),
+    "a choice in a session of what is one value": (
+        CITY,
+        f"{CITY} in_session = 'last',",
+        "city: in_session is of context columns, drop it",
+    ),
 }
 
 
@@ -122,7 +131,7 @@ def test_columns_of_the_log_are_renamed_with_the_features_that_read_them() -> No
     assert (columns.user, columns.item, columns.time, columns.session) == ("who", "what", "when", "visit")
     assert {f.name: f.raw_column for f in schema.features if f.column} == {"user_id": "who", "item_id": "what"}
     for mapping in ("customer=who", "user", "user=", "user=who,,"):
-        with pytest.raises(SchemaError, match=r"--columns: '.*' is not ROLE=NAME, the roles are user, item, time"):
+        with pytest.raises(ChangeError, match=r"--columns: '.*' is not ROLE=NAME, the roles are user, item, time"):
             load_schema("generic").with_columns(mapping)
 
 
@@ -133,6 +142,35 @@ def test_another_split_is_checked_against_the_log() -> None:
     body["features"] = [f for f in body["features"] if f["side"] != "context"]
     with pytest.raises(SchemaError, match="only an order: use split kind 'leave_one_out'"):
         Schema.model_validate(body).with_split("time")
+
+
+def test_a_schema_is_checked_after_the_command_line_has_changed_it(tmp_path: Path) -> None:
+    order = "name = 'order'\n[log]\ntime_unit = 'order'\ncolumns = { user = 'u', item = 'i', time = 't' }\n" + (
+        "[[features]]\nname = 'recent'\nkind = 'sequence'\nside = 'user'\n"
+        "[[features]]\nname = 'item_id'\ncolumn = 'i'\nkind = 'categorical'\nside = 'item'\n"
+    )
+    path = write(tmp_path, order)
+    with pytest.raises(SchemaError, match=r"only an order: use split kind 'leave_one_out' \(--split leave_one_out\)"):
+        load_schema(path)
+    assert load_schema(path, Changes(split={"kind": "leave_one_out"})).split.kind == "leave_one_out"
+    clock = load_schema(path, Changes(columns="item=sku", log={"time_unit": "ms"}))
+    assert (clock.log.time_unit, clock.item_id.raw_column) == ("ms", "sku")
+
+
+def test_a_schema_without_a_request_feature_is_refused(tmp_path: Path) -> None:
+    text = "name = 'x'\n[log]\ncolumns = { user = 'u', item = 'i', time = 't' }\n" + (
+        "[[features]]\nname = 'item_id'\ncolumn = 'i'\nkind = 'categorical'\nside = 'item'\n"
+    )
+    with pytest.raises(SchemaError, match=r"no feature of the user or the context: .* add one, such as a sequence"):
+        load_schema(write(tmp_path, text))
+
+
+def test_keys_that_are_not_used_do_not_change_a_digest() -> None:
+    body = fitted_schema().model_dump(mode="json", by_alias=True)["schema"]
+    assert not set(body["log"]) & set(Log.added_later)
+    assert all("in_session" not in feature for feature in body["features"])
+    used = Log.model_validate({**body["log"], "null_values": ["NA"]})
+    assert used.model_dump()["null_values"] == ("NA",)
 
 
 def fitted_schema(**changes: Any) -> FittedSchema:

@@ -13,8 +13,11 @@ from preprocessing.split import split_of_sessions
 
 def schema_of(**split: Any) -> Schema:
     columns = {"user": "user", "item": "item", "time": "time"}
-    item = {"name": "item", "kind": "categorical", "side": "item"}
-    return parse_schema({"name": "unit", "log": {"columns": columns}, "split": split, "features": [item]}, "unit")
+    features = [
+        {"name": "item", "kind": "categorical", "side": "item"},
+        {"name": "recent", "kind": "sequence", "side": "user"},
+    ]
+    return parse_schema({"name": "unit", "log": {"columns": columns}, "split": split, "features": features}, "unit")
 
 
 def sessions_at(*days: tuple[str, float]) -> pd.DataFrame:
@@ -69,18 +72,36 @@ def test_a_split_that_is_not_random_says_nothing_of_shuffles() -> None:
     [
         (
             {"validation_days": 3, "test_days": 20},
-            [0.0, 9.0],
-            "no session falls in train .*2024-01-01 to 2024-01-10.*shorten",
+            [0.0, 5.0, 9.0],
+            r"no session falls in train \(the log spans 2024-01-01 to 2024-01-10, 3 sessions\): these work: "
+            "--split time --validation-days 3 --test-days 3, or --split leave_one_out",
         ),
         (
             {"validation_days": 3, "test_days": 1},
-            [0.0, 9.0],
-            "no session falls in validation .*shorten split.validation_days",
+            [0.0, 5.0, 9.0],
+            "no session falls in validation .*--validation-days 3 --test-days 3, or --split leave_one_out",
         ),
-        ({"kind": "random"}, [0.0, 9.0], "no session falls in validation .*raise split.validation_share"),
-        ({"kind": "leave_one_out"}, [0.0, 9.0], "no session falls in validation .*give users of three sessions"),
+        (
+            {"kind": "random"},
+            [0.0, 9.0],
+            "no session falls in validation .*no split of this log has all three, give more",
+        ),
+        (
+            {"kind": "leave_one_out"},
+            [0.0, 9.0],
+            "no session falls in validation .*no split of this log has all three, give more of it",
+        ),
     ],
 )
-def test_a_split_that_nothing_falls_in_is_refused(split: dict[str, Any], days: list[float], message: str) -> None:
+def test_a_split_that_nothing_falls_in_is_refused_by_what_would_work(
+    split: dict[str, Any], days: list[float], message: str
+) -> None:
     with pytest.raises(LogError, match=message):
         split_of_sessions(schema_of(**split), sessions_at(*(("u", day) for day in days)))
+
+
+def test_the_split_that_is_named_works() -> None:
+    sessions = sessions_at(*(("u", day) for day in (0.0, 5.0, 9.0)))
+    for kind, days in (("time", {"validation_days": 3, "test_days": 3}), ("leave_one_out", {})):
+        split, _ = split_of_sessions(schema_of(kind=kind, **days), sessions)
+        assert sorted(split) == ["test", "train", "validation"]
