@@ -10,7 +10,7 @@ import numpy as np
 from preprocessing.features import Categorical, Feature, is_column
 from preprocessing.log.errors import LogError
 from preprocessing.log.feature_columns import feature_column
-from preprocessing.log.ids import read_ids
+from preprocessing.log.ids import first_rows, last_rows, read_ids
 from preprocessing.log.numbers import numbers
 from preprocessing.log.report import ReadReport, Spans
 from preprocessing.log.side_tables import side_table, titles
@@ -59,16 +59,9 @@ def raw_log(schema: Schema, log: RawTable, users: RawTable | None, items: RawTab
     item_side = side_table(schema, "item", ids.items, items, log, in_time[ids.first_rows("item")])
     item_side.features["title"] = titles(schema, item_side)
 
-    session, keys = pd.factorize(ids.user * len(ids.sessions) + ids.session, sort=True)
-    first = np.unique(session, return_index=True)[1]
-    sessions = pd.DataFrame(
-        {
-            "user": ids.users[keys // len(ids.sessions)],
-            "session": ids.sessions[keys % len(ids.sessions)],
-            "first": instant[first],
-            "time": local[first],
-        }
-    )
+    session, user_of, name_of = ids.numbered_sessions()
+    first = first_rows(session, len(name_of))
+    sessions = pd.DataFrame({"user": user_of, "session": name_of, "first": instant[first], "time": local[first]})
     for feature in (feature for feature in schema.features if feature.side == "context" and is_column(feature)):
         sessions[feature.name] = _context_column(schema, feature, log, in_time, session)
     rows = pd.DataFrame(
@@ -122,7 +115,7 @@ def _context_column(schema: Schema, feature: Feature, log: RawTable, in_time: Co
     import pandas as pd
 
     column = feature_column(feature, log.column(feature.raw_column).take(in_time), schema.log, log.name)
-    first = np.unique(session, return_index=True)[1]
+    first = first_rows(session, session.max() + 1)
     if feature.in_session == "constant":
         values = column.map(tuple, na_action="ignore") if feature.kind == "pretrained" else column
         codes, _ = pd.factorize(values)
@@ -131,8 +124,8 @@ def _context_column(schema: Schema, feature: Feature, log: RawTable, in_time: Co
                 f"column {feature.raw_column!r} changes inside a session: say in_session = 'first' (what is known when "
                 f"the session begins) or 'last' for {feature.name!r}; give it side = 'item' if it describes the item"
             )
-    last = len(session) - 1 - np.unique(session[::-1], return_index=True)[1]
-    chosen: Column = column.to_numpy()[last if feature.in_session == "last" else first]
+    rows = last_rows(session, len(first)) if feature.in_session == "last" else first
+    chosen: Column = column.to_numpy()[rows]
     return chosen
 
 

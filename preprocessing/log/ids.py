@@ -34,15 +34,44 @@ class LogIds:
 
     def first_rows(self, role: Literal["user", "item"]) -> Column:
         """Return the first row of every user or item, in the order of their names."""
-        first: Column = np.unique(getattr(self, role), return_index=True)[1]
-        return first
+        codes, names = (self.user, self.users) if role == "user" else (self.item, self.items)
+        return first_rows(codes, len(names))
+
+    def numbered_sessions(self) -> tuple[Column, Column, Column]:
+        """Return [N] the session of every row, in the order of users and sessions; [S] the user and name of each."""
+        import pandas as pd
+
+        if self.own_sessions:
+            order = np.argsort(self.user, kind="stable")
+            number = np.empty(len(order), dtype=np.int64)
+            number[order] = np.arange(len(order))
+            return number, self.users[self.user[order]], self.sessions[order]
+        number, keys = pd.factorize(self.user * len(self.sessions) + self.session, sort=True)
+        return number, self.users[keys // len(self.sessions)], self.sessions[keys % len(self.sessions)]
 
     def repeats(self, instant: Column) -> int:
         """Count the rows that have the user, item and instant of an earlier one; `instant` [N] rises."""
-        pair = self.user * len(self.items) + self.item
-        order = np.lexsort((pair, instant))
-        same = (np.diff(pair[order]) == 0) & (np.diff(instant[order]) == 0)
+        again = np.flatnonzero(np.diff(instant) == 0)
+        rows = np.union1d(again, again + 1)
+        pair = self.user[rows] * len(self.items) + self.item[rows]
+        order = np.lexsort((pair, instant[rows]))
+        same = (np.diff(pair[order]) == 0) & (np.diff(instant[rows][order]) == 0)
         return int(same.sum())
+
+
+def first_rows(codes: Column, count: int) -> Column:
+    """Return the first row of each of `count` codes; every code occurs in `codes` [N]."""
+    first = np.empty(count, dtype=np.int64)
+    # Of a place that is written twice, NumPy keeps the last.
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    return first
+
+
+def last_rows(codes: Column, count: int) -> Column:
+    """Return the last row of each of `count` codes."""
+    last = np.empty(count, dtype=np.int64)
+    last[codes] = np.arange(len(codes))
+    return last
 
 
 def read_ids(schema: Schema, log: RawTable) -> LogIds:
