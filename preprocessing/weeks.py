@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 PART = "part-0.parquet"
 WEEKS_PER_TASK = 4
+MOST_PARTITIONS = 64
+ROWS_PER_TASK = 20_000
 ORDER = [("time", "ascending"), ("user", "ascending"), ("session", "ascending")]
 
 
@@ -30,7 +33,8 @@ def train_rows(schema: Schema, moments: Path) -> DaskFrame:
     import dask.dataframe as dd
 
     load = partial(_train_columns, schema.request_features)
-    weeks = _chunks(sorted((moments / "train").iterdir()))
+    weeks = sorted((moments / "train").iterdir())
+    weeks = _chunks(weeks, max(WEEKS_PER_TASK, -(-len(weeks) // MOST_PARTITIONS)))
     # Held in memory: NVTabular would read them again for every operator that it fits.
     return dd.from_map(load, weeks, meta=load(weeks[0][:1]).iloc[:0]).persist()
 
@@ -45,7 +49,7 @@ def write_weeks(schema: Schema, moments: Path, item_numbers: Path, folder: Path,
 
     item_numbers: a table of `item` and `encoded_id`, row n for item number n. folder: holds the saved `workflow`.
     """
-    weeks = _chunks(sorted(moments.glob("*/week=*")))
+    weeks = _chunks_of_rows(sorted(moments.glob("*/week=*")))
     counted = run.map(partial(_write_weeks, schema, item_numbers, folder), weeks, "encoding weeks")
     rows: dict[str, int] = {}
     for chunk, counts in zip(weeks, counted, strict=True):
@@ -54,8 +58,15 @@ def write_weeks(schema: Schema, moments: Path, item_numbers: Path, folder: Path,
     return rows
 
 
-def _chunks(weeks: list[Path]) -> list[list[Path]]:
-    return [weeks[start : start + WEEKS_PER_TASK] for start in range(0, len(weeks), WEEKS_PER_TASK)]
+def _chunks(weeks: list[Path], size: int) -> list[list[Path]]:
+    return [weeks[start : start + size] for start in range(0, len(weeks), size)]
+
+
+def _chunks_of_rows(weeks: list[Path]) -> list[list[Path]]:
+    """Weeks in their order, as many a chunk as have about `ROWS_PER_TASK` rows: a long log has many small weeks."""
+    rows = [sum(pq.read_metadata(file).num_rows for file in week.iterdir()) for week in weeks]
+    task = np.cumsum(rows) // ROWS_PER_TASK
+    return [weeks[a:b] for a, b in itertools.pairwise([0, *(np.flatnonzero(np.diff(task)) + 1), len(weeks)])]
 
 
 def _write_weeks(schema: Schema, item_numbers: Path, folder: Path, weeks: list[Path]) -> list[int]:
@@ -64,18 +75,20 @@ def _write_weeks(schema: Schema, item_numbers: Path, folder: Path, weeks: list[P
     known = pq.read_table(item_numbers)
     names = known["item"].combine_chunks()
     ids = known["encoded_id"].to_numpy()
-    counts = []
-    for week in weeks:
-        rows = _read_week(week)
+    read = [_read_week(week) for week in weeks]
+    counts = [len(rows) for rows in read]
+    # NVTabular's cost is one of calls: small weeks go through it together.
+    rows = pa.concat_tables(read).combine_chunks()
+    frame = _request_frame(features, rows, names.to_numpy(zero_copy_only=False))
+    require_in_range(features, frame)
+    encoded = transform(workflow, features, frame)
+    table = {feature.name: _encoded_array(feature, encoded[feature.name]) for feature in features}
+    table["target"] = _map_lists(rows["target"], lambda numbers: pa.array(ids[numbers.to_numpy()]))
+    written, requests = pa.table(table), _requests(features, rows, names)
+    for week, start, count in zip(weeks, np.r_[0, np.cumsum(counts)[:-1]].tolist(), counts, strict=True):
         place = Path(week.parent.name) / week.name
-        frame = _request_frame(features, rows, names.to_numpy(zero_copy_only=False))
-        require_in_range(features, frame)
-        encoded = transform(workflow, features, frame)
-        table = {feature.name: _encoded_array(feature, encoded[feature.name]) for feature in features}
-        table["target"] = _map_lists(rows["target"], lambda numbers: pa.array(ids[numbers.to_numpy()]))
-        _write(pa.table(table), folder / place)
-        _write(_requests(features, rows, names), folder / "requests" / place)
-        counts.append(rows.num_rows)
+        _write(written.slice(start, count), folder / place)
+        _write(requests.slice(start, count), folder / "requests" / place)
     return counts
 
 
