@@ -168,4 +168,6 @@ def _preprocess_parameters(features: tuple[Feature, ...]) -> dict[str, str]:
         parameters[f"kind.{feature.name}"] = "bucketed" if bucketed else feature.kind
         if isinstance(feature, Sequence | Text):
             parameters[f"max_length.{feature.name}"] = str(feature.max_length)
+        if isinstance(feature, Text) and feature.separator:
+            parameters[f"separator.{feature.name}"] = feature.separator
     return parameters

@@ -82,7 +82,7 @@ def _changes(arguments: argparse.Namespace) -> Changes:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    from preprocessing.schema import load_schema
+    from preprocessing.schema import FIRST_KNOWN_ID, load_schema
 
     schema = load_schema(arguments.schema, _changes(arguments))
     import time
@@ -99,7 +99,7 @@ def _fit(arguments: argparse.Namespace) -> None:
         {
             "output": arguments.output,
             "digest": made.fitted.digest,
-            "items": made.fitted.items,
+            "items": made.fitted.items - FIRST_KNOWN_ID,
             "users": made.users,
             **{f"{split}_rows": rows for split, rows in made.rows.items()},
             "read": made.read.as_json(),

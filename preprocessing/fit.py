@@ -87,4 +87,4 @@ def fit(
         ).sealed()
         (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
         write_merlin_schema(fitted, folder / "schema.pbtxt")
-        return Summary(fitted, {split: rows[split] for split in SPLITS}, len(log.users), log.report)
+        return Summary(fitted, {split: rows[split] for split in SPLITS}, log.report.users, log.report)

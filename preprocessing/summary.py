@@ -17,6 +17,8 @@ def print_summary(made: Summary) -> None:
     for split, rows in made.rows.items():
         splits.add_row(split, f"{rows:,}", fitted.boundaries.get(split, "").removesuffix("T00:00:00"))
     features = Table("feature", "kind", "side", "stage", "learned")
+    for column in features.columns:
+        column.overflow = "fold"
     for feature in fitted.schema_.features:
         features.add_row(feature.name, feature.kind, feature.side, feature.stage, _learned(fitted, feature))
     console = Console(highlight=False)
@@ -25,7 +27,7 @@ def print_summary(made: Summary) -> None:
         console.print(line, markup=False)
     rare = made.read.items - items
     least = max(fitted.schema_.item_id.min_frequency, 1)
-    console.print(f"{fitted.schema_.name}: {made.users:,} users, {items:,} items in the vocabulary")
+    console.print(f"{fitted.schema_.name}: {items:,} items in the vocabulary")
     if rare:
         console.print(f"{rare:,} items have fewer than {least} purchases in training: they are in no answer")
     console.print(splits)
@@ -40,7 +42,7 @@ def _learned(fitted: FittedSchema, feature: Feature) -> str:
         case Pretrained():
             return f"{feature.dim} numbers"
         case Categorical() if feature == fitted.schema_.item_id:
-            return f"{fitted.items:,} ids"
+            return f"{fitted.items - FIRST_KNOWN_ID:,} items"
         case Categorical() | Text() if learned and learned.cardinality:
             return f"{learned.cardinality:,} ids"
         case Numeric() if feature.buckets:

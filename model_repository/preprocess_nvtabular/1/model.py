@@ -6,13 +6,14 @@ Raw request tensors in, `NAME.encoded` out. Ids: 0 padding, 1 null, 2 unknown, 3
   of an infinity passes as it is: the graphs behind take it for null.
 - sequence [B, L]: "" is padding wherever it stands and is dropped; the newest (last) `max_length` items are kept; out
   comes [B, min(L, max_length)], at least 1 wide, padded right with 0.
-- text [B, 1]: lower-cased, split at white space, the first `max_length` words; out comes [B, max_length].
+- text [B, 1]: lower-cased, split, the first `max_length` words; out comes [B, max_length].
 - vector [B, dim]: passed through.
 
 A request that fails gets an error; those it was batched with are answered.
 
-Bytes that are not UTF-8 become U+FFFD, so that such a string is unknown. The file stands alone: the features come from
-config.pbtxt (`kind.NAME`, `max_length.NAME`), the workflow from the folder `workflow` beside this file.
+A string ends at its first NUL. Bytes that are not UTF-8 become U+FFFD, so that such a string is unknown. The file
+stands alone: the features come from config.pbtxt (`kind.NAME`, `max_length.NAME`, `separator.NAME`), the workflow from
+the folder `workflow` beside this file.
 """
 
 import json
@@ -29,13 +30,17 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 class Feature(NamedTuple):
-    """What the model has to know of one input; `width`: last dimension of its output, -1 for the request's own."""
+    """What the model has to know of one input.
+
+    `width`: last dimension of its output, -1 for the request's own. `separator`: between words, "" is white space.
+    """
 
     name: str
     kind: str
     dtype: str
     max_length: int
     width: int
+    separator: str = ""
 
 
 class TritonPythonModel:
@@ -75,6 +80,7 @@ def read_features(config: dict[str, Any]) -> list[Feature]:
             dtype=each["data_type"],
             max_length=int(parameters.get(f"max_length.{each['name']}", 0)),
             width=widths[each["name"] + ENCODED],
+            separator=parameters.get(f"separator.{each['name']}", ""),
         )
         for each in config["input"]
     ]
@@ -157,9 +163,9 @@ class Preprocessor:
 def _raw_column(feature: Feature, array: np.ndarray[Any, Any]) -> list[Any]:
     """One value a row, as the workflow takes them."""
     if feature.kind == "sequence":
-        return [[_text(item) for item in row if item != b""][-feature.max_length :] for row in array.tolist()]
+        return [[text for item in row if (text := _text(item))][-feature.max_length :] for row in array.tolist()]
     if feature.kind == "text":
-        return [_text(value).lower().split()[: feature.max_length] for value in array[:, 0]]
+        return [_words(_text(value), feature.separator)[: feature.max_length] for value in array[:, 0]]
     if feature.kind == "pretrained":
         return list(array)
     if feature.dtype == "TYPE_STRING":
@@ -176,4 +182,11 @@ def _present(feature: Feature) -> Any:
 
 
 def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+    """Cut at the first NUL, as NVIDIA's onnxruntime backend does."""
+    return value.partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _words(text: str, separator: str) -> list[str]:
+    """As `preprocessing.features.Text.words`."""
+    parts = text.lower().split(separator or None)
+    return [word for part in parts if (word := part.strip())] if separator else parts
