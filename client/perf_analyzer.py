@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from client.address import split_url
 from client.errors import BenchError, PerfAnalyzerMissing
-from client.transport import split_url
 
 _REMEDY = (
     "`pip install perf-analyzer` where glibc is 2.38 or newer, else take it from NVIDIA's image "
