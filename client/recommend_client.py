@@ -112,7 +112,11 @@ class RecommendClient:
 
         Raises ServerUnavailable if nobody answers and NotTriton if something else does.
         """
-        return self._patiently(self._transport.ready) and not self.not_ready()
+        return self.is_server_ready() and not self.not_ready()
+
+    def is_server_ready(self) -> bool:
+        """Return what the server says of itself, and so of the models that it was told to load."""
+        return self._patiently(self._transport.ready)
 
     def not_ready(self) -> list[str]:
         """Return the names of the models that are not ready: each is asked, whatever the repository index says.
@@ -164,7 +168,7 @@ class RecommendClient:
     ) -> list[Recommendation]:
         wanted = (ITEM_ID, SCORE, *([SOURCE] if SOURCE in signature.outputs else []))
         outputs = self.infer(self.model, build_tensors(signature, batch, first=first), outputs=wanted)
-        shapes = {name: list(np.shape(outputs.get(name))) for name in wanted}
+        shapes = {name: list(outputs[name].shape) if name in outputs else [] for name in wanted}
         if any(len(shape) != 2 or shape[0] != len(batch) for shape in shapes.values()) or (
             shapes[ITEM_ID] != shapes[SCORE]
         ):

@@ -75,6 +75,12 @@ class _Connection:
             raise not_triton(self._url, "no list of models")
         return [self._object(each, "name") for each in answer]
 
+    def _arrays(self, answer: Any, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        arrays = {name: answer.as_numpy(name) for name in names}
+        if any(array is None for array in arrays.values()):
+            raise not_triton(self._url, "an output without its values")
+        return arrays
+
     def close(self) -> None:
         self._client.close()
 
@@ -120,7 +126,7 @@ class _Grpc(_Connection):
         inputs, wanted = _tensors(self._triton, arrays, outputs)
         with self._errors(model):
             answer = self._client.infer(model, inputs, outputs=wanted, client_timeout=self._timeout_s)
-            return {tensor.name: answer.as_numpy(tensor.name) for tensor in answer.get_response().outputs}
+            return self._arrays(answer, [tensor.name for tensor in answer.get_response().outputs])
 
 
 class _Http(_Connection):
@@ -166,7 +172,7 @@ class _Http(_Connection):
         inputs, wanted = _tensors(self._triton, arrays, outputs)
         with self._errors(model):
             answer = self._client.infer(model, inputs, outputs=wanted)
-            return {tensor["name"]: answer.as_numpy(tensor["name"]) for tensor in answer.get_response()["outputs"]}
+            return self._arrays(answer, [tensor["name"] for tensor in answer.get_response()["outputs"]])
 
 
 def _tensors(triton: Any, arrays: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> tuple[list[Any], Any]:
