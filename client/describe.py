@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from client.signature import EXCLUDE, Signature, TensorSpec
+from client.signature import EXCLUDE, ITEM_ID, SCORE, SOURCE, Signature, TensorSpec
 
 _WORDS = {"BYTES": "string", "BOOL": "bool"}
 
@@ -41,8 +41,9 @@ def describe_features(signature: Signature, newest_kept: Mapping[str, int]) -> l
 
 def describe_outputs(signature: Signature) -> dict[str, str]:
     """Describe every output, by name."""
-    meanings = {"item_id": ", best first", "score": ", of each item", "source": ': "stored" or "computed" embedding'}
-    return {name: _kind(spec) + meanings.get(name, "") for name, spec in signature.outputs.items()}
+    meanings = {ITEM_ID: ", best first", SCORE: ", one per item", SOURCE: ', "stored" or "computed" embedding'}
+    kinds = {name: _kind(spec).replace("vector of", "list of") for name, spec in signature.outputs.items()}
+    return {name: kind + meanings.get(name, "") for name, kind in kinds.items()}
 
 
 def example_request(signature: Signature) -> dict[str, Any]:

@@ -22,8 +22,10 @@ from client.describe import (
 )
 from client.errors import InvalidRequest
 from client.request_tensors import build_tensors
-from client.signature import Signature
+from client.signature import ITEM_ID, SCORE, Signature
 from client.terminal import print_result
+
+_CURL_NULLS = 'no tensor may be absent: "" is a null string, NaN a null number, shape [1,0] with [] an empty list'
 
 
 def describe(options: argparse.Namespace) -> int:
@@ -44,7 +46,7 @@ def describe(options: argparse.Namespace) -> int:
         print(json.dumps(example, indent=2, ensure_ascii=False))
         print(f"\n  python -m client recommend --model {options.model} --url {options.url} --request request.json")
     assumed = f" (HTTP on its default port {DEFAULT_HTTP_PORT})" if split_url(options.url)[0] == "grpc" else ""
-    print(f'\nThe same by curl{assumed}; "" is a null string, NaN a null number, shape [1,0] with [] an empty list:\n')
+    print(f"\n{'The same' if taken else 'A request'} by curl{assumed}, where {_CURL_NULLS}:\n")
     print(curl_line(url, body))
     result = {
         "model": options.model,
@@ -64,13 +66,14 @@ def _is_taken(signature: Signature, request: dict[str, object]) -> bool:
         build_tensors(signature, [request])
     except InvalidRequest:
         return False
-    return "item_id" in signature.outputs and "score" in signature.outputs
+    return ITEM_ID in signature.outputs and SCORE in signature.outputs
 
 
 def _table(model: str, features: list[FeatureDescription]) -> Table:
     table = Table(title=f"{model} takes", title_justify="left")
-    for column in ("feature", "type", "may be absent", "without it"):
-        table.add_column(column, overflow="fold")
+    table.add_column("feature", no_wrap=True)
+    for column in ("type", "may be absent", "without it"):
+        table.add_column(column)
     for feature in features:
         may = "no" if feature.required else "yes"
         table.add_row(Text(feature.name), Text(feature.kind), may, Text(feature.absent))

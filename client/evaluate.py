@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from client.errors import InvalidRequest, ModelMismatch, RecordedDataInvalid
-from client.recommend_client import ITEM_ID, Recommendation, RecommendClient
+from client.recommend_client import Recommendation, RecommendClient
 from client.recorded import RecordedRow, RecordedRows
+from client.signature import ITEM_ID
 from metrics import RankError, RankingMetrics, target_ranks_from_lists
 
 

@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 
 from client.errors import InvalidRequest, ModelMismatch, ServerUnavailable
 from client.request_tensors import build_tensors
-from client.signature import Signature, newest_kept, read_signature
+from client.signature import ITEM_ID, SCORE, SOURCE, Signature, newest_kept, read_signature
 from client.transport import open_transport
 
 DEFAULT_URL = "grpc://127.0.0.1:8001"
 DEFAULT_MODEL = "recommend"
 DEFAULT_TIMEOUT_S = 30.0
 DEFAULT_RETRIES = 3
-ITEM_ID, SCORE, SOURCE = "item_id", "score", "source"
-
 _NUMBERS = ("FP16", "FP32", "FP64")
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 2.0

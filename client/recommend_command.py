@@ -10,16 +10,17 @@ from rich.text import Text
 
 from client.connect import connect
 from client.errors import InvalidRequest, RecordedDataInvalid
-from client.recommend_client import ITEM_ID, Recommendation
+from client.recommend_client import Recommendation
 from client.recorded import RecordedRow, RecordedRows, read_titles
 from client.request_file import read_requests
-from client.signature import Signature
+from client.signature import ITEM_ID, Signature
 from client.terminal import note, print_result
 
 
 def recommend(options: argparse.Namespace) -> int:
     """Print a table per request, then the same as JSON."""
-    recorded, rows = _rows(options)
+    notes: list[str] = []
+    recorded, rows = _rows(options, notes)
     titles = read_titles(options.items) if options.items else {}
     with connect(options, options.model) as client:
         signature = client.signature
@@ -29,7 +30,9 @@ def recommend(options: argparse.Namespace) -> int:
         answers = client.recommend([row.request(signature) for row in rows])
     listed = signature.outputs[ITEM_ID].dims[-1]
     if 0 < listed < options.top:
-        note(f"--top {options.top}: {options.model} lists {listed} items, so at most {listed} are shown")
+        notes.append(f"--top {options.top}: {options.model} lists {listed} items, so at most {listed} are shown")
+    for each in notes:
+        note(each)
     console = Console()
     for position, (row, answer) in enumerate(zip(rows, answers, strict=True)):
         title = f"user {row.user}" if row.user is not None else f"request {position}"
@@ -48,22 +51,20 @@ def recommend(options: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(options: argparse.Namespace) -> tuple[RecordedRows | None, list[RecordedRow]]:
+def _rows(options: argparse.Namespace, notes: list[str]) -> tuple[RecordedRows | None, list[RecordedRow]]:
     if options.request is not None:
         if options.user:
             raise InvalidRequest("--user: picks recorded rows: give --requests DATA/requests/<split> with it")
         return None, read_requests(options.request)
     recorded = RecordedRows(options.requests)
-    return recorded, recorded.newest_of(options.user or _first_user(recorded, options.requests))
-
-
-def _first_user(recorded: RecordedRows, path: str) -> list[str]:
-    first, *others = recorded.users(6) or [""]
-    if not first:
-        raise RecordedDataInvalid(f"{path}: names no user: give DATA/requests/<split> of a log that has users")
-    others_too = f", others are {', '.join(others)}" if others else ""
-    note(f"no --user: showing the newest row of {first}{others_too}")
-    return [first]
+    if options.user:
+        return recorded, recorded.newest_of(options.user)
+    users = recorded.users(6)
+    if not users:
+        raise RecordedDataInvalid(f"{options.requests}: names no user: give DATA/requests/<split> of the model's data")
+    others = f", others are {', '.join(users[1:])}" if users[1:] else ""
+    notes.append(f"no --user: showing the newest row of {users[0]}{others}")
+    return recorded, recorded.newest_of(users[:1])
 
 
 def _history(signature: Signature, asked: str | None) -> str | None:
@@ -82,7 +83,7 @@ def _table(
     before = newest_first[:top]
     shown = min(top, len(answer.item_ids))
     table = Table(title=title, title_justify="left", caption=_caption(row), caption_justify="left")
-    table.add_column(f"bought before ({history}, newest first)" if history else "bought before (no sequence)")
+    table.add_column("bought before (newest first)" if history else "bought before (not sent)")
     table.add_column("#", justify="right")
     table.add_column("recommended")
     table.add_column("score", justify="right")

@@ -9,6 +9,7 @@ from typing import Any
 from client.errors import ModelMismatch
 
 EXCLUDE = "exclude"
+ITEM_ID, SCORE, SOURCE = "item_id", "score", "source"
 OPTIONAL, USER_KEY = "optional", "user_key"
 
 

@@ -181,11 +181,14 @@ def _tensors(triton: Any, arrays: Mapping[str, NDArray[Any]], outputs: Sequence[
 
     inputs = []
     for name, array in arrays.items():
+        datatype = np_to_triton_dtype(array.dtype) if isinstance(array, np.ndarray) else None
         try:
-            tensor = triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
+            tensor = triton.InferInput(name, list(np.shape(array)), datatype)
             tensor.set_data_from_numpy(np.ascontiguousarray(array))
         except (InferenceServerException, AttributeError, TypeError, ValueError):
-            seen = f"seen {type(array).__name__} of {getattr(array, 'dtype', 'no dtype')}"
-            raise InvalidRequest(f"{name}: {seen}: give an array of numbers, or an object array of bytes") from None
+            datatype = None
+        if datatype is None:
+            seen = f"{type(array).__name__} of {getattr(array, 'dtype', 'no dtype')}"
+            raise InvalidRequest(f"{name}: seen {seen}: give an array of numbers, or an object array of bytes")
         inputs.append(tensor)
     return inputs, [triton.InferRequestedOutput(name) for name in outputs] or None
