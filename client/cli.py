@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--request", metavar="FILE.json", help="a request, or a list of them")
     source.add_argument("--requests", metavar="DATA/requests/test", help="recorded rows, of --user")
     recommend.add_argument(
-        "--user", nargs="+", metavar="ID", help="the owners of the rows, newest row each (the first user)"
+        "--user", nargs="+", metavar="ID", help="send the newest row of each of these users (the first user)"
     )
     recommend.add_argument("--items", metavar="DATA/items.parquet", help="item table that has the names")
     recommend.add_argument("--top", type=positive, default=10, metavar="N", help="items shown (%(default)s)")

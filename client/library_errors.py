@@ -93,7 +93,7 @@ def _hangs_up(url: str, reason: str) -> ServerUnavailable:
 
 
 def _timeout(url: str, timeout_s: float) -> RequestTimeout:
-    return RequestTimeout(f"{url} gave no answer in {timeout_s:g} s: raise the timeout or lower the load")
+    return RequestTimeout(f"{url} gave no answer in {timeout_s:g} s: raise the timeout (--timeout) or lower the load")
 
 
 def _said(error: Exception) -> str:

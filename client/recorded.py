@@ -57,7 +57,7 @@ class RecordedRows:
         """Refuse rows that lack a column, by the name of the first."""
         for column in columns:
             if column not in self._table.column_names:
-                raise RecordedDataInvalid(f"{self._path}: has no column {column!r}: {_REMEDY}")
+                raise RecordedDataInvalid(f"{self._path}: has no column {column!r}: {_REMEDY}, or another --model")
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[list[RecordedRow]]:
         """Yield the first `limit` rows, `size` at a time."""
