@@ -1,4 +1,4 @@
-"""`python -m client health | recommend | evaluate | bench`."""
+"""`python -m client health | describe | recommend | evaluate | bench`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from client.recommend_client import DEFAULT_MODEL, DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, DEFAULT_URL
+from client.terminal import speak_any_terminal
 from stage.arguments import positive, seconds
 from stage.command import EXIT_BAD_INPUT, Parser
 from stage.termination import EXIT_INTERRUPTED
@@ -15,6 +16,7 @@ from stage.termination import EXIT_INTERRUPTED
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: done; 1: health found something not ready; 2: refused or failed, one line on stderr."""
+    speak_any_terminal()
     options = _parser().parse_args(arguments)
     from client import commands
     from client.errors import ClientError
@@ -22,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(getattr(commands, options.command)(options))
     except ClientError as error:
-        print(f"naiad: {error}", file=sys.stderr)
+        print(f"naiad: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -55,15 +57,19 @@ def _parser() -> argparse.ArgumentParser:
 
     command("health", "say whether the server and each of its models are ready", with_model=False)
 
-    recommend = command("recommend", "show what is recommended, beside what was bought before")
+    command("describe", "show what a model takes and gives, with an example request as JSON and as curl")
+
+    recommend = command("recommend", "show what is recommended, next to what was bought before")
     source = recommend.add_mutually_exclusive_group(required=True)
     source.add_argument("--request", metavar="FILE.json", help="a request, or a list of them")
-    source.add_argument("--requests", metavar="DATA/requests/test", help="recorded rows, with --user")
-    recommend.add_argument("--user", nargs="+", metavar="ID", help="whose newest recorded row is sent")
+    source.add_argument("--requests", metavar="DATA/requests/test", help="recorded rows, of --user")
+    recommend.add_argument(
+        "--user", nargs="+", metavar="ID", help="send the newest row of each of these users (the first user)"
+    )
     recommend.add_argument("--items", metavar="DATA/items.parquet", help="item table that has the names")
     recommend.add_argument("--top", type=positive, default=10, metavar="N", help="items shown (%(default)s)")
     recommend.add_argument(
-        "--history", default="recent_items", metavar="FEATURE", help="sequence shown beside (%(default)s)"
+        "--history", metavar="FEATURE", help="sequence shown next to the answer (the model's first one)"
     )
 
     evaluate = command("evaluate", "replay recorded rows through the server and measure the ranking")

@@ -2,9 +2,10 @@
 
 ClientError
 ├── InvalidUrl           neither grpc://host:port nor http://host:port
-├── InvalidRequest       refused here, before anything was sent: unknown feature, wrong type, missing int
+├── InvalidRequest       refused here, before anything was sent: unknown feature, wrong type, missing int, NUL
 ├── RecordedDataInvalid  recorded rows, item table or request file are missing or not as expected
 ├── ServerUnavailable    nobody answers, or the server is not ready; retried, the one error that is
+├── NotTriton            something else answers at the url: another port, a proxy's page
 ├── RequestTimeout       no answer within `timeout_s`
 ├── RequestRefused       the server answered this request with an error
 │   └── UnknownModel     the server has no such model, or it is not loaded
@@ -32,6 +33,10 @@ class RecordedDataInvalid(ClientError, ValueError):
 
 class ServerUnavailable(ClientError):
     """The server does not answer or is not ready."""
+
+
+class NotTriton(ClientError):
+    """What answers at the url is no Triton server."""
 
 
 class RequestTimeout(ClientError):

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from client.errors import ModelMismatch, RecordedDataInvalid
-from client.recommend_client import ITEM_ID, Recommendation, RecommendClient
+from client.errors import InvalidRequest, ModelMismatch, RecordedDataInvalid
+from client.recommend_client import Recommendation, RecommendClient
 from client.recorded import RecordedRow, RecordedRows
+from client.signature import ITEM_ID
 from metrics import RankError, RankingMetrics, target_ranks_from_lists
 
 
@@ -32,13 +33,16 @@ def evaluate(
     listed = client.signature.outputs[ITEM_ID].dims if ITEM_ID in client.signature.outputs else (-1,)
     if 0 < listed[-1] < max(ks):
         raise ModelMismatch(
-            f"{client.model}: lists {listed[-1]} items, fewer than k = {max(ks)}: evaluate at a smaller k, "
-            "or export with a larger top-k"
+            f"{client.model}: lists {listed[-1]} items, fewer than k = {max(ks)}: give --k of at most {listed[-1]}; "
+            "only where the catalogue has more items, an export with a larger --top-k lists more"
         )
     spent_s = 0.0
     for batch in rows.batches(client.signature.max_batch_size, limit):
         started = time.perf_counter()
-        answers = client.recommend([row.request(client.signature) for row in batch])
+        try:
+            answers = client.recommend([row.request(client.signature) for row in batch])
+        except InvalidRequest as error:
+            raise RecordedDataInvalid(f"recorded rows from {metrics.rows} on: {error}") from None
         spent_s += time.perf_counter() - started
         try:
             add_answers(metrics, answers, batch)

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from client.address import split_url
 from client.errors import BenchError, PerfAnalyzerMissing
-from client.transport import split_url
 
 _REMEDY = (
     "`pip install perf-analyzer` where glibc is 2.38 or newer, else take it from NVIDIA's image "
@@ -40,14 +40,14 @@ class Measurement:
 
 
 def find_perf_analyzer(environment: Mapping[str, str] | None = None) -> str:
-    """The program that PERF_ANALYZER names, else the one on PATH; one that does not start here is refused."""
+    """Return the program that PERF_ANALYZER names, else the one on PATH; refuse one that does not start here."""
     environment = os.environ if environment is None else environment
     named = environment.get("PERF_ANALYZER")
     program = named or shutil.which("perf_analyzer", path=environment.get("PATH"))
     if program is None:
         raise PerfAnalyzerMissing(f"perf_analyzer: not on PATH and PERF_ANALYZER is not set: {_REMEDY}")
     try:
-        probe = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+        probe = _run([program, "--version"])
     except OSError as error:
         raise PerfAnalyzerMissing(f"perf_analyzer: {program} does not start ({error.strerror}): {_REMEDY}") from None
     if probe.returncode != 0:
@@ -96,11 +96,11 @@ def measure(
         # perf_analyzer averages the last three windows; any spread counts as stable, the table shows the percentiles.
         command += ["--measurement-interval", str(max(1, round(seconds * 1000 / 3))), "--max-trials", "10"]
         command += ["--stability-percentage", "999", "--async", "--warmup-request-count", str(concurrency * 4)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = _run(command)
         if done.returncode != 0 or not report.is_file():
             reason = _last_line(done.stderr) if done.stderr.strip() else _last_line(done.stdout)
             raise BenchError(f"{model}: perf_analyzer measured nothing ({reason}): check the model and its inputs")
-        return read_report(report.read_text())
+        return read_report(report.read_text(encoding="utf-8", errors="replace"))
 
 
 def read_report(text: str) -> Measurement:
@@ -115,13 +115,18 @@ def read_report(text: str) -> Measurement:
     except (KeyError, TypeError, ValueError):
         seen = ", ".join(str(column) for column in rows[0])
         raise BenchError(
-            f"perf_analyzer's report has columns {seen}: expected p50, p99 and Inferences/Second"
+            f"perf_analyzer's report has columns {seen}, expected numbers in p50 latency, p99 latency and "
+            "Inferences/Second: use the perf_analyzer of NVIDIA's image of the server's release"
         ) from None
 
 
 def write_input_data(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write `input_data` as a file for --input-data."""
     path.write_text(json.dumps(input_data(arrays)), encoding="utf-8")
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
 
 
 def _last_line(text: str) -> str:

@@ -12,17 +12,16 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from client.errors import ModelMismatch, ServerUnavailable
+from client.errors import InvalidRequest, ModelMismatch, ServerUnavailable
 from client.request_tensors import build_tensors
-from client.signature import Signature, read_signature
+from client.signature import ITEM_ID, SCORE, SOURCE, Signature, newest_kept, read_signature
 from client.transport import open_transport
 
 DEFAULT_URL = "grpc://127.0.0.1:8001"
 DEFAULT_MODEL = "recommend"
 DEFAULT_TIMEOUT_S = 30.0
 DEFAULT_RETRIES = 3
-ITEM_ID, SCORE, SOURCE = "item_id", "score", "source"
-
+_NUMBERS = ("FP16", "FP32", "FP64")
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 2.0
 
@@ -90,12 +89,44 @@ class RecommendClient:
         """The tensors that the server states, asked for once. Raises UnknownModel, ModelMismatch."""
         if self._signature is None:
             metadata = self._patiently(lambda: self._transport.metadata(self.model))
-            self._signature = read_signature(metadata, self._patiently(lambda: self._transport.config(self.model)))
+            self._signature = read_signature(metadata, self._config(self.model))
         return self._signature
 
+    def sequence_lengths(self) -> dict[str, int]:
+        """Return how many items of each sequence the model keeps, where its config or a member's says so."""
+        config = self._config(self.model)
+        names = {name: name for name in self.signature.inputs}
+        lengths = newest_kept(config, names)
+        for step in config.get("ensemble_scheduling", {}).get("step", []):
+            member = self._config(step["model_name"])
+            lengths.update(newest_kept(member, step.get("input_map", {})))
+        return {name: n for name, n in lengths.items() if name in names and self.signature.inputs[name].is_sequence}
+
+    def _config(self, model: str) -> dict[str, Any]:
+        return self._patiently(lambda: self._transport.config(model))
+
     def is_ready(self) -> bool:
-        """Whether the server and all its models are ready. Raises ServerUnavailable if nobody answers."""
+        """Return whether the server and all its models are ready.
+
+        Raises ServerUnavailable if nobody answers and NotTriton if something else does.
+        """
+        return self.is_server_ready() and not self.not_ready()
+
+    def is_server_ready(self) -> bool:
+        """Return what the server says of itself, and so of the models that it was told to load."""
         return self._patiently(self._transport.ready)
+
+    def not_ready(self) -> list[str]:
+        """Return the names of the models that are not ready: each is asked, whatever the repository index says.
+
+        A model that nobody asked the server to load, or that was unloaded, is not counted.
+        """
+        wanted = [model for model in self.models() if model.get("state") and model.get("reason") != "unloaded"]
+        return list(dict.fromkeys(model["name"] for model in wanted if not self._is_model_ready(model)))
+
+    def _is_model_ready(self, model: Mapping[str, Any]) -> bool:
+        name, version = str(model["name"]), str(model.get("version", ""))
+        return model["state"] == "READY" and self._patiently(lambda: self._transport.model_ready(name, version))
 
     def server(self) -> dict[str, Any]:
         """Name, version and extensions of the server."""
@@ -106,39 +137,51 @@ class RecommendClient:
         return self._patiently(self._transport.models)
 
     def recommend(self, requests: Sequence[Mapping[str, object]]) -> list[Recommendation]:
-        """Answer each request, in their order; sent in batches of the server's max_batch_size.
+        """Return the answer to each request, in their order; sent in batches of the server's max_batch_size.
 
         A request maps feature names to values; see `client.request_tensors` for types and nulls.
         Raises InvalidRequest (nothing of that batch was sent), and the errors of `infer`.
         """
+        if isinstance(requests, Mapping | str | bytes) or not isinstance(requests, Sequence):
+            raise InvalidRequest(f"requests: seen {type(requests).__name__}: give a list, of one mapping per request")
         signature = self.signature
-        missing = [name for name in (ITEM_ID, SCORE) if name not in signature.outputs]
-        if missing:
-            given = ", ".join(signature.outputs)
-            raise ModelMismatch(f"{self.model}: gives no {missing[0]} but {given}: name a recommend ensemble")
+        self._require_answer(signature)
         answers: list[Recommendation] = []
         for start in range(0, len(requests), signature.max_batch_size):
             batch = requests[start : start + signature.max_batch_size]
-            answers += self._recommend_batch(signature, batch)
+            answers += self._recommend_batch(signature, batch, start)
         return answers
 
-    def _recommend_batch(self, signature: Signature, batch: Sequence[Mapping[str, object]]) -> list[Recommendation]:
+    def _require_answer(self, signature: Signature) -> None:
+        for name, types in ((ITEM_ID, ("BYTES",)), (SCORE, _NUMBERS)):
+            if name not in signature.outputs:
+                given = ", ".join(signature.outputs)
+                raise ModelMismatch(f"{self.model}: gives no {name} but {given}: name a recommend ensemble")
+            seen = signature.outputs[name].datatype
+            if seen not in types:
+                raise ModelMismatch(f"{self.model}: gives {name} as {seen}, not {types[-1]}: name a recommend ensemble")
+
+    def _recommend_batch(
+        self, signature: Signature, batch: Sequence[Mapping[str, object]], first: int
+    ) -> list[Recommendation]:
         wanted = (ITEM_ID, SCORE, *([SOURCE] if SOURCE in signature.outputs else []))
-        outputs = self.infer(self.model, build_tensors(signature, batch), outputs=wanted)
-        ids, scores = outputs[ITEM_ID], outputs[SCORE]
-        if ids.ndim != 2 or ids.shape != scores.shape or len(ids) != len(batch):
-            raise ModelMismatch(
-                f"{self.model}: gave {ITEM_ID} {list(ids.shape)} and {SCORE} {list(scores.shape)} for "
-                f"{len(batch)} requests: both must be [B, K]"
-            )
+        outputs = self.infer(self.model, build_tensors(signature, batch, first=first), outputs=wanted)
+        shapes = {name: list(outputs[name].shape) if name in outputs else [] for name in wanted}
+        if any(len(shape) != 2 or shape[0] != len(batch) for shape in shapes.values()) or (
+            shapes[ITEM_ID] != shapes[SCORE]
+        ):
+            given = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise ModelMismatch(f"{self.model}: gave {given} for {len(batch)} requests: all must be [B, K]")
         sources = outputs[SOURCE][:, 0].tolist() if SOURCE in outputs else [b""] * len(batch)
-        return [_recommendation(*row) for row in zip(ids.tolist(), scores.tolist(), sources, strict=True)]
+        rows = zip(outputs[ITEM_ID].tolist(), outputs[SCORE].tolist(), sources, strict=True)
+        return [_recommendation(*row) for row in rows]
 
     def infer(
         self, model: str, arrays: Mapping[str, NDArray[Any]], outputs: Sequence[str] = ()
     ) -> dict[str, NDArray[Any]]:
-        """Send arrays `[B, ...]` as they are to any model and give its outputs by name (all of them by
-        default).
+        """Send arrays `[B, ...]` as they are to any model and return its outputs by name.
+
+        Without `outputs` that is all of them, in whatever order the server's backend states them.
 
         Strings travel as object arrays of bytes. Raises RequestRefused where the server answers with an
         error, UnknownModel, RequestTimeout, ServerUnavailable after the last retry.
@@ -155,7 +198,13 @@ class RecommendClient:
         return call()
 
 
-def _recommendation(ids: list[bytes], scores: list[float], source: bytes) -> Recommendation:
-    filled = [slot for slot, item in enumerate(ids) if item != b"" and scores[slot] != -np.inf]
-    item_ids = tuple(ids[slot].decode() for slot in filled)
-    return Recommendation(item_ids, tuple(scores[slot] for slot in filled), source.decode())
+def _recommendation(ids: list[bytes | str], scores: list[float], source: bytes | str) -> Recommendation:
+    filled = [slot for slot, item in enumerate(ids) if item and scores[slot] != -np.inf]
+    return Recommendation(
+        tuple(_text(ids[slot]) for slot in filled), tuple(scores[slot] for slot in filled), _text(source)
+    )
+
+
+def _text(value: bytes | str) -> str:
+    # Backends differ in what they make of an id that is not UTF-8; the client shows it and never fails on it.
+    return value if isinstance(value, str) else value.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Recorded rows (`DATA/requests/<split>`), item tables and request files, as the commands read them.
+"""Recorded rows (`DATA/requests/<split>`) and item tables, as the commands read them.
 
 A recorded row is a request as a client sent it, one column a feature, and what is known of the moment:
 `user`, `time` and `target` (the raw ids of the items bought next). Folders are partitioned by `week=`.
@@ -6,7 +6,6 @@ A recorded row is a request as a client sent it, one column a feature, and what 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from client.errors import RecordedDataInvalid
 from client.signature import Signature
 
 ABOUT_THE_ROW = ("target", "user", "time", "week")
+_REMEDY = "give DATA/requests/<split> of the model's own data"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class RecordedRow:
     target: tuple[str, ...] = ()
 
     def request(self, signature: Signature, required_only: bool = False) -> dict[str, Any]:
-        """The features as the model takes them, with whose they are where it asks and no feature tells.
+        """Return the features as the model takes them, with whose they are where it asks and no feature tells.
 
         `required_only`: without what the model does not read for a user whose embedding it has stored.
         """
@@ -46,6 +46,9 @@ class RecordedRows:
         self._table = _read_table(Path(path), columns, "give DATA/requests/<split>")
         if not self._table.num_rows:
             raise RecordedDataInvalid(f"{path}: holds no rows: give the requests of a split that has some")
+        if "target" in self._table.column_names and not _is_list_of_strings(self._table["target"].type):
+            seen = self._table["target"].type
+            raise RecordedDataInvalid(f"{path}: column 'target' is {seen}, not a list of strings: {_REMEDY}")
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -54,71 +57,115 @@ class RecordedRows:
         """Refuse rows that lack a column, by the name of the first."""
         for column in columns:
             if column not in self._table.column_names:
-                raise RecordedDataInvalid(
-                    f"{self._path}: has no column {column!r}: give DATA/requests/<split> of the model's own data"
-                )
+                raise RecordedDataInvalid(f"{self._path}: has no column {column!r}: {_REMEDY}, or another --model")
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[list[RecordedRow]]:
-        """The first `limit` rows, `size` at a time."""
+        """Yield the first `limit` rows, `size` at a time."""
         end = len(self) if limit is None else min(limit, len(self))
         for start in range(0, end, size):
             yield self._rows(self._table.slice(start, min(size, end - start)))
 
     def spread(self, count: int) -> list[RecordedRow]:
-        """`count` rows at even distances over the whole, or all where there are fewer."""
+        """Return `count` rows at even distances over the whole, or all where there are fewer."""
         count = min(count, len(self))
         return self._rows(self._table.take([i * len(self) // count for i in range(count)]))
 
-    def newest_of(self, users: Sequence[str]) -> list[RecordedRow]:
-        """The last row of each user, in the order asked for."""
+    def users(self, most: int) -> list[str]:
+        """Return the first `most` users, in the order of the rows."""
         import pyarrow.compute as pc
 
-        self.require("user")
+        return [str(user) for user in pc.unique(self._users().drop_null()[:10_000])[:most].to_pylist()]
+
+    def newest_of(self, users: Sequence[str]) -> list[RecordedRow]:
+        """Return the last row of each user, in the order asked for."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        column = self._users()
         rows: list[RecordedRow] = []
         for user in users:
-            of_user = self._table.filter(pc.equal(self._table["user"].cast("string"), user))
+            # An argument that was not UTF-8 is no user of a Parquet file.
+            known = user.encode(errors="replace").decode()
+            of_user = self._table.filter(pc.equal(column, pa.scalar(known, pa.string())))
             if not of_user.num_rows:
-                some = ", ".join(str(known) for known in pc.unique(self._table["user"].slice(0, 1000))[:5].to_pylist())
+                some = ", ".join(self.users(5)) or "none"
                 raise RecordedDataInvalid(f"user {user!r} has no recorded row here: there are such as {some}")
-            if "time" in of_user.column_names:
-                of_user = of_user.take(pc.sort_indices(of_user, sort_keys=[("time", "ascending")]))
-            rows += self._rows(of_user.slice(of_user.num_rows - 1))
+            rows += self._rows(of_user.slice(self._newest(of_user), 1))
         return rows
 
-    @staticmethod
-    def _rows(table: Any) -> list[RecordedRow]:
+    def _users(self) -> Any:
+        import pyarrow as pa
+
+        self.require("user")
+        column = self._table["user"]
+        try:
+            return column.cast("string")
+        except pa.ArrowException:
+            raise RecordedDataInvalid(
+                f"{self._path}: column 'user' is {column.type}, not strings or ints: {_REMEDY}"
+            ) from None
+
+    def _newest(self, table: Any) -> int:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if "time" not in table.column_names:
+            return int(table.num_rows) - 1
+        try:
+            by_time = pc.sort_indices(table, sort_keys=[("time", "ascending")], null_placement="at_start")
+        except pa.ArrowException:
+            seen = table["time"].type
+            raise RecordedDataInvalid(f"{self._path}: column 'time' is {seen}, not a time: {_REMEDY}") from None
+        return int(by_time[-1].as_py())
+
+    def _rows(self, table: Any) -> list[RecordedRow]:
+        read = [name for name in table.column_names if name in ("user", "target") or name not in ABOUT_THE_ROW]
+        values = {name: self._values(name, table[name]) for name in read}
+        users, targets = values.pop("user", None), values.pop("target", None)
         return [
             RecordedRow(
-                {name: value for name, value in row.items() if name not in ABOUT_THE_ROW},
-                None if row.get("user") is None else str(row["user"]),
-                tuple(row.get("target") or ()),
+                {name: column[row] for name, column in values.items()},
+                None if users is None or users[row] is None else str(users[row]),
+                () if targets is None else tuple(targets[row] or ()),
             )
-            for row in table.to_pylist()
+            for row in range(table.num_rows)
         ]
+
+    def _values(self, name: str, column: Any) -> list[Any]:
+        # Times beyond Python's years and strings that are not UTF-8 are valid Arrow.
+        try:
+            values: list[Any] = column.to_pylist()
+        except (ValueError, ArithmeticError) as error:
+            raise RecordedDataInvalid(
+                f"{self._path}: column {name!r} ({column.type}) cannot be read ({error}): {_REMEDY}"
+            ) from None
+        return values
 
 
 def read_titles(path: Path | str) -> dict[str, str]:
-    """Raw item id -> title, from an item table with `item_id` and, where the log has names, `title`."""
+    """Return raw item id -> title, from an item table with `item_id` and, where the log has names, `title`."""
     table = _read_table(Path(path), None, "give DATA/items.parquet")
     if "item_id" not in table.column_names:
         raise RecordedDataInvalid(f"{path}: has no column 'item_id': give DATA/items.parquet")
-    ids = [str(item) for item in table["item_id"].to_pylist()]
+    ids = [_shown(item) for item in table["item_id"].to_pylist()]
     titles = table["title"].to_pylist() if "title" in table.column_names else ids
-    return {item: title or item for item, title in zip(ids, titles, strict=True)}
+    return {item: _shown(title) or item for item, title in zip(ids, titles, strict=True)}
 
 
-def read_requests(path: Path | str) -> list[RecordedRow]:
-    """Requests from a JSON file: one object of feature values, or a list of them."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecordedDataInvalid(f"{path}: {error.strerror}: give a JSON file with a request") from None
-    except ValueError as error:
-        raise RecordedDataInvalid(f"{path}: not JSON ({error}): give one object, or a list of objects") from None
-    requests = content if isinstance(content, list) else [content]
-    if not requests or not all(isinstance(request, dict) for request in requests):
-        raise RecordedDataInvalid(f"{path}: holds no request: give one object of feature values, or a list of them")
-    return [RecordedRow(request) for request in requests]
+def _shown(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return "" if value is None else str(value)
+
+
+def _is_list_of_strings(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    listed = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    value = kind.value_type if listed else kind
+    value = value.value_type if types.is_dictionary(value) else value
+    text = types.is_string(value) or types.is_large_string(value)
+    return bool((listed and (text or types.is_null(value))) or types.is_null(kind))
 
 
 def _read_table(path: Path, columns: Sequence[str] | None, remedy: str) -> Any:
@@ -127,9 +174,11 @@ def _read_table(path: Path, columns: Sequence[str] | None, remedy: str) -> Any:
 
     try:
         return pq.read_table(path, columns=None if columns is None else list(columns))
-    except FileNotFoundError:
+    except (FileNotFoundError, UnicodeEncodeError):
         raise RecordedDataInvalid(f"{path}: no such file or folder: {remedy}") from None
     except (pa.ArrowException, OSError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = "is no Parquet file" if "not a parquet file" in first else f"cannot be read ({first})"
         if isinstance(error, PermissionError):
-            raise RecordedDataInvalid(f"{path}: {error.strerror}: {remedy}") from None
-        raise RecordedDataInvalid(f"{path}: is no Parquet file: {remedy}") from None
+            reason = str(error.strerror)
+        raise RecordedDataInvalid(f"{path}: {reason}: {remedy}") from None

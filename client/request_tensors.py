@@ -8,7 +8,8 @@ BYTES [B, L]:
          recent_items [[b"a", b"b", b"", b"", b"", b"", b"", b""], [b"", b"", b"", b"", b"", b"", b"", b""]]
 
 A missing string is null as "", a missing number NaN, a missing vector all zeros, a missing sequence is
-empty. A missing int is refused: INT64 has no value that means null; where the model calls it optional it is sent
+empty. A string with a NUL character is refused: NVIDIA's backends cut it there, and `2223\0junk` would be 2223.
+A missing int is refused: INT64 has no value that means null; where the model calls it optional it is sent
 as the least of its type, which no fit knows. What the server lets a request leave out is not sent at all where no
 request of the batch has it. Sequences go from oldest to newest and
 are filled up with "" to the next of `LENGTH_BUCKETS`, so that requests of different users share shapes and
@@ -20,7 +21,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,14 +47,22 @@ def bucket_length(length: int) -> int:
 
 
 def build_tensors(
-    signature: Signature, requests: Sequence[Mapping[str, object]], sequence_length: int | None = None
+    signature: Signature,
+    requests: Sequence[Mapping[str, object]],
+    sequence_length: int | None = None,
+    first: int = 0,
 ) -> dict[str, NDArray[Any]]:
-    """One array `[B, ...]` for each of the model's inputs, but for optional ones that no request has.
+    """Return one array `[B, ...]` for each of the model's inputs, but for optional ones that no request has.
 
     `sequence_length`: pad every sequence at least to this many items, in place of the bucket of the batch's
-    longest. Raises InvalidRequest naming the request's position and the feature at fault.
+    longest. `first`: the position of the first request in the caller's list. Raises InvalidRequest naming the
+    request's position and the feature at fault.
     """
-    for position, request in enumerate(requests):
+    for position, request in enumerate(requests, start=first):
+        if not isinstance(request, Mapping):
+            raise InvalidRequest(
+                f"request {position}: seen {_shown(request)}: give a mapping of feature names to values"
+            )
         unknown = next((name for name in request if name not in signature.inputs), None)
         if unknown is not None:
             known = ", ".join(signature.inputs)
@@ -61,7 +71,8 @@ def build_tensors(
             )
     arrays: dict[str, NDArray[Any]] = {}
     for name, spec in signature.inputs.items():
-        build = _builder(spec, sequence_length)
+        feature = _Feature(signature.model, spec, first)
+        build = feature.builder(sequence_length)
         values = [request.get(name) for request in requests]
         if spec.optional and all(value is None for value in values):
             continue
@@ -72,35 +83,88 @@ def build_tensors(
     return arrays
 
 
-def _builder(spec: TensorSpec, sequence_length: int | None) -> Callable[[list[object]], NDArray[Any]]:
-    if spec.datatype == "BYTES" and spec.dims == (1,):
-        return lambda values: _strings([[_text(spec, i, value)] for i, value in enumerate(values)], 1)
-    if spec.datatype == "BYTES" and spec.is_sequence:
-        return lambda values: _sequences(spec, values, sequence_length)
-    if spec.datatype in _INTEGERS and spec.dims == (1,):
-        return lambda values: _integers(spec, values)
-    if spec.datatype in _FLOATS and len(spec.dims) == 1 and spec.dims[0] > 0:
-        return lambda values: _numbers(spec, values)
-    raise InvalidRequest(
-        f"{spec.name}: input {spec.datatype} {list(spec.dims)} is no request feature: call infer with an array of it"
-    )
+@dataclass(frozen=True)
+class _Feature:
+    """One input of a model, filled from the values of requests that begin at position `first`."""
 
+    model: str
+    spec: TensorSpec
+    first: int
 
-def _refusal(spec: TensorSpec, position: int, expected: str, seen: object) -> InvalidRequest:
-    shown = repr(seen) if len(repr(seen)) <= 60 else repr(seen)[:57] + "..."
-    kind = type(seen).__name__
-    return InvalidRequest(f"request {position}: {spec.name}: seen {kind} {shown}: give {expected}")
+    def builder(self, sequence_length: int | None) -> Callable[[list[object]], NDArray[Any]]:
+        spec = self.spec
+        if spec.datatype == "BYTES" and spec.dims == (1,):
+            return lambda values: _strings([[self._text(i, value)] for i, value in enumerate(values)], 1)
+        if spec.is_history:
+            return lambda values: self._sequences(values, sequence_length)
+        if spec.datatype in _INTEGERS and spec.dims == (1,):
+            return self._integers
+        if spec.datatype in _FLOATS and len(spec.dims) == 1 and spec.dims[0] > 0:
+            return self._numbers
+        raise InvalidRequest(
+            f"{spec.name}: input {spec.datatype} {list(spec.dims)} is no request feature: "
+            "call infer with an array of it"
+        )
 
-
-def _text(spec: TensorSpec, position: int, value: object) -> bytes:
-    if value is None:
-        return b""
-    if isinstance(value, str):
+    def _text(self, row: int, value: object) -> bytes:
+        if value is None:
+            return b""
+        if not isinstance(value, str):
+            raise self._refusal(row, f"seen {_shown(value)}", "a string, or null where there is none")
+        if "\0" in value:
+            raise self._refusal(
+                row, f"holds a NUL character ({_shown(value)}), where backends cut a string", "it without"
+            )
         try:
             return value.encode()
         except UnicodeEncodeError:
-            raise _refusal(spec, position, "text that is valid unicode", value) from None
-    raise _refusal(spec, position, "a string, or null where there is none", value)
+            raise self._refusal(row, f"seen {_shown(value)}", "text that is valid unicode") from None
+
+    def _sequences(self, values: list[object], sequence_length: int | None) -> NDArray[Any]:
+        rows: list[list[bytes]] = []
+        for row, value in enumerate(values):
+            items = () if value is None else value
+            if not _is_list(items):
+                raise self._refusal(row, f"seen {_shown(value)}", "a list of strings, oldest first")
+            rows.append([self._text(row, item) for item in items])
+        longest = max((len(row) for row in rows), default=0)
+        return _strings(rows, max(longest, sequence_length) if sequence_length else bucket_length(longest))
+
+    def _integers(self, values: list[object]) -> NDArray[Any]:
+        dtype = _INTEGERS[self.spec.datatype]
+        limits = np.iinfo(dtype)
+        for row, value in enumerate(values):
+            if value is None:
+                describe = f"an int (`python -m client describe --model {self.model}` shows what each feature takes)"
+                raise self._refusal(row, f"is missing, and {self.spec.datatype} has no null", describe)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer):
+                raise self._refusal(row, f"seen {_shown(value)}", "an int")
+            if not limits.min <= int(value) <= limits.max:
+                raise self._refusal(row, f"seen {_shown(value)}", f"an int that fits into {self.spec.datatype}")
+        return np.array([[value] for value in values], dtype=dtype).reshape(len(values), 1)
+
+    def _numbers(self, values: list[object]) -> NDArray[Any]:
+        """Return `[B, 1]`, null is NaN; or vectors `[B, dim]`, null is all zeros."""
+        dim = self.spec.dims[0]
+        array = np.full((len(values), dim), math.nan if dim == 1 else 0.0, dtype=_FLOATS[self.spec.datatype])
+        expected = "a number, or null where there is none" if dim == 1 else f"a list of {dim} numbers"
+        for row, value in enumerate(values):
+            if value is None:
+                continue
+            numbers = [value] if dim == 1 and _is_number(value) else value
+            if not _is_list(numbers) or len(numbers) != dim or not all(map(_is_number, numbers)):
+                raise self._refusal(row, f"seen {_shown(value)}", expected)
+            with np.errstate(over="ignore"):
+                array[row] = numbers
+        return array
+
+    def _refusal(self, row: int, seen: str, remedy: str) -> InvalidRequest:
+        return InvalidRequest(f"request {self.first + row}: {self.spec.name}: {seen}: give {remedy}")
+
+
+def _shown(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
 def _strings(rows: list[list[bytes]], length: int) -> NDArray[Any]:
@@ -110,48 +174,17 @@ def _strings(rows: list[list[bytes]], length: int) -> NDArray[Any]:
     return array
 
 
-def _sequences(spec: TensorSpec, values: list[object], sequence_length: int | None) -> NDArray[Any]:
-    rows: list[list[bytes]] = []
-    for position, value in enumerate(values):
-        if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence | np.ndarray | None):
-            raise _refusal(spec, position, "a list of strings, oldest first", value)
-        rows.append([_text(spec, position, item) for item in ([] if value is None else value)])
-    longest = max((len(row) for row in rows), default=0)
-    return _strings(rows, max(longest, sequence_length) if sequence_length else bucket_length(longest))
-
-
-def _integers(spec: TensorSpec, values: list[object]) -> NDArray[Any]:
-    dtype = _INTEGERS[spec.datatype]
-    limits = np.iinfo(dtype)
-    for position, value in enumerate(values):
-        if value is None:
-            raise InvalidRequest(
-                f"request {position}: {spec.name}: is missing, and {spec.datatype} has no null: give an int"
-            )
-        if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise _refusal(spec, position, "an int", value)
-        if not limits.min <= int(value) <= limits.max:
-            raise _refusal(spec, position, f"an int that fits into {spec.datatype}", value)
-    return np.array([[value] for value in values], dtype=dtype).reshape(len(values), 1)
-
-
-def _numbers(spec: TensorSpec, values: list[object]) -> NDArray[Any]:
-    """`[B, 1]`, null is NaN; or vectors `[B, dim]`, null is all zeros."""
-    dim = spec.dims[0]
-    array = np.full((len(values), dim), math.nan if dim == 1 else 0.0, dtype=_FLOATS[spec.datatype])
-    expected = "a number, or null where there is none" if dim == 1 else f"a list of {dim} numbers"
-    for position, value in enumerate(values):
-        if value is None:
-            continue
-        row = [value] if dim == 1 and _is_number(value) else value
-        if not isinstance(row, Sequence | np.ndarray) or isinstance(row, str | bytes) or len(row) != dim:
-            raise _refusal(spec, position, expected, value)
-        if not all(_is_number(number) for number in row):
-            raise _refusal(spec, position, expected, value)
-        with np.errstate(over="ignore"):
-            array[position] = row
-    return array
+def _is_list(value: object) -> TypeGuard[Sequence[object]]:
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True

@@ -9,6 +9,7 @@ from typing import Any
 from client.errors import ModelMismatch
 
 EXCLUDE = "exclude"
+ITEM_ID, SCORE, SOURCE = "item_id", "score", "source"
 OPTIONAL, USER_KEY = "optional", "user_key"
 
 
@@ -28,6 +29,11 @@ class TensorSpec:
     def is_sequence(self) -> bool:
         return self.dims == (-1,)
 
+    @property
+    def is_history(self) -> bool:
+        """Whether it is a list of strings, oldest first."""
+        return self.is_sequence and self.datatype == "BYTES"
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -45,6 +51,11 @@ class Signature:
     user_key: str = ""
 
     @property
+    def histories(self) -> tuple[str, ...]:
+        """The sequences of what a user did; the items that must not be recommended are none."""
+        return tuple(name for name, spec in self.inputs.items() if spec.is_history and name != EXCLUDE)
+
+    @property
     def recorded(self) -> tuple[str, ...]:
         """The columns that a recorded row must have.
 
@@ -58,7 +69,7 @@ class Signature:
 def read_signature(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> Signature:
     """Build the signature from Triton's model metadata and model config, as JSON of either protocol.
 
-    Raises ModelMismatch where the model takes no batches: one row a call is no way to serve.
+    Raises ModelMismatch where the model takes no batches: one row per call is no way to serve.
     """
     model = str(metadata["name"])
     max_batch_size = int(config.get("max_batch_size", 0))
@@ -73,6 +84,25 @@ def read_signature(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> Si
         frozenset(_parameter(config, OPTIONAL).split(",")) - {""},
         _parameter(config, USER_KEY),
     )
+
+
+def newest_kept(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, int]:
+    """Return how many items a model keeps of its sequences, by the names that `names` gives its inputs.
+
+    A python model says so in the parameter `max_length.NAME`; of a graph that Naiad exported, the warmup request tells,
+    which has sequences of their full length.
+    """
+    stated = {name: _parameter(config, f"max_length.{name}") for name in names}
+    lengths = {names[name]: int(text) for name, text in stated.items() if text.isdecimal()}
+    if not _parameter(config, "naiad_version"):
+        return lengths
+    free = {tensor["name"] for tensor in config.get("input", []) if [int(dim) for dim in tensor["dims"]] == [-1]}
+    for warmup in config.get("model_warmup", []):
+        for name, tensor in warmup["inputs"].items():
+            length = int(tensor["dims"][0])
+            if name in free and name in names and length > 1:
+                lengths.setdefault(names[name], length)
+    return lengths
 
 
 def _parameter(config: Mapping[str, Any], name: str) -> str:

@@ -1,32 +1,30 @@
 """The two ways to a Triton server, gRPC and HTTP, behind one set of calls and one error tree.
 
-`tritonclient` speaks both; here its exceptions, and those of the libraries below it, become ours.
+`tritonclient` speaks both. Its exceptions, and those of the libraries below it, become the client's own by the table of
+`client.library_errors`; an answer that no Triton gives is refused here, before anyone reads it.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
-from client.errors import (
-    ClientError,
-    InvalidUrl,
-    RequestRefused,
-    RequestTimeout,
-    ServerUnavailable,
-    UnknownModel,
-)
+from client.address import split_url
+from client.errors import InvalidRequest
+from client.library_errors import client_error, not_triton
 
 
 class Transport(Protocol):
-    """One connection. Every call raises ServerUnavailable, RequestTimeout, RequestRefused or UnknownModel."""
+    """One connection. Its calls raise ServerUnavailable, NotTriton, RequestTimeout, RequestRefused, UnknownModel."""
 
     def ready(self) -> bool: ...
+
+    def model_ready(self, model: str, version: str) -> bool: ...
 
     def server(self) -> dict[str, Any]: ...
 
@@ -43,56 +41,45 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
-def split_url(url: str) -> tuple[str, str]:
-    """("grpc" or "http", "host:port") of a URL such as grpc://127.0.0.1:8001."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    if parts.scheme not in ("grpc", "http") or not parts.hostname or port is None or parts.path.strip("/"):
-        raise InvalidUrl(f"url {url!r}: is no address of a server: give grpc://host:port or http://host:port")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return parts.scheme, f"{host}:{port}"
-
-
 def open_transport(url: str, timeout_s: float) -> Transport:
     """Prepare a connection; nothing is sent yet."""
     scheme, address = split_url(url)
     return _Grpc(url, address, timeout_s) if scheme == "grpc" else _Http(url, address, timeout_s)
 
 
-def _answer_error(url: str, timeout_s: float, model: str, status: str, message: str) -> ClientError:
-    message = " ".join(message.split())
-    # Triton says so of a model that is in no repository and of one that is not loaded (any more).
-    if message.startswith("Request for unknown model"):
-        return UnknownModel(f"{url} has no model {model!r} ready: `python -m client health` lists its models")
-    if status in ("StatusCode.UNAVAILABLE", "503", "502", "504"):
-        return ServerUnavailable(f"{url} does not answer ({message}): start the server or correct the url")
-    if status in ("StatusCode.DEADLINE_EXCEEDED", "499"):
-        return RequestTimeout(f"{url} gave no answer in {timeout_s:g} s: raise the timeout or lower the load")
-    return RequestRefused(f"{model or url} refused the request: {message}")
-
-
 class _Connection:
-    """What both have in common; `triton` is the module of tritonclient that `client` is of."""
+    """The parts that both have in common; `triton` is the module of tritonclient that `client` belongs to."""
 
     def __init__(self, triton: Any, client: Any, url: str, timeout_s: float) -> None:
         self._triton, self._client, self._url, self._timeout_s = triton, client, url, timeout_s
 
     @contextlib.contextmanager
     def _errors(self, model: str = "") -> Iterator[None]:
-        from tritonclient.utils import InferenceServerException
-
         try:
-            yield
-        except InferenceServerException as error:
-            status, message = str(error.status()), str(error.message())
-            raise _answer_error(self._url, self._timeout_s, model, status, message) from None
-        except TimeoutError:
-            raise _answer_error(self._url, self._timeout_s, model, "499", "") from None
-        except OSError as error:
-            raise _answer_error(self._url, self._timeout_s, model, "503", str(error)) from None
+            with self._deadline():
+                yield
+        except Exception as error:
+            raise client_error(error, self._url, self._timeout_s, model) from None
+
+    def _deadline(self) -> AbstractContextManager[object]:
+        return contextlib.nullcontext()
+
+    def _object(self, answer: object, *names: str) -> dict[str, Any]:
+        """Return the answer, if it is an object that has these names, as Triton's has."""
+        if not isinstance(answer, dict) or any(name not in answer for name in names):
+            raise not_triton(self._url, f"no {names[0]!r} in its answer")
+        return answer
+
+    def _objects(self, answer: object) -> list[dict[str, Any]]:
+        if not isinstance(answer, list):
+            raise not_triton(self._url, "no list of models")
+        return [self._object(each, "name") for each in answer]
+
+    def _arrays(self, answer: Any, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        arrays = {name: answer.as_numpy(name) for name in names}
+        if any(array is None for array in arrays.values()):
+            raise not_triton(self._url, "an output without its values")
+        return arrays
 
     def close(self) -> None:
         self._client.close()
@@ -107,39 +94,39 @@ class _Grpc(_Connection):
         reconnect = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
         client = triton.InferenceServerClient(address, channel_args=unlimited + reconnect)
         super().__init__(triton, client, url, timeout_s)
+        self._how = {"as_json": True, "client_timeout": timeout_s}
 
     def ready(self) -> bool:
         with self._errors():
             return bool(self._client.is_server_ready(client_timeout=self._timeout_s))
 
+    def model_ready(self, model: str, version: str) -> bool:
+        with self._errors(model):
+            return bool(self._client.is_model_ready(model, version, client_timeout=self._timeout_s))
+
     def server(self) -> dict[str, Any]:
         with self._errors():
-            answer: dict[str, Any] = self._client.get_server_metadata(as_json=True, client_timeout=self._timeout_s)
-            return answer
+            return self._object(self._client.get_server_metadata(**self._how), "name", "version")
 
     def models(self) -> list[dict[str, Any]]:
         with self._errors():
-            index = self._client.get_model_repository_index(as_json=True, client_timeout=self._timeout_s)
-            return list(index.get("models", []))
+            index = self._client.get_model_repository_index(**self._how)
+            return self._objects(index.get("models", []))
 
     def metadata(self, model: str) -> dict[str, Any]:
         with self._errors(model):
-            answer: dict[str, Any] = self._client.get_model_metadata(
-                model, as_json=True, client_timeout=self._timeout_s
-            )
-            return answer
+            return self._object(self._client.get_model_metadata(model, **self._how), "name")
 
     def config(self, model: str) -> dict[str, Any]:
         with self._errors(model):
-            answer = self._client.get_model_config(model, as_json=True, client_timeout=self._timeout_s)
-            return dict(answer["config"])
+            answer = self._object(self._client.get_model_config(model, **self._how), "config")
+            return self._object(answer["config"], "name")
 
     def infer(self, model: str, arrays: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-        inputs = _inputs(self._triton, arrays)
-        wanted = [self._triton.InferRequestedOutput(name) for name in outputs] or None
+        inputs, wanted = _tensors(self._triton, arrays, outputs)
         with self._errors(model):
             answer = self._client.infer(model, inputs, outputs=wanted, client_timeout=self._timeout_s)
-            return {tensor.name: answer.as_numpy(tensor.name) for tensor in answer.get_response().outputs}
+            return self._arrays(answer, [tensor.name for tensor in answer.get_response().outputs])
 
 
 class _Http(_Connection):
@@ -149,40 +136,59 @@ class _Http(_Connection):
         client = triton.InferenceServerClient(address, connection_timeout=timeout_s, network_timeout=timeout_s)
         super().__init__(triton, client, url, timeout_s)
 
+    def _deadline(self) -> AbstractContextManager[object]:
+        # The library's own timeouts begin again with every byte that comes.
+        import gevent
+
+        deadline: AbstractContextManager[object] = gevent.Timeout(self._timeout_s, TimeoutError())
+        return deadline
+
     def ready(self) -> bool:
+        self.server()  # any page with status 200 looks ready
         with self._errors():
             return bool(self._client.is_server_ready())
 
+    def model_ready(self, model: str, version: str) -> bool:
+        with self._errors(model):
+            return bool(self._client.is_model_ready(model, version))
+
     def server(self) -> dict[str, Any]:
         with self._errors():
-            return dict(self._client.get_server_metadata())
+            return self._object(self._client.get_server_metadata(), "name", "version")
 
     def models(self) -> list[dict[str, Any]]:
         with self._errors():
-            return list(self._client.get_model_repository_index())
+            return self._objects(self._client.get_model_repository_index())
 
     def metadata(self, model: str) -> dict[str, Any]:
         with self._errors(model):
-            return dict(self._client.get_model_metadata(model))
+            return self._object(self._client.get_model_metadata(model), "name")
 
     def config(self, model: str) -> dict[str, Any]:
         with self._errors(model):
-            return dict(self._client.get_model_config(model))
+            return self._object(self._client.get_model_config(model), "name")
 
     def infer(self, model: str, arrays: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-        inputs = _inputs(self._triton, arrays)
-        wanted = [self._triton.InferRequestedOutput(name) for name in outputs] or None
+        inputs, wanted = _tensors(self._triton, arrays, outputs)
         with self._errors(model):
             answer = self._client.infer(model, inputs, outputs=wanted)
-            return {tensor["name"]: answer.as_numpy(tensor["name"]) for tensor in answer.get_response()["outputs"]}
+            return self._arrays(answer, [tensor["name"] for tensor in answer.get_response()["outputs"]])
 
 
-def _inputs(triton: Any, arrays: Mapping[str, NDArray[Any]]) -> list[Any]:
-    from tritonclient.utils import np_to_triton_dtype
+def _tensors(triton: Any, arrays: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> tuple[list[Any], Any]:
+    """Return tritonclient's inputs and requested outputs (None for all). Raises InvalidRequest for a type it lacks."""
+    from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
     inputs = []
     for name, array in arrays.items():
-        tensor = triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
-        tensor.set_data_from_numpy(np.ascontiguousarray(array))
+        datatype = np_to_triton_dtype(array.dtype) if isinstance(array, np.ndarray) else None
+        try:
+            tensor = triton.InferInput(name, list(np.shape(array)), datatype)
+            tensor.set_data_from_numpy(np.ascontiguousarray(array))
+        except (InferenceServerException, AttributeError, TypeError, ValueError):
+            datatype = None
+        if datatype is None:
+            seen = f"{type(array).__name__} of {getattr(array, 'dtype', 'no dtype')}"
+            raise InvalidRequest(f"{name}: seen {seen}: give an array of numbers, or an object array of bytes")
         inputs.append(tensor)
-    return inputs
+    return inputs, [triton.InferRequestedOutput(name) for name in outputs] or None

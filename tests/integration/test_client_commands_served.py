@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,7 +92,8 @@ def test_evaluate_refuses_a_k_that_the_model_does_not_list(
 ) -> None:
     arguments = ["evaluate", "--url", url, "--requests", str(data / "test"), "--model", "short_list", "--k", "10"]
     assert main(arguments) == 2
-    assert "lists 5 items, fewer than k = 10" in capsys.readouterr().err
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert "short_list: lists 5 items, fewer than k = 10: give --k of at most 5; only where the catalogue has" in err
 
 
 @pytest.mark.usefixtures("perf_analyzer_stand_in")
@@ -139,6 +142,70 @@ def test_recommend_takes_a_request_file(url: str, tmp_path: Path, capsys: pytest
     (tmp_path / "request.json").write_text('{"hour": 9, "recent_items": ["ü11"]}')
     assert main(["recommend", "--url", url, "--request", str(tmp_path / "request.json"), "--top", "1"]) == 0
     assert json_line(capsys)[0]["recommendations"][0]["item_ids"] == ["ü11"]
+
+
+def test_top_beyond_the_answer_and_a_user_who_was_not_named_are_said_in_a_line_each(
+    url: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["recommend", "--url", url, "--requests", str(data / "test"), "--top", "400"]
+    assert main([*arguments, "--model", SHOP]) == 0
+    captured = capsys.readouterr()
+    result = json.loads(captured.out.splitlines()[-1])
+    assert [(shown["user"], len(shown["item_ids"])) for shown in result["recommendations"]] == [("h0", K)]
+    assert captured.err.splitlines() == [
+        "note: no --user: showing the newest row of h0, others are h1, h2, h3, h4",
+        f"note: --top 400: {SHOP} lists {K} items, so at most {K} are shown",
+    ]
+
+
+def test_the_first_sequence_of_the_model_is_shown_unless_another_is_named(
+    url: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["recommend", "--url", url, "--requests", str(data / "test"), "--user", "h3", "--top", "1"]
+    assert main([*arguments, "--history", "recent_items"]) == 0
+    named = capsys.readouterr().out
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == named
+    assert main([*arguments, "--history", "hour"]) == 2
+    assert capsys.readouterr().err == (
+        f"naiad: --history hour: {SHOP} takes no such sequence: give one of recent_items\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["health", "describe"])
+def test_the_other_ports_of_the_server_get_one_line(
+    server: TritonServer, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ports = server.ports
+    for scheme, port in (("http", ports.grpc), ("http", ports.metrics), ("grpc", ports.http), ("grpc", ports.metrics)):
+        url = f"{scheme}://127.0.0.1:{port}"
+        assert main([command, "--url", url, "--retries", "0"]) == 2
+        captured = capsys.readouterr()
+        assert captured.err.startswith(f"naiad: {url}")
+        assert f"give the {'gRPC' if scheme == 'grpc' else 'HTTP'} port of `serving up`" in captured.err
+        assert (captured.out, captured.err.count("\n")) == ("", 1)
+
+
+def test_a_terminal_that_is_not_utf8_shows_what_it_can_and_gets_every_id_as_json(
+    url: str, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert main(["recommend", "--url", url, "--requests", str(data / "test"), "--user", "h3"]) == 0
+    shown = written.getvalue().decode("ascii")
+    items = json.loads(shown.splitlines()[-1])["recommendations"][0]["item_ids"]
+    assert f"?{items[0].removeprefix('ü')}" in shown
+    assert items[0].startswith("ü")
+
+
+def test_a_nul_is_refused_by_name_before_anything_is_sent(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "request.json").write_text(json.dumps([{"hour": 9}, {"hour": 9, "household_id": "2223\0junk"}]))
+    assert main(["recommend", "--url", url, "--request", str(tmp_path / "request.json")]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("naiad: request 1: household_id: holds a NUL character (str '2223\\x00junk')")
+    assert captured.out == ""
 
 
 def test_health_lists_the_models_of_the_server(url: str, capsys: pytest.CaptureFixture[str]) -> None:

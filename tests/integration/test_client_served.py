@@ -21,6 +21,7 @@ from client import (
     ServerUnavailable,
     UnknownModel,
 )
+from client.request_tensors import build_tensors
 from serving.server import TritonServer, run_triton
 from tests.integration.client_shop import SHOP, K, write_model
 
@@ -67,6 +68,22 @@ def test_empty_slots_are_left_out_of_the_answer(url: str) -> None:
     assert len(answer.scores) == 3
 
 
+def test_ids_that_are_not_utf8_are_shown_and_fail_nothing(url: str) -> None:
+    with RecommendClient(url) as client:
+        [answer] = client.recommend([{"household_id": "bytes", "hour": 1}])
+    assert answer.item_ids[:2] == ("ü\ufffd", "ü1")
+
+
+def test_outputs_that_nobody_named_come_by_name(url: str) -> None:
+    with RecommendClient(url) as client:
+        arrays = build_tensors(client.signature, [{"hour": 1}])
+        every = client.infer(SHOP, arrays)
+        named = {name: client.infer(SHOP, arrays, [name])[name] for name in ("score", "item_id")}
+    assert every.keys() == named.keys()
+    for name, array in named.items():
+        np.testing.assert_array_equal(every[name], array)
+
+
 def test_an_unknown_model_is_named_by_its_own_error(url: str) -> None:
     with RecommendClient(url, "nope") as client, pytest.raises(UnknownModel, match="no model 'nope' ready"):
         client.recommend([{"hour": 1}])
@@ -91,6 +108,8 @@ def test_bad_requests_are_refused_before_they_are_sent(url: str) -> None:
             client.recommend([{"hour": 1}, {"hours": 1}])
         with pytest.raises(InvalidRequest, match="request 0: hour: is missing"):
             client.recommend([{"household_id": "1"}])
+        with pytest.raises(InvalidRequest, match="request 5: hour: is missing"):
+            client.recommend([*[{"hour": 1}] * 5, {}])
 
 
 def test_an_answer_that_takes_too_long_is_a_timeout_and_the_next_one_is_fine(url: str) -> None:

@@ -24,6 +24,7 @@ from export.stored.store import write_store
 from serving.errors import ModelLoadError
 from serving.server import run_triton
 from tests.exported import repository
+from tests.integration.described import absences, described
 from tests.integration.served import Served, as_inputs
 
 NVTABULAR = shutil.ignore_patterns(PREPROCESS_NVTABULAR, RECOMMEND_NVTABULAR)
@@ -167,6 +168,22 @@ def test_the_commands_send_recorded_rows(served: Served, capsys: pytest.CaptureF
     assert len(shown["item_ids"]) == 3
     assert main(["evaluate", *arguments, "--k", "5", "--limit", "20"]) == 0
     assert 0 <= json.loads(capsys.readouterr().out.splitlines()[-1])["ndcg@5"] <= 1
+
+
+def test_what_describe_says_of_every_recommender_is_true(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for model in (*served.paths, RECOMMEND_STORED):
+        said = described(served.server, model, tmp_path, capsys)
+        assert [feature["name"] for feature in said["features"]] == served.inputs_of(model)
+        required = {feature["name"] for feature in said["features"] if feature["required"]}
+        ints = {"tier", "slot", "hour", "weekday"}
+        assert required == (ints - {"tier"} if model == RECOMMEND_STORED else ints)
+        kinds = {feature["name"]: feature["kind"] for feature in said["features"]}
+        assert kinds["last_few"] == "list of strings, oldest first; the newest 3 are kept"
+        assert (kinds["mood"], kinds["user_id"], kinds["age"]) == ("vector of 3 numbers", "string", "number")
+    assert "whose stored embedding is used" in absences(said)["user_id"]
+    assert absences(said)["tier"] == "unknown; not read for a user whose embedding is stored"
 
 
 def test_a_store_of_another_encoder_is_refused_by_the_server_with_a_readable_reason(

@@ -1,6 +1,7 @@
 """A two-tower repository on the real server: on every chain its answers are torch's."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from client.recommend_client import RecommendClient
 from export.golden import Row, request_tensors
 from export.retrieval.plan import GOLDEN, ITEM_INDEX, MATCH, RETRIEVE
 from serving.server import run_triton
+from tests.integration.described import absences, described
 from tests.integration.served import Served, as_inputs
 from tests.two_tower import EXPORTS, repository
 
@@ -63,6 +65,15 @@ def test_the_client_retrieves_for_somebody_of_whom_nothing_is_known_and_leaves_o
     assert set(everything.item_ids) == set(served.items)
     assert set(rest.item_ids) == set(served.items) - set(left_out)
     assert np.isfinite(everything.scores).all()
+
+
+def test_what_describe_says_of_every_chain_is_true(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for chain in chains(served):
+        said = described(served.server, chain, tmp_path, capsys)
+        assert said["request"]["exclude"] == []
+        assert absences(said)["exclude"] == "empty: no item is left out of the answer"
 
 
 def test_a_pair_scores_what_the_chain_scores_it_and_0_where_an_id_is_unknown(served: Served) -> None:

@@ -43,7 +43,8 @@ def test_a_url_without_scheme_host_and_port_is_refused(url: str) -> None:
         (["recommend", "--request", "nowhere.json"], "nowhere.json: No such file"),
         (["recommend", "--request", "text.json"], "text.json: not JSON"),
         (["recommend", "--request", "list.json"], "list.json: holds no request"),
-        (["recommend", "--requests", "rows.parquet"], "--requests: needs to know whose: add --user ID"),
+        (["recommend", "--request", "good.json", "--user", "9"], "--user: picks recorded rows: give --requests"),
+        (["recommend", "--requests", "nobody.parquet"], "nobody.parquet: names no user: give DATA/requests/<split>"),
         (
             ["recommend", "--requests", "rows.parquet", "--user", "9"],
             "user '9' has no recorded row here: there are such as 1",
@@ -66,6 +67,7 @@ def test_bad_input_is_one_line_on_stderr_and_exit_code_two(
     schema = pa.schema([("hour", pa.int64()), ("user", pa.string())])
     pq.write_table(schema.empty_table(), "empty.parquet")
     pq.write_table(pa.Table.from_pylist([{"hour": 1, "user": "1"}], schema), "rows.parquet")
+    pq.write_table(pa.Table.from_pylist([{"hour": 1, "user": None}], schema), "nobody.parquet")
     Path("text.json").write_text("{nothing")
     Path("list.json").write_text("[1]")
     Path("good.json").write_text('{"hour": 1}')

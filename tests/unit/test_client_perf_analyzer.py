@@ -38,7 +38,10 @@ def test_the_report_gives_percentiles_and_rows_per_second() -> None:
 
 @pytest.mark.parametrize(
     ("report", "message"),
-    [("", "reported 0 measurements"), ("Concurrency,p50 latency\n1,2\n", "has columns Concurrency")],
+    [
+        ("", "reported 0 measurements"),
+        ("Concurrency,p50 latency\n1,2\n", "has columns Concurrency, .*: use the perf_analyzer"),
+    ],
 )
 def test_a_report_without_the_measurement_is_refused(report: str, message: str) -> None:
     with pytest.raises(BenchError, match=message):

@@ -86,7 +86,7 @@ def test_sequences_as_arrays_are_taken_too() -> None:
             {"hours": 1},
             r"shop takes no feature 'hours': it takes household_id, hour, basket_value, style, recent_items",
         ),
-        ({}, "hour: is missing, and INT64 has no null"),
+        ({}, "hour: is missing, and INT64 has no null: give an int .*client describe --model shop"),
         ({"hour": None}, "hour: is missing"),
         ({"hour": "9"}, "hour: seen str '9': give an int"),
         ({"hour": 9.0}, "hour: seen float 9.0: give an int"),
@@ -94,15 +94,36 @@ def test_sequences_as_arrays_are_taken_too() -> None:
         ({"hour": 2**63}, "hour: seen int 9223372036854775808: give an int that fits into INT64"),
         ({"hour": 1, "household_id": 7}, "household_id: seen int 7: give a string"),
         ({"hour": 1, "household_id": ["7"]}, "household_id: seen list"),
+        ({"hour": 1, "household_id": b"7"}, "household_id: seen bytes b'7': give a string"),
+        ({"hour": 1, "household_id": True}, "household_id: seen bool True: give a string"),
+        ({"hour": 1, "household_id": np.int64(7)}, "household_id: seen int64 7: give a string"),
+        (
+            {"hour": 1, "household_id": np.array([["7"], ["8"]])},
+            r"household_id: seen ndarray array\(\[\['7'\], \['8'\]",
+        ),
+        ({"hour": 1, "household_id": "2223\0junk"}, r"household_id: holds a NUL character \(str '2223\\x00junk'\)"),
+        ({"hour": 1, "recent_items": ["a", "b\0"]}, r"recent_items: holds a NUL character .*: give it without"),
         ({"hour": 1, "household_id": "\ud800"}, "household_id: .* valid unicode"),
         ({"hour": 1, "basket_value": "3"}, "basket_value: seen str '3': give a number"),
         ({"hour": 1, "basket_value": [1.0, 2.0]}, "basket_value: seen list"),
+        ({"hour": 1, "basket_value": [[1.0]]}, "basket_value: seen list"),
+        ({"hour": 1, "basket_value": np.array(3.0)}, "basket_value: seen ndarray"),
+        ({"hour": 1, "basket_value": np.bool_(True)}, "basket_value: seen bool_"),
+        ({"hour": 1, "basket_value": 10**400}, "basket_value: seen int 1000.*: give a number"),
+        ({"hour": 1, "basket_value": 1j}, "basket_value: seen complex"),
+        ({"hour": np.float64(9)}, "hour: seen float64 9.0: give an int"),
+        ({"hour": [9]}, r"hour: seen list \[9\]: give an int"),
         ({"hour": 1, "style": [1.0]}, "style: .*: give a list of 3 numbers"),
         ({"hour": 1, "style": 1.0}, "style: .*: give a list of 3 numbers"),
         ({"hour": 1, "style": [1.0, "x", 2.0]}, "style: .*: give a list of 3 numbers"),
         ({"hour": 1, "recent_items": "a"}, "recent_items: seen str 'a': give a list of strings"),
         ({"hour": 1, "recent_items": [1]}, "recent_items: seen int 1: give a string"),
         ({"hour": 1, "recent_items": {"a": 1}}, "recent_items: seen dict"),
+        ({"hour": 1, "recent_items": [["a"]]}, r"recent_items: seen list \['a'\]: give a string"),
+        ({"hour": 1, "recent_items": ["a", math.nan]}, "recent_items: seen float nan: give a string, or null"),
+        ({"hour": 1, "recent_items": np.array("a")}, "recent_items: seen ndarray"),
+        ({"hour": 1, "recent_items": np.array([["a"]])}, "recent_items: seen ndarray"),
+        ("hour", "seen str 'hour': give a mapping of feature names to values"),
         ({"hour": 1, "recent_items": 3}, "recent_items: seen int 3: give a list of strings"),
     ],
 )
@@ -110,6 +131,28 @@ def test_a_wrong_value_is_refused_naming_request_feature_and_remedy(request_: di
     with pytest.raises(InvalidRequest, match=f"^request 1: {message}") as refusal:
         build_tensors(SHOP, [{"hour": 1}, request_])
     assert "\n" not in str(refusal.value)
+
+
+def test_numpy_s_scalars_are_what_they_hold() -> None:
+    request = {"household_id": np.str_("7"), "hour": np.int8(9), "basket_value": np.float64(2), "style": np.arange(3)}
+    arrays = build_tensors(SHOP, [request])
+    assert {name: arrays[name].tolist() for name in request} == {
+        "household_id": [[b"7"]],
+        "hour": [[9]],
+        "basket_value": [[2.0]],
+        "style": [[0.0, 1.0, 2.0]],
+    }
+
+
+def test_a_refusal_counts_the_requests_of_earlier_batches() -> None:
+    with pytest.raises(InvalidRequest, match=r"^request 65: hour: is missing"):
+        build_tensors(SHOP, [{"hour": 1}, {}], first=64)
+
+
+@pytest.mark.parametrize("requests", [{"hour": 1}, "hour", iter([{"hour": 1}])])
+def test_anything_but_a_list_of_requests_is_refused_before_the_server_is_asked(requests: Any) -> None:
+    with RecommendClient() as client, pytest.raises(InvalidRequest, match=r"requests: seen .*: give a list"):
+        client.recommend(requests)
 
 
 def test_the_request_of_the_client_s_docstring_is_one_that_the_default_model_takes() -> None:
