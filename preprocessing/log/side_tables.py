@@ -87,9 +87,11 @@ def _require_match(join: Join, key: str, names: pd.Index[Any], known: pd.Index[A
         return
     if not join.rows:
         raise LogError(f"{join.table} has no rows with an id: give one with the log's {join.side}s, or none")
+    alike = sum(known.str.lstrip("0").isin(names.str.lstrip("0")))
+    hint = f" ({alike:,} match but for leading zeros)" if alike else ""
     raise LogError(
         f"{join.table} has none of the log's {join.of:,} {join.side}s: its {key!r} holds {names[0]!r}, the log "
-        f"{known[0]!r}: write the ids of both alike, or name the right column in log.{join.side}s_key"
+        f"{known[0]!r}{hint}: write the ids of both alike, or name the right column in log.{join.side}s_key"
     )
 
 

@@ -114,6 +114,26 @@ def test_side_tables_are_joined_by_id_and_what_they_lack_is_null() -> None:
     assert read.items["title"].tolist() == ["1", "2", "3"]
 
 
+def test_a_table_that_has_none_of_the_logs_ids_is_refused_with_one_of_either_side() -> None:
+    brand = {"name": "brand", "kind": "categorical", "side": "item"}
+    items = pd.DataFrame({"item": ["0001", "0002"], "brand": ["x", "y"]})
+    message = (
+        r"the item table has none of the log's 3 items: its 'item' holds '0001', the log '1' \(2 match but for"
+    )
+    with pytest.raises(LogError, match=message):
+        raw_log(schema_of(brand), small_log(), None, items)
+    with pytest.raises(LogError, match=r"its 'item' holds 'a', the log '1': write the ids of both alike"):
+        raw_log(schema_of(brand), small_log(), None, items.assign(item=["a", "b"]))
+
+
+def test_a_context_that_changes_in_a_session_is_its_first_or_its_last_value_by_time() -> None:
+    log = small_log(session="s", channel=["late", "early", "middle", "early"]).assign(user=["a", "a", "a", "b"])
+    for word, expected in (("first", "early"), ("last", "late")):
+        channel = {"name": "channel", "kind": "categorical", "side": "context", "in_session": word}
+        schema = schema_of(channel, columns={"session": "session"})
+        assert raw_log(schema, log, None, None).sessions["channel"].tolist() == [expected, "early"]
+
+
 def test_without_a_table_a_users_features_are_those_of_the_earliest_row() -> None:
     city = {"name": "city", "kind": "categorical", "side": "user"}
     read = raw_log(schema_of(city), small_log(city=["b1", "early", "late", "u1"]), None, None)
