@@ -210,7 +210,9 @@ class TritonServer:
             model, reason = next(iter(reasons.items()))
             others = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
             return ModelLoadError(
-                f"model '{model}'{others} did not load: {reason}: mend or remove it", reasons, error_lines(log)
+                f"model '{model}'{others} did not load: {reason}: fix it or remove it from the repository",
+                reasons,
+                error_lines(log),
             )
         if "already in use" in log:
             return PortTakenError(f"a port of {self.ports} was taken while Triton started: start again")

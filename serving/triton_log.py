@@ -23,7 +23,7 @@ def failed_models(log: str) -> dict[str, str]:
         if found is None or not _SEVERE.match(line):
             continue
         first = found["reason"].strip().strip('"').split("\\n")[0].strip()
-        reasons.setdefault(found["model"], _WRAPPED.sub("", first))
+        reasons.setdefault(found["model"], _WRAPPED.sub("", first).removeprefix("ValueError: "))
     return reasons
 
 
