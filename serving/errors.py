@@ -9,7 +9,7 @@ ServingError
 ├── AddressError             the interface to listen on is none of this machine
 ├── BackendsError            the folder of native backends holds none, or cannot be used here
 ├── LogFileError             the log file cannot be opened
-├── ScratchError             the private directory cannot be made or filled, or the program in it not started
+├── LaunchError              the private directory cannot be made or filled, or the program not started
 └── StartError               Triton did not become ready, or died; `log_lines` has what it said
     ├── ModelLoadError       `reasons` maps each broken model to Triton's reason
     ├── ServerDiedError      the process ended by itself
@@ -55,7 +55,7 @@ class LogFileError(ServingError):
     """The log file cannot be opened for writing."""
 
 
-class ScratchError(ServingError):
+class LaunchError(ServingError):
     """The server's private directory cannot be made, or the program not started."""
 
 

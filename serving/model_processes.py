@@ -19,7 +19,7 @@ REFRESH_S = 1.0
 
 
 class Death(NamedTuple):
-    """A model's process that died; `how` is in words: "SIGKILL", "exit code 3"."""
+    """A model's process that died; `model` is "" where it is not known, `how` in words: "SIGKILL", "exit code 3"."""
 
     model: str
     how: str
@@ -52,10 +52,10 @@ class ModelProcesses:
         """Return file descriptors that become readable when a stub ends."""
         return [stub.pidfd for stub in self._stubs.values() if stub.ended_at is None]
 
-    def find_death(self) -> Death | None:
-        """Return a stub that has died; to be called again and again."""
+    def find_death(self, refresh_s: float = REFRESH_S) -> Death | None:
+        """Return a stub that has died; to be called again and again, and to look for new stubs every `refresh_s`."""
         now = time.monotonic()
-        if now - self._refreshed_at >= REFRESH_S:
+        if now - self._refreshed_at >= refresh_s:
             self._refreshed_at = now
             for pid in set(children(self._triton)) - self._stubs.keys():
                 self._watch(pid)
@@ -80,7 +80,7 @@ class ModelProcesses:
             if STUB.startswith(Path(f"/proc/{pid}/comm").read_text().strip()):
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
                 model = os.fsdecode(command[1]).split("/")[-3:-2] if len(command) > 1 else []
-                self._stubs[pid] = _Stub(model[0] if model else "?", os.pidfd_open(pid))
+                self._stubs[pid] = _Stub(model[0] if model else "", os.pidfd_open(pid))
 
 
 def _state(pid: int) -> tuple[str, int]:

@@ -56,7 +56,8 @@ def main() -> int:
             scratch = Path(tempfile.mkdtemp(prefix="naiad-triton-", dir=plain_folder()))
             lay_out(scratch, order)
         except OSError as error:
-            say(error=f"{error.filename or tempfile.gettempdir()}: {error.strerror}")
+            remedy = "free space, or set TMPDIR to a folder that can be written"
+            say(error=f"{error.filename or 'the private directory'}: {error.strerror}: {remedy}")
             return GAVE_UP
         return Supervisor(order, scratch, stop_asked).run()
     finally:
@@ -87,7 +88,7 @@ class Supervisor:
         try:
             triton = self._start()
         except OSError as error:
-            say(error=f"{self._command[0]}: {error.strerror}")
+            say(error=f"{self._command[0]} cannot be started ({error.strerror}): repair it, or take it off PATH")
             return GAVE_UP
         say(pid=triton.pid, scratch=str(self._scratch))
         while True:
@@ -96,7 +97,8 @@ class Supervisor:
                 return end(triton, self._order["grace_s"])
             now = time.monotonic()
             self._restarts = [at for at in self._restarts if now - at < RESTARTS_WITHIN_S]
-            said = f"a process of model '{death.model}' died ({death.how})"
+            model = f"model '{death.model}'" if death.model else "a model"
+            said = f"a process of {model} died ({death.how})"
             loaded = self._loaded_models() if self._order["model_control"] == "explicit" else None
             # At once: while it runs, Triton says that the model is ready.
             triton.kill()
@@ -137,8 +139,8 @@ class Supervisor:
         ready = False
         with contextlib.closing(ModelProcesses(triton.pid, patience_s)) as processes:
             while triton.poll() is None and not self._stop_asked and self._parent_wants_us(processes.wakers()):
+                death = processes.find_death(refresh_s=1.0 if ready else 0.0)
                 if ready:
-                    death = processes.find_death()
                     if death is not None and triton.poll() is None:
                         return death
                 # A stub that ends before is Triton's to report: the model did not load.

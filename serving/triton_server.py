@@ -16,9 +16,9 @@ from typing import Any, NoReturn
 
 from serving import readiness
 from serving.errors import (
+    LaunchError,
     ModelLoadError,
     PortTakenError,
-    ScratchError,
     ServerDiedError,
     ServingError,
     StartTimeoutError,
@@ -116,9 +116,7 @@ class TritonServer:
         if "pid" not in event:
             self.stop()
             if "error" in event:
-                raise ScratchError(
-                    f"{event['error']}: free what is full, or set TMPDIR to a folder that can be written"
-                )
+                raise LaunchError(event["error"])
             raise ServerDiedError("Triton could not be started: read its log lines", last_lines(log.read()))
         self._scratch: str = event["scratch"]
         self._take(event)
