@@ -46,17 +46,17 @@ def test_a_library_of_the_folder_serves_in_place_of_the_stand_in(
     shutil.copy(wheel / "backends" / "python" / "libtriton_python.so", folder / NATIVE["onnxruntime"])
     shutil.copy(wheel / "backends" / "python" / "triton_python_backend_utils.py", folder)
     shutil.copy(wheel / "python_backend_stubs" / "3.11" / "triton_python_backend_stub", folder)
-    repository = shutil.copytree(good, tmp_path / "models")
-    (repository / "double" / "1" / "model.py").write_text(MODEL)
-    with (repository / "double" / "config.pbtxt").open("a") as config:
-        config.write('default_model_filename: "model.py"')
+    # Beside a library of another name than its own it looks for the model's code.
+    (folder / "model.py").write_text(MODEL)
     if named_by == "variable":
         monkeypatch.setenv(VARIABLE, str(folder.parent))
     with (
-        run_triton(repository, backends=folder.parent if named_by == "argument" else None, grace_s=0) as server,
+        run_triton(good, backends=folder.parent if named_by == "argument" else None, grace_s=0) as server,
         grpc.InferenceServerClient(server.grpc_target) as client,
     ):
         assert server.native == ("onnxruntime",)
+        # The stand-in would be "model.py".
+        assert client.get_model_config("double").config.runtime == ""
         assert client.infer("double", as_inputs({"x": np.ones((1, 1), np.float32)})).as_numpy("y").item() == 3
 
 
