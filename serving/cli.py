@@ -1,7 +1,6 @@
 """`python -m serving up`: serve a model repository until Ctrl-C."""
 
 import argparse
-import io
 import signal
 import sys
 import time
@@ -18,10 +17,6 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code (2: the input or the machine is at fault, said in one line)."""
-    for stream in (sys.stdout, sys.stderr):
-        # A path can hold what the terminal's encoding does not.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.load_model and arguments.model_control != "explicit":
