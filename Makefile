@@ -37,7 +37,7 @@ check: $(READY)  ## ruff, mypy, import-linter, hadolint, yamllint, shellcheck
 	$(BIN)/lint-imports --cache-dir .cache/import_linter
 	$(BIN)/hadolint docker/*.Dockerfile
 	$(BIN)/yamllint --strict docker .yamllint
-	$(BIN)/shellcheck .ci/run
+	$(BIN)/shellcheck .ci/run docker/check-image.sh
 
 test: $(READY)  ## every test, those on the real Triton server included
 	$(BIN)/python -m pytest

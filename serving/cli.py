@@ -12,12 +12,15 @@ from typing import NoReturn
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"naiad: {message}: see `{self.prog} --help`\n")
+        self.exit(2, f"naiad: {' '.join(message.split())}: see `{self.prog} --help`\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code (2: the input or the machine is at fault, said in one line)."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.load_model and arguments.model_control != "explicit":
+        parser.error("--load-model names what is loaded at start under explicit control: add --model-control explicit")
     from serving.errors import ServingError, StartError
 
     # `kill` is to end the server as Ctrl-C does.
@@ -31,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, StartError):
             for line in error.log_lines:
                 print(f"  {line}", file=sys.stderr)
-        print(f"naiad: {error}", file=sys.stderr)
+        print(f"naiad: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
 
@@ -39,11 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def up(arguments: argparse.Namespace) -> None:
     """Start, say where, and stay until the server ends or a signal comes."""
     from rich.console import Console
+    from rich.text import Text
 
     from serving.server import run_triton
 
     began = time.monotonic()
-    status = Console(stderr=True).status(f"Triton loads {arguments.repository}")
+    status = Console(stderr=True).status(Text(f"Triton loads {arguments.repository}"))
     status.start()
     try:
         with run_triton(
@@ -56,22 +60,41 @@ def up(arguments: argparse.Namespace) -> None:
             load_models=arguments.load_model,
             auto_complete_config=arguments.auto_complete_config,
             log_file=arguments.log_file,
+            backends=arguments.backends,
             timeout_s=arguments.timeout,
             triton_args=arguments.triton_args,
         ) as server:
             status.stop()
             kind = "embedded Triton" if server.embedded else "tritonserver on PATH"
+            kind += "".join(f", native {name}" for name in server.native)
             print(f"ready after {time.monotonic() - began:.1f} s: {kind}, pid {server.pid}; Ctrl-C stops it")
             print(f"  gRPC     {server.grpc_url}")
             print(f"  HTTP     {server.http_url}")
             print(f"  metrics  {server.metrics_url}", flush=True)
-            server.wait()
+            server.wait(say=lambda text: print(f"naiad: {text}", file=sys.stderr, flush=True))
     finally:
         status.stop()
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _port(text: str) -> int:
+    port = int(text) if text.isascii() and text.isdigit() else -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"port {text!r} is none: give 1 to 65535, or 0 for a free one")
+    return port
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"seen {text!r}, expected seconds above 0")
+    return value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     up_.add_argument("--address", default="127.0.0.1", help="interface to listen on (default: %(default)s)")
     for name, port in (("http", 8000), ("grpc", 8001), ("metrics", 8002)):
         up_.add_argument(
-            f"--{name}-port", type=int, default=port, metavar="PORT", help=f"0: a free one (default: {port})"
+            f"--{name}-port", type=_port, default=port, metavar="PORT", help=f"0: a free one (default: {port})"
         )
     up_.add_argument(
         "--model-control",
@@ -98,7 +121,14 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="let backends complete a partial config.pbtxt (slower start)",
     )
+    up_.add_argument(
+        "--backends",
+        type=Path,
+        metavar="DIR",
+        help="serve with NVIDIA's own backends of this folder, DIR/onnxruntime and DIR/pytorch, in place of our "
+        "stand-ins (default: $NAIAD_BACKENDS)",
+    )
     up_.add_argument("--log-file", type=Path, help="append Triton's log to this file")
-    up_.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="until ready (default: 120)")
+    up_.add_argument("--timeout", type=_seconds, default=120.0, metavar="SECONDS", help="until ready (default: 120)")
     up_.add_argument("triton_args", nargs="*", metavar="-- ARGUMENT", help="passed on to tritonserver")
     return parser

@@ -6,7 +6,10 @@ ServingError
 ├── PythonVersionError       the wheel has no stub for this Python version
 ├── LibpythonMissingError    this Python was built without its shared library
 ├── PortTakenError           something listens on a port that was asked for
+├── AddressError             the interface to listen on is none of this machine
+├── BackendsError            the folder of native backends holds none, or cannot be used here
 ├── LogFileError             the log file cannot be opened
+├── LaunchError              the private directory cannot be made or filled, or the program not started
 └── StartError               Triton did not become ready, or died; `log_lines` has what it said
     ├── ModelLoadError       `reasons` maps each broken model to Triton's reason
     ├── ServerDiedError      the process ended by itself
@@ -40,8 +43,20 @@ class PortTakenError(ServingError):
     """A port that was asked for is in use."""
 
 
+class AddressError(ServingError):
+    """The interface to listen on is none of this machine."""
+
+
+class BackendsError(ServingError):
+    """The folder of native backends holds none, or the server that was found takes none."""
+
+
 class LogFileError(ServingError):
     """The log file cannot be opened for writing."""
+
+
+class LaunchError(ServingError):
+    """The server's private directory cannot be made, or the program not started."""
 
 
 class StartError(ServingError):

@@ -14,10 +14,14 @@ import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serving.errors import LibpythonMissingError, PythonVersionError, TritonNotFoundError
+from serving.errors import BackendsError, LibpythonMissingError, PythonVersionError, TritonNotFoundError
+from serving.native_backends import VARIABLE, find_native_backends, lay_out_native
 
 SCRATCH = "{scratch}"
 """Stands for the server's private directory, which the supervisor makes and fills in."""
+
+REPOSITORY_LINK = "repository"
+"""Below the private directory: the link to a repository whose own path no model's process can live under."""
 
 BACKENDS = Path(__file__).parent / "backends"
 EMBEDDED_BACKENDS = ("onnxruntime", "pytorch")
@@ -33,6 +37,7 @@ class Launch:
         copies: Path under the scratch directory -> file to copy there.
         links: Path under the scratch directory -> file or directory to link there.
         embedded: Whether this is the Triton of the nvidia-pytriton wheel.
+        native: The backends of it that are NVIDIA's own.
 
     """
 
@@ -41,12 +46,18 @@ class Launch:
     copies: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     embedded: bool = False
+    native: tuple[str, ...] = ()
 
 
-def find_triton() -> Launch:
+def find_triton(backends: Path | None = None) -> Launch:
     """Find `tritonserver` on PATH, else the one in the nvidia-pytriton wheel.
 
+    Args:
+        backends: Folder of native backends for the embedded server; None: the one that the environment variable
+            NAIAD_BACKENDS names, if it does (a tritonserver on PATH has its own and does not look at it).
+
     Raises:
+        BackendsError: The folder holds none, or was given for a tritonserver on PATH.
         TritonNotFoundError: There is neither.
         PythonVersionError: The wheel has no stub for this Python.
         LibpythonMissingError: This Python's shared library is nowhere to be found.
@@ -56,8 +67,14 @@ def find_triton() -> Launch:
     env = {"ORT_DISABLE_TELEMETRY": "1", **os.environ}
     on_path = shutil.which("tritonserver")
     if on_path is not None:
+        if backends is not None:
+            raise BackendsError(
+                f"{on_path} has backends of its own: leave out --backends, or add `-- --backend-directory={backends}`"
+            )
         return Launch([on_path], env)
-    return _embedded(_wheel(), env)
+    if backends is None and env.get(VARIABLE):
+        backends = Path(env[VARIABLE])
+    return _embedded(_wheel(), env, {} if backends is None else find_native_backends(backends))
 
 
 def _wheel() -> Path:
@@ -71,7 +88,7 @@ def _wheel() -> Path:
     )
 
 
-def _embedded(wheel: Path, env: dict[str, str]) -> Launch:
+def _embedded(wheel: Path, env: dict[str, str], native: dict[str, Path]) -> Launch:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     stub = wheel / "python_backend_stubs" / version / "triton_python_backend_stub"
     if not stub.is_file():
@@ -82,7 +99,11 @@ def _embedded(wheel: Path, env: dict[str, str]) -> Launch:
     files = (file for file in (wheel / "backends" / "python").iterdir() if file.is_file())
     copies = {f"backends/python/{file.name}": str(file) for file in files}
     copies[f"backends/python/{stub.name}"] = str(stub)
-    links = {f"backends/{name}": str(BACKENDS / name) for name in EMBEDDED_BACKENDS}
+    links = {f"backends/{name}": str(BACKENDS / name) for name in EMBEDDED_BACKENDS if name not in native}
+    for name, folder in native.items():
+        more_copies, more_links = lay_out_native(name, folder)
+        copies.update(more_copies)
+        links.update(more_links)
     # The stub has its working directory, the scratch directory, first on sys.path: our backends
     # find the module that they share as serving.backends there, and nothing of the user's shadows anything.
     links["serving/__init__.py"] = str(BACKENDS.parent / "__init__.py")
@@ -94,6 +115,7 @@ def _embedded(wheel: Path, env: dict[str, str]) -> Launch:
     ]
     env = {name: value for name, value in env.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
     libraries = [str(wheel.parent.parent / "nvidia_pytriton.libs"), str(find_libpython().parent)]
+    libraries += map(str, native.values())
     env["LD_LIBRARY_PATH"] = os.pathsep.join([*libraries, *filter(None, [env.get("LD_LIBRARY_PATH")])])
     # The stub takes its packages from the python3 that it finds on PATH.
     if sys.prefix != sys.base_prefix:
@@ -102,7 +124,7 @@ def _embedded(wheel: Path, env: dict[str, str]) -> Launch:
         links["bin/python3"] = sys.executable
         python_folder = f"{SCRATCH}/bin"
     env["PATH"] = os.pathsep.join([python_folder, env.get("PATH", os.defpath)])
-    return Launch(command, env, copies, links, embedded=True)
+    return Launch(command, env, copies, links, embedded=True, native=tuple(native))
 
 
 def find_libpython() -> Path:

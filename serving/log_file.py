@@ -23,6 +23,10 @@ class LogFile:
         size = os.fstat(self.file.fileno()).st_size
         return os.pread(self.file.fileno(), size - self.start, self.start).decode(errors="replace")
 
+    def from_here(self) -> "LogFile":
+        """Return the same log without what it holds already."""
+        return LogFile(self.file, os.fstat(self.file.fileno()).st_size)
+
 
 @contextlib.contextmanager
 def open_log(path: Path | None) -> Iterator[LogFile]:

@@ -1,10 +1,11 @@
 """Ports: pick free ones, refuse taken ones before a server is started."""
 
 import contextlib
+import errno
 import socket
 from dataclasses import dataclass
 
-from serving.errors import PortTakenError
+from serving.errors import AddressError, PortTakenError
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ def choose_ports(address: str, http: int | None, grpc: int | None, metrics: int 
     """Check the ports that are given and fill in the rest (None) with free ones.
 
     Raises:
-        PortTakenError: one of the given ports is in use, outside 0..65535, or given twice.
+        PortTakenError: One of the given ports is in use, not allowed, outside 0..65535, or given twice.
+        AddressError: This machine has no such address.
 
     """
     asked = {"--http-port": http, "--grpc-port": grpc, "--metrics-port": metrics}
@@ -39,9 +41,16 @@ def _bind(address: str, port: int | None, flag: str) -> socket.socket:
     try:
         listener.bind((address, port or 0))
         listener.listen(1)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         listener.close()
-        raise PortTakenError(
-            f"port {port} of {address} cannot be had ({error}): stop what listens there or pass another {flag}"
-        ) from error
+        number = getattr(error, "errno", None)
+        if isinstance(error, (socket.gaierror, UnicodeError)) or number == errno.EADDRNOTAVAIL:
+            remedy = "pass --address 127.0.0.1, or 0.0.0.0 for all interfaces"
+            raise AddressError(f"address '{address}' is none of this machine ({error}): {remedy}") from error
+        remedy = f"stop what listens there or pass another {flag}"
+        if isinstance(error, OverflowError):
+            remedy = f"pass a {flag} from 1 to 65535, or 0 for a free one"
+        elif number == errno.EACCES:
+            remedy = f"pass a {flag} above 1023, which needs no rights"
+        raise PortTakenError(f"port {port} of {address} cannot be had ({error}): {remedy}") from error
     return listener

@@ -1,5 +1,6 @@
 """Is this directory a model repository?"""
 
+import re
 from pathlib import Path
 
 from serving.errors import RepositoryError
@@ -20,3 +21,8 @@ def check_repository(directory: Path, *, empty_is_fine: bool = False) -> Path:
     if not empty_is_fine and not any(directory.glob("*/config.pbtxt")):
         raise RepositoryError(f"{directory} holds no model (no */config.pbtxt): {remedy}")
     return directory.resolve()
+
+
+def is_plain(path: str) -> bool:
+    """Whether the process of a Python model can live below `path`: Triton starts it through a shell."""
+    return re.fullmatch(r"[A-Za-z0-9_./-]+", path) is not None

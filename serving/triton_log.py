@@ -5,6 +5,7 @@ import re
 _LOAD_FAILED = re.compile(r"failed to load '(?P<model>[^']+)'(?: version (?P<version>\d+))?: (?P<reason>.*)")
 _ENSEMBLE_FAILED = re.compile(r"ensemble '(?P<model>[^']+)' (?P<reason>depends on '[^']+' which has no loaded version)")
 _POLL_FAILED = re.compile(r"Poll failed for model directory '(?P<model>[^']+)': (?P<reason>.*)")
+_TAKEN = re.compile(r"[:' ](\d+)'? already in use")
 _SEVERE = re.compile(r"^[EF]\d{4} ")
 _PREFIX = re.compile(r"^[A-Z]\d{4} [\d:.]+ \d+ [\w.]+:\d+\] ")
 _WRAPPED = re.compile(r"^(Internal|Invalid argument|Unavailable|Unsupported|Not found): ")
@@ -23,8 +24,13 @@ def failed_models(log: str) -> dict[str, str]:
         if found is None or not _SEVERE.match(line):
             continue
         first = found["reason"].strip().strip('"').split("\\n")[0].strip()
-        reasons.setdefault(found["model"], _WRAPPED.sub("", first))
+        reasons.setdefault(found["model"], _WRAPPED.sub("", first).removeprefix("ValueError: "))
     return reasons
+
+
+def taken_ports(log: str) -> list[int]:
+    """Return the ports that Triton could not listen on because someone else does."""
+    return [int(port) for port in _TAKEN.findall(log)]
 
 
 def error_lines(log: str, limit: int = 40) -> list[str]:

@@ -27,14 +27,15 @@ def install() -> None:
 def read_strings(tensor: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Read a BYTES tensor, `uint8 [bytes]`, as `object [elements]` of str; what is not UTF-8 becomes U+FFFD.
 
-    Triton has checked the lengths before.
+    An element ends at its first NUL: NVIDIA's onnxruntime backend hands C strings over. Triton has checked the lengths
+    before.
     """
     data = tensor.tobytes()
     size = len(data)
     # One short string, as most inputs of a request are. The length's other bytes are 0: it cannot be above size - 4.
     if size and data[0] == size - 4:
         one = np.empty(1, dtype=object)
-        one[0] = data[4:].decode(errors="replace")
+        one[0] = data[4:].partition(b"\0")[0].decode(errors="replace")
         return one
     # Histories end in padding: empty strings, which are nothing but zeros.
     padding = len(data.rstrip(b"\0"))
@@ -44,6 +45,9 @@ def read_strings(tensor: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         start = stop + 4
         stop = start + _LENGTH.unpack_from(data, stop)[0]
         texts.append(data[start:stop].decode(errors="replace"))
+    # One search over all of them: hardly any tensor holds a NUL.
+    if "\0" in "".join(texts):
+        texts = [text.partition("\0")[0] for text in texts]
     texts += [""] * ((size - stop) // 4)
     return np.array(texts, dtype=object)
 

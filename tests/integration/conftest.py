@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 from tests.integration.doubling import write_double
 
 WriteOnnx = Callable[..., None]
+Sizes = Sequence[int | str]
 
 _TRITON = {
     TensorProto.FLOAT: "TYPE_FP32",
@@ -23,31 +24,33 @@ _TRITON = {
 
 @pytest.fixture(scope="session")
 def write_onnx() -> WriteOnnx:
-    """A function that writes one model: its graph and a config.pbtxt in which every dimension is dynamic."""
+    """A function that writes one model: its graph, and the config.pbtxt that declares what the graph states."""
 
     def write(
         repository: Path,
         name: str,
         nodes: Sequence[onnx.NodeProto],
-        inputs: dict[str, tuple[int, int]],
-        outputs: dict[str, tuple[int, int]],
+        inputs: dict[str, tuple[int, Sizes]],
+        outputs: dict[str, tuple[int, Sizes]],
         *,
         initializers: Sequence[onnx.TensorProto] = (),
         config: str = "dynamic_batching {}",
         backend: str = 'backend: "onnxruntime"',
     ) -> None:
-        """`inputs` and `outputs`: name -> (ONNX element type, number of dimensions with the batch)."""
+        """`inputs` and `outputs`: name -> (ONNX element type, sizes behind the batch; a word is a symbolic one)."""
 
-        def infos(side: dict[str, tuple[int, int]]) -> list[onnx.ValueInfoProto]:
+        def infos(side: dict[str, tuple[int, Sizes]]) -> list[onnx.ValueInfoProto]:
             return [
-                helper.make_tensor_value_info(each, dtype, [f"{each}_{d}" for d in range(rank)])
-                for each, (dtype, rank) in side.items()
+                helper.make_tensor_value_info(each, dtype, ["batch", *sizes]) for each, (dtype, sizes) in side.items()
             ]
 
-        def declared(side: dict[str, tuple[int, int]]) -> str:
+        def declared(side: dict[str, tuple[int, Sizes]]) -> str:
+            dims = {
+                each: [-1 if isinstance(size, str) else size for size in sizes] for each, (_, sizes) in side.items()
+            }
             return ", ".join(
-                f'{{ name: "{each}" data_type: {_TRITON[dtype]} dims: {[-1] * (rank - 1)} }}'
-                for each, (dtype, rank) in side.items()
+                f'{{ name: "{each}" data_type: {_TRITON[dtype]} dims: {dims[each]} }}'
+                for each, (dtype, _) in side.items()
             )
 
         graph = helper.make_graph(list(nodes), name, infos(inputs), infos(outputs), list(initializers))

@@ -11,7 +11,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 def write_double(write_onnx: Callable[..., None], root: Path, name: str, **options: str) -> None:
     node = helper.make_node("Add", ["x", "x"], ["y"])
-    write_onnx(root, name, [node], {"x": (TensorProto.FLOAT, 2)}, {"y": (TensorProto.FLOAT, 2)}, **options)
+    write_onnx(root, name, [node], {"x": (TensorProto.FLOAT, ["n"])}, {"y": (TensorProto.FLOAT, ["n"])}, **options)
 
 
 def command(*arguments: str | Path) -> list[str]:

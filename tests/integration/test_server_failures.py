@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from onnx import TensorProto, helper
 
 from serving.errors import ModelLoadError, ServerDiedError, StartTimeoutError
 from serving.server import run_triton
@@ -33,13 +34,14 @@ def test_a_taken_port_is_refused_in_one_line_before_triton_starts(good: Path) ->
 
 
 def test_every_broken_model_is_named_with_its_reason(tmp_path: Path, write_onnx: Callable[..., None]) -> None:
-    for name in ("good", "dtype", "name", "rank", "corrupt", "absent", "threads"):
+    for name in ("good", "dtype", "name", "rank", "looser", "corrupt", "absent", "threads"):
         threads = 'parameters { key: "intra_op_thread_count" value { string_value: "many" } }'
         write_double(write_onnx, tmp_path, name, config=threads if name == "threads" else "")
     for name, old, new in (
         ("dtype", "TYPE_FP32 dims: [-1] }]\noutput", "TYPE_INT64 dims: [-1] }]\noutput"),
         ("name", 'name: "y"', 'name: "z"'),
         ("rank", "dims: [-1]", "dims: [-1, 2]"),
+        ("looser", "dims: [-1] }]\ninstance", "dims: [100] }]\ninstance"),
     ):
         config = tmp_path / name / "config.pbtxt"
         text = config.read_text()
@@ -57,7 +59,8 @@ def test_every_broken_model_is_named_with_its_reason(tmp_path: Path, write_onnx:
     expected = {
         "dtype": "input 'x' is TYPE_INT64 in config.pbtxt and TYPE_FP32 in the graph",
         "name": "declares output 'z', the graph has ['y']",
-        "rank": "[-1, -1, 2]",
+        "rank": "input 'x': the model expects shape [-1, -1] but config.pbtxt specifies [-1, -1, 2]",
+        "looser": "output 'y': the model expects shape [-1, -1] but config.pbtxt specifies [-1, 100]",
         "corrupt": "Protobuf parsing failed",
         "absent": "model.onnx does not exist",
         "threads": "intra_op_thread_count is 'many'",
@@ -68,6 +71,23 @@ def test_every_broken_model_is_named_with_its_reason(tmp_path: Path, write_onnx:
         assert part in caught.value.reasons[name]
     assert any("model.py(" in line for line in caught.value.log_lines)
     assert "\n" not in str(caught.value)
+
+
+def test_a_decode_that_leaves_its_number_of_items_open_is_refused_by_name(
+    tmp_path: Path, write_onnx: Callable[..., None]
+) -> None:
+    items = helper.make_node(
+        "LabelEncoder", ["item_ids"], ["item_id"], domain="ai.onnx.ml", keys_int64s=[3], values_strings=["milk"]
+    )
+    write_onnx(
+        tmp_path, "decode", [items], {"item_ids": (TensorProto.INT64, ["k"])}, {"item_id": (TensorProto.STRING, ["k"])}
+    )
+    config = tmp_path / "decode" / "config.pbtxt"
+    config.write_text(config.read_text().replace("dims: [-1]", "dims: [100]"))
+    with pytest.raises(ModelLoadError) as caught, run_triton(tmp_path, grace_s=0):
+        pass
+    assert str(caught.value).startswith("model 'decode' did not load: output 'item_id': the model expects")
+    assert "shape [-1, -1] but config.pbtxt specifies [-1, 100]" in str(caught.value)
 
 
 def test_the_command_shows_the_log_lines_of_a_broken_model(tmp_path: Path, write_onnx: Callable[..., None]) -> None:

@@ -42,14 +42,18 @@ def repository(tmp_path_factory: pytest.TempPathFactory, write_onnx: Callable[..
     minus_one = numpy_helper.from_array(np.array([-1], dtype=np.int64), "minus_one")
     one = numpy_helper.from_array(np.array([1], dtype=np.int64), "one")
     write_onnx(
-        root, "echo", [helper.make_node("Identity", ["text"], ["same"])], {"text": (STRING, 2)}, {"same": (STRING, 2)}
+        root,
+        "echo",
+        [helper.make_node("Identity", ["text"], ["same"])],
+        {"text": (STRING, ["n"])},
+        {"same": (STRING, ["n"])},
     )
     encoder = helper.make_node(
         "LabelEncoder", ["word"], ["id"], domain="ai.onnx.ml", keys_strings=WORDS, values_int64s=[3, 4, 5, 6],
         default_int64=2,
     )  # fmt: skip
     write_onnx(
-        root, "lookup", [encoder], {"word": (STRING, 2)}, {"id": (INT64, 2)}, config=WAIT,
+        root, "lookup", [encoder], {"word": (STRING, ["n"])}, {"id": (INT64, ["n"])}, config=WAIT,
         backend='platform: "onnxruntime_onnx"',
     )  # fmt: skip
     pool = [
@@ -59,7 +63,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, write_onnx: Callable[..
         helper.make_node("Concat", ["batch", "one"], ["column"], axis=0),
         helper.make_node("Expand", ["batch", "column"], ["batch_size"]),
     ]
-    shapes = {"ids": (INT64, 2)}, {"pooled": (FP32, 2), "batch_size": (INT64, 2)}
+    shapes = {"ids": (INT64, ["n"])}, {"pooled": (FP32, [2]), "batch_size": (INT64, [1])}
     write_onnx(root, "history", pool, *shapes, initializers=[table, one], config=WAIT)
     double = [
         helper.make_node("Add", ["x", "x"], ["twice"]),
@@ -68,15 +72,20 @@ def repository(tmp_path_factory: pytest.TempPathFactory, write_onnx: Callable[..
         helper.make_node("ReduceSum", ["rows", "minus_one"], ["looked_up"], keepdims=0),
     ]
     write_onnx(
-        root, "double", double, {"x": (FP32, 2)}, {"twice": (FP32, 2), "looked_up": (FP32, 2)},
+        root, "double", double, {"x": (FP32, ["n"])}, {"twice": (FP32, ["n"]), "looked_up": (FP32, ["n"])},
         initializers=[table, minus_one],
         config='parameters { key: "intra_op_thread_count" value { string_value: "1" } }',
     )  # fmt: skip
     write_onnx(
-        root, "threads", [helper.make_node("Add", ["x", "x"], ["twice"])], {"x": (FP32, 2)}, {"twice": (FP32, 2)},
+        root, "threads", [helper.make_node("Add", ["x", "x"], ["twice"])],
+        {"x": (FP32, ["n"])}, {"twice": (FP32, ["n"])},
         config='parameters { key: "intra_op_thread_count" value { string_value: "4" } } '
         "optimization { graph { level: -1 } }",
     )  # fmt: skip
+    names = helper.make_node(
+        "LabelEncoder", ["id"], ["name"], domain="ai.onnx.ml", keys_int64s=[0, 1], values_strings=["plain", "with\0nul"]
+    )
+    write_onnx(root, "names", [names], {"id": (INT64, ["n"])}, {"name": (STRING, ["n"])})
     (root / "chain" / "1").mkdir(parents=True)
     (root / "chain" / "config.pbtxt").write_text(ENSEMBLE)
     return root
@@ -120,8 +129,18 @@ def test_numbers_equal_onnxruntime_in_this_process(client: triton.InferenceServe
 
 
 def test_strings_come_back_byte_for_byte(client: triton.InferenceServerClient) -> None:
-    rows = [[b"", b"milk", "käse 寿司 🧀".encode()], [b"a\x00b", b"trailing\x00", b" " * 5000]]
+    rows = [[b"", b"milk", "käse 寿司 🧀".encode()], [b" ", b"ab", b" " * 5000]]
     assert client.infer("echo", [words("text", rows)]).as_numpy("same").tolist() == rows
+
+
+def test_a_string_ends_at_its_first_nul_on_the_way_in_and_not_on_the_way_out(
+    client: triton.InferenceServerClient,
+) -> None:
+    rows = [[b"milk\0junk", b"\0", b"bread"]]
+    assert client.infer("echo", [words("text", rows)]).as_numpy("same").tolist() == [[b"milk", b"", b"bread"]]
+    assert client.infer("lookup", [words("word", rows)]).as_numpy("id").tolist() == [[3, 2, 4]]
+    ids = tensor("id", np.array([[1, 0]], dtype=np.int64), "INT64")
+    assert client.infer("names", [ids]).as_numpy("name").tolist() == [[b"with\0nul", b"plain"]]
 
 
 def test_label_encoder_takes_unicode_and_gives_unknown_its_default(client: triton.InferenceServerClient) -> None:

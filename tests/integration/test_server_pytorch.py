@@ -1,6 +1,7 @@
 """Our pytorch backend on the real embedded Triton."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import torch
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
+from serving.errors import ModelLoadError
 from serving.server import TritonServer, run_triton
+from tests.integration.served import as_inputs
 
 
 class MinusAndLookup(torch.nn.Module):
@@ -134,3 +137,64 @@ def test_a_missing_input_is_refused_and_only_the_outputs_asked_for_come_back(
     with torch.inference_mode():
         expected = module.table(torch.tensor([[1], [2]])).sum(1).numpy()
     np.testing.assert_allclose(answer.as_numpy("OUTPUT__1"), expected, rtol=1e-6)
+
+
+class TwoOfThree(torch.nn.Module):
+    """An argument with a default, and a second output of another dtype than the first."""
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor, scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+        """`x`, `y` [B, 1] -> [B, 1] float32, [B, 1] float64."""
+        return x + y * scale, x.to(torch.float64)
+
+
+class Sum(torch.nn.Module):
+    """Two tensors, the first output float32, the second float64."""
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`x`, `y` [B, 1] -> [B, 1] float32, [B, 1] float64."""
+        return x + y, x.to(torch.float64)
+
+
+def test_what_nvidia_s_backend_refuses_is_refused_by_name(tmp_path: Path) -> None:
+    two = {"x": "TYPE_FP32", "y": "TYPE_FP32"}
+    broken = {
+        "number": (Sum(), {"x": "TYPE_FP32"}, "declares inputs ['x'], forward takes ['x', 'y']"),
+        "argument": (TwoOfThree(), {**two, "scale": "TYPE_FP32"}, "argument 'scale' is float"),
+        "default": (TwoOfThree(), two, "forward takes ['x', 'y', 'scale']"),
+        "type": (Sum(), {"x": "TYPE_FP32", "y": "TYPE_UINT32"}, "'y' is TYPE_UINT32"),
+        "index": (Sum(), {"x__1": "TYPE_FP32", "y__1": "TYPE_FP32"}, "are not numbered from 0 to 1"),
+    }
+    for name, (module, inputs_, _) in broken.items():
+        write_module(tmp_path, name, module, inputs_, {"sum__0": "TYPE_FP32"})
+    with pytest.raises(ModelLoadError) as caught, run_triton(tmp_path, grace_s=0):
+        pass
+    assert set(caught.value.reasons) == set(broken)
+    for name, (_, _, part) in broken.items():
+        assert part in caught.value.reasons[name]
+
+
+def test_only_the_first_double_underscore_is_an_index_and_a_wrong_dtype_fails_the_request(tmp_path: Path) -> None:
+    # "in__put__1" is no index to NVIDIA's backend: both inputs bind in the order of config.pbtxt.
+    write_module(
+        tmp_path, "order", Sum(), {"in__put__1": "TYPE_FP32", "in__put__0": "TYPE_FP32"},
+        {"sum__0": "TYPE_FP32", "copy__1": "TYPE_FP64"},
+    )  # fmt: skip
+    write_module(tmp_path, "dtype", Sum(), {"x": "TYPE_FP32", "y": "TYPE_FP32"}, {"sum__0": "TYPE_FP64"})
+    tensors = {name: np.full((1, 1), value, np.float32) for name, value in (("in__put__1", 1), ("in__put__0", 2))}
+    with run_triton(tmp_path, grace_s=0) as server, triton.InferenceServerClient(server.grpc_target) as client:
+        answer = client.infer("order", as_inputs(tensors))
+        assert answer.as_numpy("copy__1").tolist() == [[1.0]]
+        with pytest.raises(InferenceServerException, match=r"float64 in config\.pbtxt and forward returns float32"):
+            client.infer("dtype", as_inputs(dict(zip("xy", tensors.values(), strict=True))))
+
+
+def write_module(
+    root: Path, name: str, module: torch.nn.Module, inputs_: dict[str, str], outputs: dict[str, str]
+) -> None:
+    (root / name / "1").mkdir(parents=True)
+    with pytest.warns(DeprecationWarning, match="torch.jit"):
+        torch.jit.script(module).save(root / name / "1" / "model.pt")
+    lines = ['backend: "pytorch"', "max_batch_size: 4"]
+    for side, tensors in (("input", inputs_), ("output", outputs)):
+        lines += [f'{side} {{ name: "{each}" data_type: {dtype} dims: [1] }}' for each, dtype in tensors.items()]
+    (root / name / "config.pbtxt").write_text("\n".join(lines))

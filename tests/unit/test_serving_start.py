@@ -13,6 +13,8 @@ import pytest
 
 from serving import launch
 from serving.errors import (
+    BackendsError,
+    LaunchError,
     LibpythonMissingError,
     LogFileError,
     PortTakenError,
@@ -61,7 +63,7 @@ def test_a_taken_port_names_its_flag() -> None:
 
 @pytest.mark.parametrize("port", [70000, -1])
 def test_a_port_that_cannot_be_is_refused(port: int) -> None:
-    with pytest.raises(PortTakenError, match=f"port {port}"):
+    with pytest.raises(PortTakenError, match=f"port {port} .*from 1 to 65535"):
         choose_ports("127.0.0.1", port, None, None)
 
 
@@ -149,7 +151,28 @@ def test_without_any_triton_the_remedy_is_named(tmp_path: Path) -> None:
     [
         (("--repository", "absent"), "naiad: absent is no directory: give"),
         (("--repository", "serving"), "naiad: serving holds no model"),
-        (("--repository", "tests", "--http-port", "99999", "--model-control", "explicit"), "naiad: port 99999"),
+        (
+            ("--repository", "tests", "--http-port", "99999"),
+            "naiad: argument --http-port: port '99999' is none: give",
+        ),
+        (("--repository", "tests", "--grpc-port", "-1"), "naiad: argument --grpc-port: port '-1' is none: give 1"),
+        (
+            ("--repository", "tests", "--timeout", "nan"),
+            "naiad: argument --timeout: seen 'nan', expected seconds",
+        ),
+        (("--repository", "tests", "--timeout", "0"), "naiad: argument --timeout: seen '0', expected seconds above 0"),
+        (
+            ("--repository", "tests", "--load-model", "x"),
+            "naiad: --load-model names what is loaded at start",
+        ),
+        (
+            ("--repository", "tests", "--model-control", "explicit", "--address", "192.0.2.1"),
+            "naiad: address '192.0.2.1' is none of this machine",
+        ),
+        (
+            ("--repository", "tests", "--model-control", "explicit", "--address", "no such.name"),
+            "naiad: address 'no such.name' is none of this machine",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments: tuple[str, ...], message: str) -> None:
@@ -158,6 +181,34 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments: tuple[str, ...], messa
     assert done.stdout == ""
     assert done.stderr.startswith(message)
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["é 寿司", "[/red]", "two\nlines", "\udcff"])
+def test_a_path_that_the_terminal_cannot_show_is_still_one_line(tmp_path: Path, name: str) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "FORCE_COLOR": "1"}
+    asked = [sys.executable, "-m", "serving", "up", "--repository", str(tmp_path / name)]
+    done = subprocess.run(asked, cwd=CHECKOUT, env=environment, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    lines = [line for line in done.stderr.decode("ascii").splitlines() if "naiad: " in line]
+    assert len(lines) == 1
+    assert "is no directory: give" in lines[0]
+
+
+def test_a_tritonserver_on_path_takes_no_backends_and_one_that_does_not_start_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "tritonserver"
+    program.write_text("#!/no/such/interpreter\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(BackendsError, match=r"has backends of its own: leave out --backends, or add `-- --backend-dir"):
+        launch.find_triton(tmp_path)
+    with (
+        pytest.raises(LaunchError, match=r"tritonserver cannot be started \(No such file .*: repair it"),
+        run_triton(tmp_path, model_control="explicit"),
+    ):
+        pass
 
 
 def test_help_answers_at_once() -> None:

@@ -1,0 +1,47 @@
+"""NVIDIA's own backends from a folder, in place of our stand-ins in the embedded server.
+
+    DIR/onnxruntime/libtriton_onnxruntime.so
+    DIR/pytorch/libtriton_pytorch.so
+
+Each is optional; the libraries that a backend needs lie beside it (libonnxruntime.so, libtorch.so).
+"""
+
+import os
+from pathlib import Path
+
+from serving.errors import BackendsError
+
+NATIVE = {"onnxruntime": "libtriton_onnxruntime.so", "pytorch": "libtriton_pytorch.so"}
+VARIABLE = "NAIAD_BACKENDS"
+
+
+def find_native_backends(folder: Path) -> dict[str, Path]:
+    """Return backend -> its folder, for each whose library is in `folder`.
+
+    Raises:
+        BackendsError: There is none.
+
+    """
+    found = {
+        name: (folder / name).absolute() for name, library in NATIVE.items() if (folder / name / library).is_file()
+    }
+    if not found:
+        expected = " or ".join(f"{name}/{library}" for name, library in NATIVE.items())
+        raise BackendsError(
+            f"{folder} holds no native backend: give a folder with {expected}, as NVIDIA's image has in "
+            "/opt/tritonserver/backends, or leave out --backends and unset " + VARIABLE
+        )
+    return found
+
+
+def lay_out_native(name: str, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return copies and links that make one backend in the server's private directory (see `Launch`).
+
+    Triton refuses a backend's library that is a link out of its backend directory; what that library loads may be one.
+    """
+    copies: dict[str, str] = {}
+    links: dict[str, str] = {}
+    for entry in os.scandir(folder):
+        place = f"backends/{name}/{entry.name}"
+        (copies if entry.name == NATIVE[name] else links)[place] = entry.path
+    return copies, links
