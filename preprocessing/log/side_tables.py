@@ -87,7 +87,8 @@ def _require_match(join: Join, key: str, names: pd.Index[Any], known: pd.Index[A
         return
     if not join.rows:
         raise LogError(f"{join.table} has no rows with an id: give one with the log's {join.side}s, or none")
-    alike = sum(known.str.lstrip("0").isin(names.str.lstrip("0")))
+    unpadded = {name.lstrip("0") for name in names}
+    alike = sum(name.lstrip("0") in unpadded for name in known)
     hint = f" ({alike:,} match but for leading zeros)" if alike else ""
     raise LogError(
         f"{join.table} has none of the log's {join.of:,} {join.side}s: its {key!r} holds {names[0]!r}, the log "
