@@ -1,8 +1,8 @@
 """The chain as one ONNX graph: what the ensemble's members do, without a hop between them.
 
 Nodes and tensors keep the names that they have in their member, behind the member's own; tensors that pass between
-members keep theirs. Equal constants of several members, the item table above all, are stored once. The members' checks of
-ids are left out: all ids come from the graph itself.
+members keep theirs. Equal constants of several members, the item table above all, are stored once. The members' checks
+of ids are left out: all ids come from the graph itself.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Ids that no fit gave mean unknown: a graph that looks ids up answers to any of them, whoever sent it.
 
-A row that cannot be looked up would fail its whole batch, other callers' rows with it, on servers that run a batch as one
-(NVIDIA's own backends do). So a member begins with a check of each input of ids. A fused graph needs none: there all
-ids come out of vocabularies.
+A row that cannot be looked up would fail its whole batch, other callers' rows with it, where a batch is run as one, as
+NVIDIA's own backends do. So a member begins with a check of each input of ids. A fused graph needs none: there all ids
+come out of vocabularies.
 """
 
 from __future__ import annotations

@@ -88,8 +88,9 @@ def export_two_stages(
     """
     data = Path(data)
     fitted, of_ranker = plan_export(Plan, ranker.folder, data, options, ranker.registered)
-    _, of_retriever = plan_export(RetrievalPlan, retriever.folder, data, options, retriever.registered)
-    count = retrieved_items(fitted.schema_, fitted.items, of_ranker.top_k, options.candidates)
+    cut = replace(options, top_k=of_ranker.top_k)
+    _, of_retriever = plan_export(RetrievalPlan, retriever.folder, data, cut, retriever.registered)
+    count = retrieved_items(fitted, of_ranker.top_k, options.candidates)
     of_retriever = replace(of_retriever, candidates=count)
     told = (
         *(_of(RETRIEVAL, each) for each in retrieval.EXPORT_STEPS),
