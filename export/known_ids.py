@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -108,7 +108,8 @@ def without_checks(graph: onnx.GraphProto) -> None:
     named = {
         node.output[0]: node.input[1] for node in graph.node if node.name.startswith(CHECK) and node.op_type == "Where"
     }
-    for field in (graph.node, graph.initializer, graph.value_info):
+    fields: tuple[Any, ...] = (graph.node, graph.initializer, graph.value_info)
+    for field in fields:
         kept = [each for each in field if not each.name.startswith(CHECK)]
         del field[:]
         field.extend(kept)

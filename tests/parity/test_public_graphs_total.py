@@ -19,7 +19,17 @@ from tests import two_stages, two_tower
 RANKINGS = ("recommend_fused", "retrieve_fused", "retrieve_and_rank_fused", "recommend", "retrieve_and_rank")
 RELATIVE = 1e-5
 """Of a row's largest score: what else is in the batch changes the last bits."""
-ODD_STRINGS = [b"", b" ", b"never seen", b"\xff\xfe", b"\xed\xa0\x80", "ítem 📦 0".encode(), b"'; --", b"x" * 5000, b"NaN"]
+ODD_STRINGS = [
+    b"",
+    b" ",
+    b"never seen",
+    b"\xff\xfe",
+    b"\xed\xa0\x80",
+    "ítem 📦 0".encode(),
+    b"'; --",
+    b"x" * 5000,
+    b"NaN",
+]
 INTS = [0, 1, -1, 2, 2**31, -(2**31), 2**63 - 1, -(2**63)]
 
 
@@ -72,7 +82,9 @@ def test_any_batch_is_answered_and_each_row_as_if_it_were_alone(compiled_data: P
     def answers_each(batch: Arrays) -> None:
         rows = len(next(iter(batch.values())))
         together = rankings([local.run(model, batch)], places)
-        alone = [local.run(model, {name: values[row : row + 1] for name, values in batch.items()}) for row in range(rows)]
+        alone = [
+            local.run(model, {name: values[row : row + 1] for name, values in batch.items()}) for row in range(rows)
+        ]
         expected = rankings(alone, places)
         assert not np.isnan(together["score"]).any()
         compare_rankings(model, expected, together["item_ids"], together["score"], RELATIVE)
