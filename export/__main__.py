@@ -27,7 +27,13 @@ def _parser() -> argparse.ArgumentParser:
         default="onnx",
         help="of the graphs; it is the one verified (default onnx)",
     )
-    repository.add_argument("--top-k", type=positive, default=100, metavar="K", help="items in an answer (default 100)")
+    repository.add_argument(
+        "--top-k",
+        type=positive,
+        default=100,
+        metavar="K",
+        help='items in an answer; slots that no item fills hold "" with score -inf (default 100)',
+    )
     repository.add_argument("--max-batch-size", type=positive, default=64, metavar="B", help="rows (default 64)")
     repository.add_argument(
         "--no-exclude-seen", dest="exclude_seen", action="store_false", help="no mask of the schema's `exclude` items"
@@ -131,6 +137,7 @@ def _repository(arguments: argparse.Namespace) -> None:
     import time
 
     from export.any_family import Wanted, export_any
+    from export.disk import writing
 
     started = time.monotonic()
     common = ("format", "top_k", "max_batch_size", "exclude_seen", "overwrite", "reference_path")
@@ -143,7 +150,8 @@ def _repository(arguments: argparse.Namespace) -> None:
         arguments.stored_embeddings,
     )
     options = {name: getattr(arguments, name) for name in common}
-    result = export_any(wanted, arguments.data, arguments.output, options)
+    with writing(arguments.output):
+        result = export_any(wanted, arguments.data, arguments.output, options)
     if result["not_compiled"]:
         entry = {"offline_online": "recommend", "two_tower": "retrieve"}.get(result["family"], result["family"])
         print(f"naiad: {entry} runs NVTabular itself: {result['not_compiled']}", file=sys.stderr)
@@ -152,17 +160,22 @@ def _repository(arguments: argparse.Namespace) -> None:
 
 def _verify(arguments: argparse.Namespace) -> None:
     from export.any_family import verify_any
+    from export.disk import writing
 
-    print_result({"repository": arguments.repository, **verify_any(arguments.repository, arguments.data)})
+    with writing(arguments.repository):
+        result = verify_any(arguments.repository, arguments.data)
+    print_result({"repository": arguments.repository, **result})
 
 
 def _stored(arguments: argparse.Namespace) -> None:
     import time
 
+    from export.disk import writing
     from export.stored.repository import replace_store
 
     started = time.monotonic()
-    result = replace_store(arguments.repository, arguments.embeddings)
+    with writing(arguments.repository):
+        result = replace_store(arguments.repository, arguments.embeddings)
     print_result({"repository": arguments.repository, **result, "seconds": round(time.monotonic() - started, 1)})
 
 
@@ -170,17 +183,20 @@ def _items(arguments: argparse.Namespace) -> None:
     import time
 
     from export.any_family import refresh_any
+    from export.disk import writing
 
     started = time.monotonic()
-    result = refresh_any(arguments.repository, arguments.data)
+    with writing(arguments.repository):
+        result = refresh_any(arguments.repository, arguments.data)
     print_result({"repository": arguments.repository, **result, "seconds": round(time.monotonic() - started, 1)})
 
 
 def _embeddings(arguments: argparse.Namespace) -> None:
+    from export.disk import writing
     from export.embeddings import export_embeddings
 
-    print_result(
-        export_embeddings(
+    with writing(arguments.output):
+        result = export_embeddings(
             arguments.repository,
             arguments.data,
             arguments.output,
@@ -191,18 +207,20 @@ def _embeddings(arguments: argparse.Namespace) -> None:
             batch_size=arguments.batch_size,
             overwrite=arguments.overwrite,
         )
-    )
+    print_result(result)
 
 
 def _configs(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
+    from export.disk import writing
     from export.members import write_configs
     from export.shipped import shipped_configs
     from preprocessing.schema import load_schema
 
     configs = shipped_configs(load_schema(arguments.schema))
-    write_configs(configs, Path(arguments.output))
+    with writing(arguments.output):
+        write_configs(configs, Path(arguments.output))
     print_result({"output": arguments.output, "models": [config.name for config in configs]})
 
 

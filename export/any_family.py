@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from export.declared import require_declared
 from export.errors import GraphError, RepositoryError
 from export.options import Options
 from export.recommend import FAMILY as RANKING
@@ -79,7 +80,9 @@ def export_any(wanted: Wanted, data: str | Path, output: str | Path, options: di
 
 def verify_any(repository: str | Path, data: str | Path) -> dict[str, Any]:
     """Verify again what was exported; the content of verify.json."""
-    return _VERIFY[_family(repository)](repository, data)
+    family = _family(repository)
+    require_declared(repository)
+    return _VERIFY[family](repository, data)
 
 
 def refresh_any(repository: str | Path, data: str | Path) -> dict[str, Any]:

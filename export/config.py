@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from export.errors import RepositoryError
 from export.tensors import Dtype, Tensor
 
 Backend = Literal["onnxruntime", "pytorch", "python", "ensemble"]
+_BACKENDS = get_args(Backend)
+_REMEDY = "export the repository again"
 
 TRITON_DTYPES: dict[Dtype, str] = {"string": "TYPE_STRING", "int64": "TYPE_INT64", "float32": "TYPE_FP32"}
 _DTYPES: dict[str, Dtype] = {name: dtype for dtype, name in TRITON_DTYPES.items()}
@@ -100,11 +102,21 @@ def read_config(repository: str | Path, model: str) -> ModelConfig:
 
     path = Path(repository) / model / "config.pbtxt"
     try:
-        return from_text(path.read_text(encoding="utf-8"))
+        config = from_text(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise RepositoryError(f"no {model}/config.pbtxt in {repository}: give what `export repository` wrote") from None
-    except ParseError as error:
-        raise RepositoryError(f"{path}: not a config.pbtxt ({error}): export the repository again") from None
+    except (ParseError, OSError, UnicodeDecodeError, KeyError) as error:
+        raise RepositoryError(f"{path}: not a config.pbtxt of ours ({error}): {_REMEDY}") from None
+    tensors = (*config.inputs, *config.outputs)
+    for what, is_there in (
+        (f"its name is {config.name!r}, expected {model!r}", config.name == model),
+        (f"its backend is {config.backend!r}, expected one of {', '.join(_BACKENDS)}", config.backend in _BACKENDS),
+        ("it declares no input or no output", bool(config.inputs and config.outputs)),
+        ("a tensor of it has no dims", all(tensor.dims for tensor in tensors)),
+    ):
+        if not is_there:
+            raise RepositoryError(f"{path}: {what}: {_REMEDY}")
+    return config
 
 
 def _message(config: ModelConfig) -> Any:

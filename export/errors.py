@@ -4,6 +4,7 @@ BadInput                    stage.errors
 ├── RepositoryError         the folder is no repository that `export repository` wrote
 ├── RegistryError           the registry holds no such model, or one of another kind
 ├── GraphError              a model cannot be written in the wanted form
+├── DeclarationError        a graph's tensors are not those that its config.pbtxt declares
 ├── ParityError             a hop differs from the trained model by more than the tolerance
 └── UnsupportedWorkflow     a saved workflow cannot be compiled to an equal graph
 """
@@ -21,6 +22,10 @@ class RegistryError(BadInput):
 
 class GraphError(BadInput):
     """A model cannot be written in the wanted form."""
+
+
+class DeclarationError(BadInput):
+    """A graph's tensors are not those that its config.pbtxt declares: NVIDIA's backends would not load the model."""
 
 
 class ParityError(BadInput):

@@ -1,7 +1,8 @@
 """The chain as one ONNX graph: what the ensemble's members do, without a hop between them.
 
 Nodes and tensors keep the names that they have in their member, behind the member's own; tensors that pass between
-members keep theirs. Equal constants of several members, the item table above all, are stored once.
+members keep theirs. Equal constants of several members, the item table above all, are stored once. The members' checks
+of ids are left out: all ids come from the graph itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import onnx
 from onnx import helper
 
 from export.errors import GraphError
+from export.known_ids import without_checks
 from export.onnx_graph import IR_VERSION
 
 
@@ -60,6 +62,7 @@ def _prefixed(member: str, graph: onnx.GraphProto) -> onnx.GraphProto:
     def renamed(name: str) -> str:
         return name if name in kept else f"{member}/{name}"
 
+    without_checks(graph)
     for node in graph.node:
         if any(attribute.HasField("g") for attribute in node.attribute):
             raise GraphError(f"{member}: {node.op_type} {node.name} holds a graph of its own: cannot be fused")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from export.config import ModelConfig, read_config
 from export.errors import RepositoryError
 from export.golden import Arrays
+from export.model_files import GRAPH_FILES, first_line, open_session, open_torchscript, require_file
 from export.onnx_inputs import onnx_inputs
 from export.python_models import open_python
+from stage.errors import BadInput
 
 Run = Callable[[Arrays], Arrays]
 
@@ -41,10 +42,20 @@ class LocalRepository:
         return self._configs[model]
 
     def run(self, model: str, inputs: Arrays) -> Arrays:
-        """Answer one batch `{name: [B, ...]}` under the model's own names."""
-        if model not in self._loaded:
-            self._loaded[model] = self._open(model)
-        return self._loaded[model](inputs)
+        """Answer one batch `{name: [B, ...]}` under the model's own names.
+
+        Raises `RepositoryError` where the model cannot be loaded, or fails: it is not of one export with the others.
+        """
+        try:
+            if model not in self._loaded:
+                self._loaded[model] = self._open(model)
+            return self._loaded[model](inputs)
+        except BadInput:
+            raise
+        except Exception as error:  # of ONNX Runtime, torch, FAISS, NVTabular
+            raise RepositoryError(
+                f"{model} of {self.folder} fails ({first_line(error)}): export the repository again"
+            ) from error
 
     def run_step(self, ensemble: str, model: str, tensors: Arrays) -> Arrays:
         """Answer as a step of an ensemble does: with those of `tensors` that it takes, under the ensemble's names."""
@@ -64,10 +75,8 @@ class LocalRepository:
         config = self.config(model)
         if config.backend == "ensemble":
             return lambda inputs: self._run_steps(config, inputs)
-        file = {"onnxruntime": "model.onnx", "pytorch": "model.pt", "python": "model.py"}[config.backend]
-        path = self.folder / model / "1" / file
-        if not path.is_file():
-            raise RepositoryError(f"no {path}: export the repository again")
+        path = self.folder / model / "1" / GRAPH_FILES[config.backend]
+        require_file(path)
         match config.backend:
             case "onnxruntime":
                 return _open_onnx(path, self._threads)
@@ -84,11 +93,7 @@ class LocalRepository:
 
 
 def _open_onnx(path: Path, threads: int) -> Run:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = open_session(path, threads)
     names = [output.name for output in session.get_outputs()]
     return lambda inputs: dict(zip(names, session.run(names, onnx_inputs(inputs)), strict=True))
 
@@ -96,10 +101,7 @@ def _open_onnx(path: Path, threads: int) -> Run:
 def _open_torchscript(path: Path, config: ModelConfig) -> Run:
     import torch
 
-    from export.onnx_graph import quiet
-
-    with quiet():
-        module: Any = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+    module = open_torchscript(path)
     inputs, outputs = ([tensor.name for tensor in side] for side in (config.inputs, config.outputs))
 
     def run(arrays: Arrays) -> Arrays:

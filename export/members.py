@@ -15,6 +15,7 @@ from export.errors import UnsupportedWorkflow
 from export.fused import write_fused
 from export.golden import read_item_ids
 from export.graphs import serving_graphs
+from export.known_ids import CheckedGraph, Counts, check_file, id_counts
 from export.non_finite import Nulls
 from export.onnx_graph import write_decode, write_onnx
 from export.progress import Report
@@ -32,6 +33,7 @@ from export.reference import workflow_folder
 from export.tensors import Tensor
 from export.torchscript import write_torchscript
 from export.workflow_onnx import compile_workflow, request_columns
+from preprocessing.schema import read_fitted
 from training.models.offline_online import OfflineOnline
 
 COMMITTED = Path(__file__).parents[1] / "model_repository"
@@ -68,14 +70,15 @@ def write_members(whole: OfflineOnline, plan: Plan, nulls: Nulls, data: Path, fo
     begin_models(configs(plan), folder)
     write_reference_path(plan, data, folder, report)
     encoder, ranker = serving_graphs(whole, plan, nulls)
+    counts = id_counts(read_fitted(data))
     for name, graph, inputs, outputs in (
         (ENCODER, encoder, plan.encoder_inputs, plan.state),
         (RANKER, ranker, plan.ranker_inputs, plan.ranking),
     ):
         report(f"write {name}")
-        write_learned(plan, graph, inputs, outputs, folder / name)
+        write_learned(plan, graph, inputs, outputs, counts, folder / name)
     report(f"write {DECODE}")
-    write_decode(read_item_ids(data), folder / DECODE / "1" / ONNX)
+    write_decode(read_item_ids(data), plan.top_k, folder / DECODE / "1" / ONNX)
     if plan.fused:
         report(f"write {RECOMMEND_FUSED}")
         chain = {name: folder / name / "1" / ONNX for name in (PREPROCESS, ENCODER, RANKER, DECODE)}
@@ -92,12 +95,17 @@ def write_reference_path(plan: Plan, data: Path, folder: Path, report: Report) -
         shutil.copytree(workflow_folder(data), version / "workflow")
 
 
-def write_learned(plan: Plan, graph: nn.Module, inputs: Tensors, outputs: Tensors, model: Path) -> None:
-    """A module of positional tensors as the file of `model`, in the plan's format."""
+def write_learned(plan: Plan, graph: nn.Module, inputs: Tensors, outputs: Tensors, counts: Counts, model: Path) -> None:
+    """A module of positional tensors as the file of `model`, in the plan's format; it is handed no unknown ids.
+
+    `counts`: how many ids each tensor of ids may hold.
+    """
     if plan.format == "onnx":
-        write_onnx(graph.eval(), inputs, outputs, model / "1" / ONNX)
+        path = model / "1" / ONNX
+        write_onnx(graph.eval(), inputs, outputs, path)
+        check_file(path, counts)
     else:
-        write_torchscript(graph.eval(), inputs, model / "1" / TORCHSCRIPT)
+        write_torchscript(CheckedGraph(graph, inputs, counts).eval(), inputs, model / "1" / TORCHSCRIPT)
 
 
 def begin_models(configs: Iterable[ModelConfig], folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -31,6 +32,14 @@ class Options:
     stored: bool = True
 
 
+def cut_to_catalogue(flag: str, wanted: int, fitted: FittedSchema, holds: str) -> int:
+    """`wanted` items, or as many as there are, with a word on stderr that says so."""
+    items = fitted.items - FIRST_KNOWN_ID
+    if wanted > items:
+        print(f"naiad: {flag} {wanted}: the catalogue holds {items} items: {holds} {items}", file=sys.stderr)
+    return min(wanted, items)
+
+
 def plan_export(
     kind: type[PlanOf], model: str | Path, data: str | Path, options: Options, registered: RegisteredModel | None
 ) -> tuple[FittedSchema, PlanOf]:
@@ -45,7 +54,7 @@ def plan_export(
     plan = kind(
         schema=fitted.schema_,
         dim=read_config(model).dim,
-        top_k=min(options.top_k, fitted.items - FIRST_KNOWN_ID),
+        top_k=cut_to_catalogue("--top-k", options.top_k, fitted, "an answer holds"),
         max_batch_size=options.max_batch_size,
         format=options.format,
         exclude_seen=options.exclude_seen,

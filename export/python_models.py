@@ -11,6 +11,7 @@ from typing import Any
 from export.config import TRITON_DTYPES, ModelConfig
 from export.errors import RepositoryError
 from export.golden import Arrays
+from export.model_files import first_line
 from export.recommend import PREPROCESS_NVTABULAR
 from export.retrieval.plan import ITEM_INDEX
 
@@ -53,7 +54,10 @@ def load_preprocessor(path: Path, config: ModelConfig) -> Any:
 
 
 def load_module(path: Path, model: str) -> Any:
-    """The file of a python model as a module; a release holds no bytecode of whoever looked at it."""
+    """The file of a python model as a module; a release holds no bytecode of whoever looked at it.
+
+    Raises `RepositoryError` where it is no such file.
+    """
     specification = importlib.util.spec_from_file_location(f"naiad_model_{model}", path)
     assert specification is not None
     assert specification.loader is not None
@@ -61,6 +65,8 @@ def load_module(path: Path, model: str) -> Any:
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         specification.loader.exec_module(module)
+    except Exception as error:  # the file may hold anything
+        raise RepositoryError(f"{path}: cannot be run ({first_line(error)}): export the repository again") from None
     finally:
         sys.dont_write_bytecode = writes_bytecode
     return module

@@ -12,6 +12,7 @@ import numpy as np
 from export.errors import RepositoryError
 from export.golden import Arrays, Row, arrow_schema, workflow_frame
 from export.recommend import Plan
+from export.saved_workflow import run_workflow
 from export.tensors import ENCODED, ITEM_IDS, SCORE, encoded_tensor
 from preprocessing.schema import PADDING_ID, Categorical, Feature, Numeric, Pretrained, Sequence, Text
 from training.models.exclusion import exclude_items
@@ -47,9 +48,7 @@ def encode_rows(features: tuple[Feature, ...], data: str | Path, rows: list[Row]
 
     Sequences are padded to the longest of the rows, at most `max_length`.
     """
-    from preprocessing.workflow import load_workflow, transform
-
-    encoded = transform(load_workflow(workflow_folder(data)), features, workflow_frame(features, rows))
+    encoded = run_workflow(workflow_folder(data), features, workflow_frame(features, rows))
     return {feature.name + ENCODED: _tensor(feature, rows, list(encoded[feature.name])) for feature in features}
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from export.declared import require_declared
 from export.golden import count_recorded, golden_rows
 from export.members import compile_preprocess, write_members
 from export.non_finite import encoded_nulls, fill_arrays
@@ -57,6 +58,7 @@ def export_repository(
     fitted, wanted = plan_export(Plan, model, data, options, registered)
     with whole_folder(output, options.overwrite) as folder, steps(EXPORT_STEPS) as step:
         _, result = write_repository(model, Path(data), folder, fitted, wanted, options.stored, registered, step)
+        require_declared(folder)
     return result
 
 

@@ -30,6 +30,11 @@ class Tensor:
         return replace(self, name=name)
 
 
+def _items(name: str, dtype: Dtype, longest: int) -> Tensor:
+    """Of a sequence that was encoded, padded to 1 at least: one of at most 1 has a width that is known."""
+    return Tensor(name, dtype, (-1,) if longest > 1 else (1,), longest)
+
+
 def request_tensor(feature: Feature) -> Tensor:
     """What a client sends for a feature."""
     match feature:
@@ -50,7 +55,7 @@ def encoded_tensor(feature: Feature) -> Tensor:
     name = feature.name + ENCODED
     match feature:
         case Sequence():
-            return Tensor(name, "int64", (-1,), feature.max_length)
+            return _items(name, "int64", feature.max_length)
         case Text():
             return Tensor(name, "int64", (feature.max_length,))
         case Pretrained():
@@ -68,8 +73,11 @@ def state_tensors(schema: Schema, dim: int) -> tuple[Tensor, ...]:
     if not has_repeats(offline):
         return (embedding,)
     longest = sum(feature.max_length for feature in offline if isinstance(feature, Sequence) and feature.repeat)
-    items = Tensor("repeat_items", "int64", (-1,), longest)
-    return (embedding, items, Tensor("repeat_logits", "float32", (-1,), longest))
+    return (
+        embedding,
+        _items("repeat_items", "int64", longest),
+        _items("repeat_logits", "float32", longest),
+    )
 
 
 def online_features(schema: Schema, exclude_seen: bool) -> tuple[Feature, ...]:

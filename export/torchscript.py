@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,4 +17,7 @@ def write_torchscript(module: nn.Module, inputs: Sequence[Tensor], path: Path) -
     """Trace a module of positional tensors and save it; torch's functions keep batch and lengths dynamic."""
     with torch.no_grad(), quiet():
         traced = torch.jit.trace(module, example_inputs(inputs), check_trace=False)  # type: ignore[no-untyped-call]
-        torch.jit.save(torch.jit.freeze(traced), str(path))
+        # Not into the file itself: on a full disk torch ends the process.
+        content = io.BytesIO()
+        torch.jit.save(torch.jit.freeze(traced), content)
+    path.write_bytes(content.getbuffer())

@@ -114,9 +114,11 @@ def verify_preprocessing(
 
 def verify_decode(local: LocalRepository, item_ids: list[str]) -> float:
     """0: every raw id is that of the item index."""
-    ids = np.arange(len(item_ids), dtype=np.int64)[:, None]
+    # As wide as its answers are, and with the first ids once more at the end.
+    [width] = local.config(DECODE).inputs[0].dims
+    ids = np.resize(np.arange(len(item_ids), dtype=np.int64), (-(-len(item_ids) // width), width))
     decoded = local.run(DECODE, {ITEM_IDS: ids})[ITEM_ID]
-    if decoded[:, 0].tolist() != item_ids:
+    if decoded.ravel()[: len(item_ids)].tolist() != item_ids:
         raise ParityError(f"{DECODE}: its raw ids are not those of the item index: export the repository again")
     return 0.0
 

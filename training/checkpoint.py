@@ -89,7 +89,7 @@ def load(folder: str | Path, part: str) -> nn.Module:
         load_model(model, str(path))
     except FileNotFoundError:
         raise CheckpointError(f"no {path.name} in {folder}: give the output folder of `training fit`") from None
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, OSError) as error:
         raise CheckpointError(f"{path}: not the weights of this schema and model.json ({error})") from None
     return model.eval()
 
@@ -108,6 +108,10 @@ def read_config(folder: str | Path) -> AnyConfig:
         body = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"no model.json in {folder}: give the output folder of `training fit`") from None
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: cannot be read ({error.strerror}): give the output folder of `training fit`"
+        ) from None
     except ValueError as error:
         raise CheckpointError(f"{path}: is not JSON ({error}), train again") from None
     family = body.get("family", "offline_online") if isinstance(body, dict) else None

@@ -47,4 +47,5 @@ def write_exact(vectors: NDArray[np.float32], top_k: int, path: Path, candidates
         first_k = [graph.constant([each], np.int64) for each in (0, top_k, 1)]
         graph.node("Slice", [found, *first_k], "item_ids", ITEM_IDS)
         graph.node("Slice", [of_found, *first_k], "score", SCORE)
-    graph.save((Tensor(USER_VECTOR, "float32", (vectors.shape[1],)), EXCLUDED), outputs, path, ITEM_INDEX)
+    inputs = (Tensor(USER_VECTOR, "float32", (vectors.shape[1],)), EXCLUDED)
+    graph.save(inputs, outputs, path, ITEM_INDEX, {EXCLUDED.name: len(vectors)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import GraphError
+from export.model_files import first_line
 from preprocessing.schema import FIRST_KNOWN_ID
 
 NEIGHBOURS, EF_CONSTRUCTION = 24, 100
@@ -79,4 +81,8 @@ def tune_ef_search(index: Any, expected: NDArray[np.int64], queries: Vectors, to
 
 
 def write_hnsw(index: Any, path: Path) -> None:
-    load_faiss().write_index(index, str(path))
+    """Write an index. Raises `OSError` where the disk does not take it."""
+    try:
+        load_faiss().write_index(index, str(path))
+    except RuntimeError as error:
+        raise OSError(errno.EIO, first_line(error)) from None

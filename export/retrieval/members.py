@@ -13,6 +13,7 @@ import numpy as np
 from export.config import to_text
 from export.fused import write_fused
 from export.golden import read_item_ids
+from export.known_ids import id_counts
 from export.members import COMMITTED, ONNX, begin_models, write_learned, write_reference_path
 from export.non_finite import Nulls
 from export.onnx_graph import write_decode
@@ -33,6 +34,7 @@ from export.retrieval.plan import (
     retrieval_configs,
 )
 from export.retrieval.towers import ItemTowerGraph, UserTowerGraph
+from preprocessing.schema import read_fitted
 from training.models.towers import TwoTower
 
 
@@ -54,12 +56,13 @@ def write_towers(whole: TwoTower, plan: RetrievalPlan, nulls: Nulls, data: Path,
         (USER_TOWER, UserTowerGraph(whole.user, plan, nulls), plan.encoded, plan.user_vector),
         (ITEM_TOWER, ItemTowerGraph(whole.item, plan), plan.item_inputs, plan.item_vector),
     )
+    counts = id_counts(read_fitted(data))
     for name, graph, inputs, output in towers:
         report(f"write {name}")
-        write_learned(plan, graph, inputs, (output,), folder / name)
+        write_learned(plan, graph, inputs, (output,), counts, folder / name)
     report(f"write {DECODE}")
     item_ids = read_item_ids(data)
-    write_decode(item_ids, folder / DECODE / "1" / ONNX)
+    write_decode(item_ids, plan.top_k, folder / DECODE / "1" / ONNX)
     write_exclude_items(item_ids, plan.excluded_sequences, folder / EXCLUDE_ITEMS / "1" / ONNX)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from export.declared import require_declared
 from export.golden import read_item_ids
 from export.linked_copy import copy_linked
 from export.local import LocalRepository
@@ -37,7 +38,9 @@ def refresh_items(repository: str | Path, data: str | Path) -> dict[str, Any]:
     vectors until it is told to load the new ones. The content of verify.json.
     """
     with whole_folder(repository, overwrite=True) as folder, steps(REFRESH_STEPS) as step:
-        return write_refreshed(Path(repository), Path(data), folder, step)
+        result = write_refreshed(Path(repository), Path(data), folder, step)
+        require_declared(folder)
+    return result
 
 
 def write_refreshed(repository: Path, data: Path, folder: Path, step: Report) -> dict[str, Any]:

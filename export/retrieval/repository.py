@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from export.declared import require_declared
 from export.errors import RepositoryError
 from export.golden import count_recorded, golden_rows, read_item_ids
 from export.local import LocalRepository
@@ -80,6 +81,7 @@ def export_retrieval(
     fitted, wanted = plan_export(RetrievalPlan, model, data, options, registered)
     with whole_folder(output, options.overwrite) as folder, steps(EXPORT_STEPS) as step:
         _, result = write_retrieval(model, Path(data), folder, fitted, wanted, options.index, registered, step)
+        require_declared(folder)
     return result
 
 

@@ -13,6 +13,7 @@ from export.golden import Arrays
 from export.latest_requests import encoded_batches, encoded_tensors, latest_rows
 from export.local import LocalRepository
 from export.retrieval.plan import ITEM_TOWER, RETRIEVE, USER_TOWER, USER_VECTOR
+from export.saved_workflow import run_workflow
 from export.tensors import ENCODED, encoded_tensor
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, Schema
 
@@ -36,8 +37,6 @@ def current_items(fitted: FittedSchema, data: Path) -> Arrays:
 
     Special ids, and items that the table no longer has, keep what the fit gave them.
     """
-    from preprocessing.workflow import load_workflow, transform
-
     schema = fitted.schema_
     features = schema.item_features
     tensors = fitted_items(schema, data)
@@ -55,7 +54,7 @@ def current_items(fitted: FittedSchema, data: Path) -> Arrays:
             )
     if not names:
         return tensors
-    encoded = transform(load_workflow(data / "item_workflow"), features, known)
+    encoded = run_workflow(data / "item_workflow", features, known)
     for feature in features:
         tensor, values = tensors[feature.name + ENCODED], encoded[feature.name]
         unusable = next((row for row, value in enumerate(values) if not np.isfinite(value).all()), None)

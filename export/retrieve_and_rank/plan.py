@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 
 from export.config import ModelConfig
 from export.errors import GraphError
+from export.options import cut_to_catalogue
 from export.plan_configs import as_backend_takes, ensemble, member
 from export.recommend import BACKENDS, Plan, decoding, offline_encoder, preprocessing
 from export.retrieval.plan import EXCLUDED, RetrievalPlan, candidates_tensor, index_config, retrieving
 from export.tensors import Tensor, encoded_tensor
-from preprocessing.schema import FIRST_KNOWN_ID, Schema, Sequence
+from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, Schema, Sequence
 
 FAMILY = "retrieve_and_rank"
 CANDIDATE_RANKER, RETRIEVE_AND_RANK = "candidate_ranker", "retrieve_and_rank"
@@ -45,12 +46,11 @@ def own_items(schema: Schema) -> int:
     return sum(each.max_length for each in schema.request_features if isinstance(each, Sequence) and each.repeat)
 
 
-def retrieved_items(schema: Schema, items: int, top_k: int, candidates: int) -> int:
+def retrieved_items(fitted: FittedSchema, top_k: int, candidates: int) -> int:
     """How many the index has to give, so that with the user's own there are no more than `candidates`.
 
     Args:
-        schema: Says how many the user's own may be.
-        items: Rows of the item table, the special ones counted.
+        fitted: Says how many the user's own may be, and how many items there are.
         top_k: Items in an answer; as many have to be retrieved at least.
         candidates: What the ranker is to score at most.
 
@@ -58,13 +58,17 @@ def retrieved_items(schema: Schema, items: int, top_k: int, candidates: int) -> 
         GraphError: They are too few.
 
     """
-    own = own_items(schema)
+    own = own_items(fitted.schema_)
     if candidates < own + top_k:
         raise GraphError(
             f"--candidates {candidates}: up to {own} are the user's own items and an answer has {top_k}, "
             f"give at least {own + top_k}"
         )
-    return min(candidates - own, items - FIRST_KNOWN_ID)
+    # What is ranked beside them may be the whole catalogue: more is of no use.
+    most = own + fitted.items - FIRST_KNOWN_ID
+    if candidates > most:
+        return cut_to_catalogue("--candidates", candidates, fitted, "the ranker is given")
+    return candidates - own
 
 
 def two_stage_configs(stages: TwoStages) -> tuple[ModelConfig, ...]:

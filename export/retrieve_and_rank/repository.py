@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from export import repository as ranking
+from export.declared import require_declared
 from export.golden import Arrays
 from export.graphs import item_table
+from export.known_ids import id_counts
 from export.local import LocalRepository
 from export.members import begin_models, write_learned
 from export.non_finite import encoded_nulls, fill_arrays
@@ -86,8 +88,9 @@ def export_two_stages(
     """
     data = Path(data)
     fitted, of_ranker = plan_export(Plan, ranker.folder, data, options, ranker.registered)
-    _, of_retriever = plan_export(RetrievalPlan, retriever.folder, data, options, retriever.registered)
-    count = retrieved_items(fitted.schema_, fitted.items, of_ranker.top_k, options.candidates)
+    cut = replace(options, top_k=of_ranker.top_k)
+    _, of_retriever = plan_export(RetrievalPlan, retriever.folder, data, cut, retriever.registered)
+    count = retrieved_items(fitted, of_ranker.top_k, options.candidates)
     of_retriever = replace(of_retriever, candidates=count)
     told = (
         *(_of(RETRIEVAL, each) for each in retrieval.EXPORT_STEPS),
@@ -113,6 +116,7 @@ def export_two_stages(
         shared = {name: ranked[name] for name in ("schema_digest", "format", "top_k", "not_compiled", "tolerance")}
         result |= {**shared, "candidates": options.candidates, "retrieved": count, "differences": differences}
         write_result(result, folder)
+        require_declared(folder)
     return {**result, RETRIEVAL: retrieved, RANKING: ranked}
 
 
@@ -146,6 +150,7 @@ def refresh_two_stages(repository: str | Path, data: str | Path) -> dict[str, An
         (folder / GOLDEN).unlink()
         write_reference(Reference(retrieved.rows, {**candidates, **ranked}), features, folder, GOLDEN)
         write_result({**read_result(folder), "differences": _differences(folder, data, step)}, folder)
+        require_declared(folder)
         return read_result(folder)
 
 
@@ -158,7 +163,7 @@ def _write_second_stage(
     nulls = encoded_nulls(features, data)
     begin_models(two_stage_configs(stages), folder)
     graph = CandidateRankerGraph(whole.online, item_table(whole), stages, nulls)
-    write_learned(plan, graph, stages.ranker_inputs, plan.ranking, folder / CANDIDATE_RANKER)
+    write_learned(plan, graph, stages.ranker_inputs, plan.ranking, id_counts(fitted), folder / CANDIDATE_RANKER)
     vectors = np.load(folder / ITEM_VECTORS)
     write_fused_stages(stages.retrieval, vectors, folder)
     step(_GOLDEN_STEP)

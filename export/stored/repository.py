@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from export.declared import require_declared
 from export.encoder_digest import encoder_digest
 from export.errors import ParityError, RepositoryError
 from export.golden import Arrays
@@ -77,6 +78,7 @@ def replace_store(repository: str | Path, embeddings: str | Path) -> dict[str, A
         _check_served(LocalRepository(folder), states)
         result = {**exported, "stored": {"users": len(states.users), "replaced": True}}
         write_result(result, folder)
+        require_declared(folder)
     return result
 
 

@@ -7,6 +7,7 @@ config.pbtxt names both too, so a file of another release is refused when the se
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 from collections.abc import Mapping
@@ -17,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.config import ModelConfig, to_text
+from export.errors import RepositoryError
 from export.golden import Arrays
 from export.members import COMMITTED
+from export.model_files import first_line
 from export.python_models import load_module
 from export.stored.models import ENCODER_DIGEST, STORE_DIGEST, USER_EMBEDDING, named
 from export.stored.states import States
@@ -28,6 +31,7 @@ MODEL = "model.py"
 
 def write_store(config: ModelConfig, states: States, encoder_digest: str, folder: Path) -> None:
     """Write `user_embedding` below `folder`, whose config is `config` but for its store's digests."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     version = folder / USER_EMBEDDING / "1"
@@ -36,11 +40,27 @@ def write_store(config: ModelConfig, states: States, encoder_digest: str, folder
     module = load_module(version / MODEL, USER_EMBEDDING)
     arrays = store_arrays(states, module)
     digests = {ENCODER_DIGEST: encoder_digest, STORE_DIGEST: content_digest(arrays)}
-    save_file(arrays, version / module.FILE, {**digests, "users": str(len(states.users))})
+    try:
+        save_file(arrays, version / module.FILE, {**digests, "users": str(len(states.users))})
+    except SafetensorError as error:
+        raise OSError(errno.EIO, f"{version / module.FILE}: {error}") from None
     # safetensors lets none but the owner read it; the server may be another user.
     shutil.copymode(version / MODEL, version / module.FILE)
     text = to_text(named(config, digests))
     (folder / USER_EMBEDDING / "config.pbtxt").write_text(text, encoding="utf-8")
+
+
+def read_arrays(repository: Path) -> Arrays:
+    """The arrays of a repository's store. Raises `RepositoryError` where it cannot be read."""
+    version = repository / USER_EMBEDDING / "1"
+    module = load_module(version / MODEL, USER_EMBEDDING)
+    try:
+        arrays: Arrays = module.read_store(version / module.FILE)[1]
+    except (AttributeError, OSError, ValueError) as error:
+        raise RepositoryError(
+            f"{USER_EMBEDDING}: its store cannot be read ({first_line(error)}): export the repository again"
+        ) from None
+    return arrays
 
 
 def store_arrays(states: States, module: Any) -> Arrays:

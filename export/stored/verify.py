@@ -25,7 +25,6 @@ from export.golden import UNICODE, Arrays, Row, null_row, read_item_ids, request
 from export.latest_requests import Latest, encoded_batches, latest_rows
 from export.local import LocalRepository
 from export.progress import Report
-from export.python_models import load_module
 from export.recommend import ENCODER, PREPROCESS, RANKER, RECOMMEND
 from export.reference import Reference, encode_rows
 from export.stored.models import (
@@ -41,7 +40,7 @@ from export.stored.models import (
     user_key,
 )
 from export.stored.states import BATCH
-from export.stored.store import MODEL, content_digest
+from export.stored.store import content_digest, read_arrays
 from export.tensors import ITEM_IDS, SCORE
 from export.verify import RECORDED, Differences, compare_rankings, compare_tensors, decoded_answers, requests_of
 from preprocessing.schema import PADDING_ID, FittedSchema
@@ -93,7 +92,6 @@ def _verify_computed(local: LocalRepository, fitted: FittedSchema, reference: Re
 
 def require_whole(local: LocalRepository) -> None:
     """Raises `ParityError` where the store is not what its digests say, or of another encoder than the repository's."""
-    version = local.folder / USER_EMBEDDING / "1"
     parameters = local.config(USER_EMBEDDING).parameters
     encoder = encoder_digest(local.folder, ENCODER)
     made_by = parameters.get(ENCODER_DIGEST, "")
@@ -102,8 +100,7 @@ def require_whole(local: LocalRepository) -> None:
             f"{USER_EMBEDDING}: its vectors were made by encoder {made_by[:12]}, {ENCODER} is {encoder[:12]}: "
             "write them with `python -m export embeddings` and `python -m export stored`"
         )
-    module = load_module(version / MODEL, USER_EMBEDDING)
-    if content_digest(module.read_store(version / module.FILE)[1]) != parameters.get(STORE_DIGEST):
+    if content_digest(read_arrays(local.folder)) != parameters.get(STORE_DIGEST):
         raise ParityError(f"{USER_EMBEDDING}: its store is not what its digest says: export the repository again")
 
 
@@ -161,9 +158,7 @@ def _verify_ranked(local: LocalRepository, data: str | Path, fitted: FittedSchem
 
 def _stored_users(local: LocalRepository, most: int) -> list[str]:
     """Users of the store, at even distances."""
-    version = local.folder / USER_EMBEDDING / "1"
-    module = load_module(version / MODEL, USER_EMBEDDING)
-    _, arrays = module.read_store(version / module.FILE)
+    arrays = read_arrays(local.folder)
     ends, count = arrays["id_end"], len(arrays["id_end"])
     places = [place * count // min(count, most) for place in range(min(count, most))]
     return [

@@ -112,7 +112,9 @@ class _Emitter:
         assert items.vocabulary is not None
         ids_ = self._list_ids[items.vocabulary.digest, items.column.name]
         self.graph.node("Identity", [lists.emit_list(self.graph, items, ids_)], "result", encoded)
-        return Tensor(encoded, "int64", (items.pad_to or -1,), items.longest)
+        # Padded to 1 at least: what holds one item at most is as wide as that.
+        width = items.pad_to or (1 if items.longest == 1 else -1)
+        return Tensor(encoded, "int64", (width,), items.longest)
 
     def _value(self, expression: Expression) -> Value:
         if expression not in self._done:

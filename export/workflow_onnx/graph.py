@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from export.known_ids import Counts, check_ids
 from export.onnx_graph import IR_VERSION, OPSET
 from export.tensors import Dtype, Tensor
 
@@ -91,8 +92,15 @@ class Graph:
             return self.cast(value.name, value.held, wanted)
         return self.cast(self.cast(value.name, value.stored, value.dtype), value.dtype, wanted)
 
-    def save(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], path: Path, name: str = "preprocess") -> None:
-        """Check and write the graph; the batch and every -1 are dynamic."""
+    def save(
+        self,
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+        path: Path,
+        name: str = "preprocess",
+        counts: Counts | None = None,
+    ) -> None:
+        """Check and write the graph; the batch and every -1 are dynamic. `counts`: of the inputs that hold ids."""
         graph = helper.make_graph(
             self._nodes,
             name,
@@ -100,6 +108,7 @@ class Graph:
             [_value_info(tensor, "width") for tensor in outputs],
             self._initializers,
         )
+        check_ids(graph, counts or {})
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML_DOMAIN, ML_OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="naiad")
         onnx.checker.check_model(model)

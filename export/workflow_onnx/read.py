@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from export.errors import UnsupportedWorkflow
+from export.saved_workflow import open_workflow
 from export.workflow_onnx.expressions import (
     Bucketed,
     Clipped,
@@ -28,7 +29,6 @@ from export.workflow_onnx.expressions import (
 )
 from export.workflow_onnx.request import RequestColumn
 from export.workflow_onnx.vocabulary import read_vocabulary
-from preprocessing.workflow import load_workflow
 
 Columns = dict[str, Expression]
 Read = Callable[[Any, Any, Columns], Columns]
@@ -46,9 +46,9 @@ def read_workflow(folder: str | Path, columns: Sequence[RequestColumn]) -> Colum
         UnsupportedWorkflow: An operator is not known, or works so that no graph can give equal answers.
 
     """
-    workflow = load_workflow(Path(folder))
+    workflow = open_workflow(Path(folder))
     # NVTabular keeps each vocabulary that it has read by its path, even if the file is another one by now. Not before
-    # `load_workflow`, which imports Merlin without its warnings.
+    # `open_workflow`, which imports Merlin without its warnings.
     from merlin.io.worker import clean_worker_cache
 
     with suppress(KeyError):

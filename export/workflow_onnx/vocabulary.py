@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from export.errors import RepositoryError, UnsupportedWorkflow
+from export.model_files import first_line
 
 Key = str | int | None
 Keys = tuple[Key, ...]
@@ -61,8 +62,8 @@ def read_vocabulary(operator: Any, columns: Sequence[str], output: str) -> Vocab
     names = list(columns) if combined else [storage]
     try:
         table = pd.read_parquet(Path(path), columns=names) if path else pd.DataFrame({name: [] for name in names})
-    except OSError as error:
-        raise RepositoryError(f"{path}: cannot be read ({error.strerror}): run `preprocessing fit` again") from None
+    except (OSError, ValueError) as error:  # a torn file is pyarrow's ValueError
+        raise RepositoryError(f"{path}: cannot be read ({first_line(error)}): run `preprocessing fit` again") from None
     kinds = tuple(_kind(table[name], column) for name, column in zip(names, columns, strict=True))
     keys = list(zip(*(_keys(table[name], kind) for name, kind in zip(names, kinds, strict=True)), strict=True))
     if len(set(keys)) < len(keys):
