@@ -25,7 +25,7 @@ CONSOLE = Console(stderr=True)
 
 def run(rows: int) -> None:
     """Measure the readers on a log of `rows` rows."""
-    results = []
+    results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="naiad-reading-") as folder:
         log = Path(folder) / "log.csv"
         CONSOLE.print(f"[dim]writing {rows:,} rows")

@@ -33,8 +33,8 @@ def train_rows(schema: Schema, moments: Path) -> DaskFrame:
     import dask.dataframe as dd
 
     load = partial(_train_columns, schema.request_features)
-    weeks = sorted((moments / "train").iterdir())
-    weeks = _chunks(weeks, max(WEEKS_PER_TASK, -(-len(weeks) // MOST_PARTITIONS)))
+    folders = sorted((moments / "train").iterdir())
+    weeks = _chunks(folders, max(WEEKS_PER_TASK, -(-len(folders) // MOST_PARTITIONS)))
     # Held in memory: NVTabular would read them again for every operator that it fits.
     return dd.from_map(load, weeks, meta=load(weeks[0][:1]).iloc[:0]).persist()
 
