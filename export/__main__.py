@@ -200,9 +200,16 @@ def _configs(arguments: argparse.Namespace) -> None:
     from export.members import write_configs
     from export.shipped import shipped_configs
     from preprocessing.schema import load_schema
+    from stage.manifest import read_manifest
+    from stage.write_errors import OutputError, writing
 
-    configs = shipped_configs(load_schema(arguments.schema))
-    write_configs(configs, Path(arguments.output))
+    configs, folder = shipped_configs(load_schema(arguments.schema)), Path(arguments.output)
+    if written := read_manifest(folder):
+        raise OutputError(
+            f"{folder}: was written by `{written.command}`, whose config.pbtxt these would replace: give another folder"
+        )
+    with writing(folder, folder.resolve()):
+        write_configs(configs, folder)
     print_result({"output": arguments.output, "models": [config.name for config in configs]})
 
 
