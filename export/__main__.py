@@ -201,15 +201,17 @@ def _configs(arguments: argparse.Namespace) -> None:
     from export.shipped import shipped_configs
     from preprocessing.schema import load_schema
     from stage.manifest import read_manifest
-    from stage.write_errors import OutputError, writing
+    from stage.write_errors import OutputError, cannot_be_written
 
     configs, folder = shipped_configs(load_schema(arguments.schema)), Path(arguments.output)
     if written := read_manifest(folder):
         raise OutputError(
             f"{folder}: was written by `{written.command}`, whose config.pbtxt these would replace: give another folder"
         )
-    with writing(folder, folder.resolve()):
+    try:
         write_configs(configs, folder)
+    except OSError as error:
+        raise cannot_be_written(folder, error) from None
     print_result({"output": arguments.output, "models": [config.name for config in configs]})
 
 

@@ -8,12 +8,22 @@ from preprocessing.schema import Schema, schema_path
 from warehouse.address import table_address
 
 
-def input_paths(schema: Schema, source: str | Path | None, schema_file: str | Path | None = None) -> list[Path]:
-    """The paths of the schema's file, the log, and its user and item tables; of a warehouse's URL, the database file.
+def input_paths(
+    schema: Schema,
+    source: str | Path | None,
+    schema_file: str | Path | None = None,
+    users: str | Path | None = None,
+    items: str | Path | None = None,
+) -> list[Path]:
+    """Return the schema's file, the log and its user and item tables; of a warehouse's URL, the database file.
+
+    `users` and `items`: tables that do not lie beside the log.
 
     Raises `AddressError` where the URL names no table.
     """
-    paths = [] if schema_file is None else [schema_path(schema_file)]
+    paths = [Path(given) for given in (users, items) if given]
+    if schema_file is not None:
+        paths.append(schema_path(schema_file))
     if source is None:
         return paths
     if "://" in str(source):

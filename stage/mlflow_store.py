@@ -84,7 +84,7 @@ def store_paths(given: str | None) -> tuple[Path, ...]:
     """The files and folders of this machine that the store of `open_store(given)` keeps its runs in."""
     uri = given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     if file := _sqlite_file(uri):
-        return file, file.parent / ARTIFACTS
+        return file, file.resolve().parent / ARTIFACTS
     parts = urlsplit(uri)
     return (Path(unquote(parts.path)),) if parts.scheme == "file" else ()
 

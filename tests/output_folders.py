@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stage.manifest import MANIFEST
+from stage.manifest import MANIFEST, files_of, read_manifest
 from stage.output import whole_folder
 
 
@@ -22,3 +22,9 @@ def written(folder: Path, *files: str, command: str = "") -> Path:
 def filled(folder: Path) -> None:
     folder.mkdir()
     (folder / "stale").touch()
+
+
+def is_wholly_listed(folder: Path) -> bool:
+    """Whether the manifest lists the folder's files, all of them and no other."""
+    manifest = read_manifest(folder)
+    return manifest is not None and manifest.files == set(files_of(folder))
