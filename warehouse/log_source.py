@@ -116,9 +116,9 @@ def open_source(address: Address) -> Iterator[TableSource]:
         try:
             backend = ibis.connect(address.url)
         except Exception as error:
-            raise ConnectionRefused(
-                f"{address}: {in_one_line(error)}: give the URL of a warehouse that lets you in"
-            ) from None
+            driver = f"install Ibis's driver, ibis-framework[{address.kind}]"
+            remedy = driver if isinstance(error, ImportError) else "give the URL of a warehouse that lets you in"
+            raise ConnectionRefused(f"{address}: {in_one_line(error)}: {remedy}") from None
         close = backend.disconnect
     try:
         yield TableSource(address, _tables(address, backend))
