@@ -61,7 +61,8 @@ def open_store(given: str | None, create: bool = False) -> Store:
     """
     uri = given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     if find_spec("mlflow") is None:
-        raise StoreError("MLflow is not installed: install naiad's extra `tracking`, or go without (--no-tracking)")
+        way = ", or go without (--no-tracking)" if create else ""
+        raise StoreError(f"MLflow is not installed: install naiad's extra `tracking`{way}")
     if "://" not in uri and uri != "databricks":
         raise StoreError(f"--tracking-uri {uri}: is no URI, give sqlite:///FILE or http://HOST:PORT")
     file = _sqlite_file(uri)
@@ -72,7 +73,7 @@ def open_store(given: str | None, create: bool = False) -> Store:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"--tracking-uri {uri}: cannot be written ({error.strerror}), give another file") from None
-    remedy = "give a store that answers, or --no-tracking"
+    remedy = f"give a store that answers{', or --no-tracking' if create else ''}"
     with told(uri, remedy), warnings.catch_warnings(), _environment(_PROBE):
         warnings.simplefilter("ignore")
         client = _quiet_client(uri)

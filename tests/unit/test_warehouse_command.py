@@ -115,7 +115,10 @@ def test_a_reader_that_went_away_ends_the_command_quietly(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"id,vector\n" * 2000, "give a file that DuckDB wrote"), (None, "no such file, give a DuckDB file")],
+    [
+        (b"id,vector\n" * 2000, "not a valid DuckDB database file!: give a DuckDB file that you may open"),
+        (None, "no such file, give a DuckDB file"),
+    ],
 )
 def test_a_file_that_is_no_database_is_one_line(
     content: bytes | None,
