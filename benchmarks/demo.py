@@ -23,6 +23,7 @@ from benchmarks.demo_report import StepError, require, show_equal, show_parity
 from benchmarks.perf_analyzer_program import locate_perf_analyzer
 from export.version import naiad_version
 from stage.command import Parser, print_result, run_command
+from stage.manifest import record
 
 MADE_BY = "made_by.json"
 CONSOLE = Console()
@@ -124,8 +125,9 @@ def run(schema: str, source: str | None, root: Path, extra: Sequence[str] = ()) 
 
 
 def _note(folder: Path, **inputs: object) -> None:
-    """Write what a step's output was made from."""
+    """Write what a step's output was made from; the note goes with the output when a later demo replaces it."""
     (folder / MADE_BY).write_text(json.dumps(inputs), encoding="utf-8")
+    record(folder, [MADE_BY])
 
 
 def _made_by(folder: Path, **inputs: object) -> bool:

@@ -137,7 +137,6 @@ def _repository(arguments: argparse.Namespace) -> None:
     import time
 
     from export.any_family import Wanted, export_any
-    from export.disk import writing
 
     started = time.monotonic()
     common = ("format", "top_k", "max_batch_size", "exclude_seen", "overwrite", "reference_path")
@@ -150,8 +149,7 @@ def _repository(arguments: argparse.Namespace) -> None:
         arguments.stored_embeddings,
     )
     options = {name: getattr(arguments, name) for name in common}
-    with writing(arguments.output):
-        result = export_any(wanted, arguments.data, arguments.output, options)
+    result = export_any(wanted, arguments.data, arguments.output, options)
     if result["not_compiled"]:
         entry = {"offline_online": "recommend", "two_tower": "retrieve"}.get(result["family"], result["family"])
         print(f"naiad: {entry} runs NVTabular itself: {result['not_compiled']}", file=sys.stderr)
@@ -159,10 +157,12 @@ def _repository(arguments: argparse.Namespace) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    from export.any_family import verify_any
-    from export.disk import writing
+    from pathlib import Path
 
-    with writing(arguments.repository):
+    from export.any_family import verify_any
+    from stage.write_errors import writing
+
+    with writing(arguments.repository, Path(arguments.repository).absolute()):
         result = verify_any(arguments.repository, arguments.data)
     print_result({"repository": arguments.repository, **result})
 
@@ -170,12 +170,10 @@ def _verify(arguments: argparse.Namespace) -> None:
 def _stored(arguments: argparse.Namespace) -> None:
     import time
 
-    from export.disk import writing
     from export.stored.repository import replace_store
 
     started = time.monotonic()
-    with writing(arguments.repository):
-        result = replace_store(arguments.repository, arguments.embeddings)
+    result = replace_store(arguments.repository, arguments.embeddings)
     print_result({"repository": arguments.repository, **result, "seconds": round(time.monotonic() - started, 1)})
 
 
@@ -183,20 +181,17 @@ def _items(arguments: argparse.Namespace) -> None:
     import time
 
     from export.any_family import refresh_any
-    from export.disk import writing
 
     started = time.monotonic()
-    with writing(arguments.repository):
-        result = refresh_any(arguments.repository, arguments.data)
+    result = refresh_any(arguments.repository, arguments.data)
     print_result({"repository": arguments.repository, **result, "seconds": round(time.monotonic() - started, 1)})
 
 
 def _embeddings(arguments: argparse.Namespace) -> None:
-    from export.disk import writing
     from export.embeddings import export_embeddings
 
-    with writing(arguments.output):
-        result = export_embeddings(
+    print_result(
+        export_embeddings(
             arguments.repository,
             arguments.data,
             arguments.output,
@@ -207,20 +202,27 @@ def _embeddings(arguments: argparse.Namespace) -> None:
             batch_size=arguments.batch_size,
             overwrite=arguments.overwrite,
         )
-    print_result(result)
+    )
 
 
 def _configs(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from export.disk import writing
     from export.members import write_configs
     from export.shipped import shipped_configs
     from preprocessing.schema import load_schema
+    from stage.manifest import read_manifest
+    from stage.write_errors import OutputError, cannot_be_written
 
-    configs = shipped_configs(load_schema(arguments.schema))
-    with writing(arguments.output):
-        write_configs(configs, Path(arguments.output))
+    configs, folder = shipped_configs(load_schema(arguments.schema)), Path(arguments.output)
+    if written := read_manifest(folder):
+        raise OutputError(
+            f"{folder}: was written by `{written.command}`, whose config.pbtxt these would replace: give another folder"
+        )
+    try:
+        write_configs(configs, folder)
+    except OSError as error:
+        raise cannot_be_written(folder, error) from None
     print_result({"output": arguments.output, "models": [config.name for config in configs]})
 
 

@@ -11,7 +11,7 @@ from export.declared import require_declared
 from export.errors import GraphError, RepositoryError
 from export.options import Options
 from export.recommend import FAMILY as RANKING
-from export.registry import model_folder
+from export.registry import SCHEME, model_folder
 from export.repository import export_repository, verify_again
 from export.result import read_result
 from export.retrieval.choice import Wanted as WantedIndex
@@ -27,6 +27,7 @@ from export.retrieve_and_rank.repository import (
     refresh_two_stages,
     verify_two_stages_again,
 )
+from stage.mlflow_store import store_paths
 from training.checkpoint import read_config
 
 _VERIFY = {RANKING: verify_again, RETRIEVAL: verify_retrieval_again, TWO_STAGES: verify_two_stages_again}
@@ -56,6 +57,7 @@ def export_any(wanted: Wanted, data: str | Path, output: str | Path, options: di
         GraphError: A model is of another family than it is wanted for, or has no use for what is wanted of it.
 
     """
+    options = {**options, "inputs": _registry(wanted)}
     with ExitStack() as stack:
         source = Source(*stack.enter_context(model_folder(wanted.model, wanted.tracking_uri)))
         family, stored = read_config(source.folder).family, wanted.stored is not False
@@ -76,6 +78,12 @@ def export_any(wanted: Wanted, data: str | Path, output: str | Path, options: di
         if wanted.index != "auto":
             raise GraphError(f"--index {wanted.index}: {wanted.model} is no two_tower model: leave it out")
         return export_repository(source.folder, data, output, Options(**options, stored=stored), source.registered)
+
+
+def _registry(wanted: Wanted) -> tuple[Path, ...]:
+    """The files of the store that a models:/ name is read from."""
+    named = any(str(model).startswith(SCHEME) for model in (wanted.model, wanted.retriever))
+    return store_paths(wanted.tracking_uri) if named else ()
 
 
 def verify_any(repository: str | Path, data: str | Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ Columns `user` (or `item`), `embedding` (D floats) and, of users whose model has
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,15 +17,21 @@ import pyarrow.parquet as pq
 from export.embedding_batches import Batch, Embeddings
 from export.encoder_digest import ENCODER_DIGEST
 from export.progress import counting
+from stage.inputs import require_apart
 from stage.output import OutputError, make_folder_of
+from stage.write_errors import writing
 
 SCHEMA_DIGEST = b"schema_digest"
 """The key of it in the metadata."""
 
 
 @contextmanager
-def partial_file(output: Path, overwrite: bool) -> Iterator[Path]:
-    """A path beside `output`; what was written there takes its place when the block ends without an error."""
+def partial_file(output: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> Iterator[Path]:
+    """A path beside `output`; what was written there takes its place when the block ends without an error.
+
+    Raises `OutputError` where `output` is one of `inputs`, which the command reads, or lies in one.
+    """
+    require_apart(output, inputs, "give another file")
     if output.is_dir():
         raise OutputError(f"{output}: is a folder, give a file")
     if output.exists() and not overwrite:
@@ -33,8 +39,9 @@ def partial_file(output: Path, overwrite: bool) -> Iterator[Path]:
     make_folder_of(output)
     partial = output.absolute().with_name(f".{output.name}.partial-{os.getpid()}")
     try:
-        yield partial
-        partial.replace(output)
+        with writing(output, partial):
+            yield partial
+            partial.replace(output)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -43,7 +50,7 @@ def write_file(embeddings: Embeddings, path: Path, schema_digest: str) -> None:
     """Write all batches to `path`."""
     digests = {SCHEMA_DIGEST: schema_digest.encode(), ENCODER_DIGEST: embeddings.digest.encode()}
     name = f"{embeddings.kind}s"
-    with _writer(path, _schema(embeddings, digests)) as writer, counting({name: embeddings.count}) as advance:
+    with pq.ParquetWriter(path, _schema(embeddings, digests)) as writer, counting({name: embeddings.count}) as advance:
         for batch in embeddings.batches:
             writer.write_table(_table(batch, writer.schema))
             advance(name, len(batch.ids))
@@ -54,15 +61,6 @@ def _schema(embeddings: Embeddings, metadata: dict[bytes, bytes]) -> pa.Schema:
     if embeddings.repeats:
         fields += [("repeat_items", pa.list_(pa.int64())), ("repeat_logits", pa.list_(pa.float32()))]
     return pa.schema(fields, metadata=metadata)
-
-
-def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    try:
-        return pq.ParquetWriter(path, schema)
-    except OSError as error:
-        raise OutputError(
-            f"{path.parent}: cannot be written ({error.strerror}), give a folder you may write to"
-        ) from None
 
 
 def _table(batch: Batch, schema: pa.Schema) -> pa.Table:

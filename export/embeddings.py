@@ -18,6 +18,7 @@ from export.recommend import FAMILY as RANKING
 from export.result import read_result
 from export.retrieval.plan import FAMILY as RETRIEVAL
 from preprocessing.schema import FittedSchema, read_fitted, require_same_digest
+from stage.inputs import require_apart
 from stage.output import OutputError
 from warehouse.address import Address, warehouse_address
 from warehouse.partition import Run
@@ -62,12 +63,14 @@ def export_embeddings(
     require_same_digest(read_fitted(data), fitted, f"the repository in {repository}")
     repository, data = Path(repository), Path(data)
     if address is None:
-        with partial_file(Path(output), overwrite) as partial:
+        with partial_file(Path(output), overwrite, [repository, data]) as partial:
             [written] = _embeddings(repository, data, fitted, exported, [kind or "user"], batch_size)
             started = time.perf_counter()
             write_file(written, partial, fitted.digest)
         return {"output": str(output), **_counted([written], started)}
     kinds: list[Kind] = ["user", "item"] if _has_items(exported) else ["user"]
+    if address.file is not None:
+        require_apart(address.file, [repository, data], "give another file")
     all_kinds = _embeddings(repository, data, fitted, exported, kinds, batch_size)
     name = experiment if experiment is not None else fitted.schema_.name
     named = Run(name, run if run is not None else new_run(exported), release_of(all_kinds))

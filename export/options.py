@@ -13,6 +13,7 @@ from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, read_fitted, requ
 from training.checkpoint import read_config
 
 PlanOf = TypeVar("PlanOf", bound=Plan)
+COMMAND = "export repository"
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Options:
     """How a repository is to be exported; `top_k` is cut to the number of items.
 
     `reference_path`: serve NVTabular's own executor beside its compiled graph. `stored`: serve from stored embeddings
-    of the users too.
+    of the users too. `inputs`: what is read besides the folders of model and data, such as a registry's store.
     """
 
     format: Format = "onnx"
@@ -30,6 +31,7 @@ class Options:
     overwrite: bool = False
     reference_path: bool = True
     stored: bool = True
+    inputs: tuple[Path, ...] = ()
 
 
 def cut_to_catalogue(flag: str, wanted: int, fitted: FittedSchema, holds: str) -> int:

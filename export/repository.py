@@ -16,7 +16,7 @@ from export.declared import require_declared
 from export.golden import count_recorded, golden_rows
 from export.members import compile_preprocess, write_members
 from export.non_finite import encoded_nulls, fill_arrays
-from export.options import Options, plan_export
+from export.options import COMMAND, Options, plan_export
 from export.progress import Report, steps
 from export.recommend import DECODE, ENCODER, FAMILY, PREPROCESS, PREPROCESS_NVTABULAR, RANKER, RECOMMEND_FUSED, Plan
 from export.reference import (
@@ -56,7 +56,8 @@ def export_repository(
     `registered`: the version in the registry that the folder `model` is of.
     """
     fitted, wanted = plan_export(Plan, model, data, options, registered)
-    with whole_folder(output, options.overwrite) as folder, steps(EXPORT_STEPS) as step:
+    inputs = [model, data, *options.inputs]
+    with whole_folder(output, options.overwrite, inputs, COMMAND) as folder, steps(EXPORT_STEPS) as step:
         _, result = write_repository(model, Path(data), folder, fitted, wanted, options.stored, registered, step)
         require_declared(folder)
     return result

@@ -18,7 +18,7 @@ from export.recommend import Plan
 from export.registry import RegisteredModel
 from export.verify import TOLERANCE, VERIFY
 from export.version import naiad_version
-from stage.output import OutputError
+from stage.write_errors import cannot_be_written
 
 
 def describe_export(
@@ -74,7 +74,7 @@ def write_result(result: dict[str, Any], folder: Path) -> None:
         partial.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}), give a folder you may write to") from None
+        raise cannot_be_written(path, error) from None
     finally:
         partial.unlink(missing_ok=True)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from preprocessing.cluster import busy, tasks
+from preprocessing.inputs import input_paths
 from preprocessing.items import (
     known_items,
     number_items,
@@ -54,9 +55,14 @@ def fit(
     scheduler: str | None = None,
     workers: int = 1,
     overwrite: bool = False,
+    schema_file: str | Path | None = None,
 ) -> Summary:
-    """Run the whole fit; `output` is whole when it returns and untouched when it raises."""
-    with whole_folder(output, overwrite) as folder, tasks(scheduler, workers) as run:
+    """Run the whole fit; `output` is whole when it returns and untouched when it raises.
+
+    `schema_file`: the file or name that `schema` was read from, which `output` may not hold.
+    """
+    inputs = input_paths(schema, source, schema_file)
+    with whole_folder(output, overwrite, inputs, "preprocessing fit") as folder, tasks(scheduler, workers) as run:
         with busy("reading the log"):
             log = read_log(schema, source)
             split, boundaries = split_of_sessions(schema, log.sessions)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from stage.errors import BadInput
 
 DEFAULT_URI = "sqlite:///runs/mlflow.db"
+ARTIFACTS = "mlflow-artifacts"
 URI_HELP = f"MLflow's store: sqlite:///FILE or http://HOST:PORT (default $MLFLOW_TRACKING_URI, or {DEFAULT_URI})"
 
 # Seven tries with doubled waits, which is MLflow's own, would hold a run up for minutes.
@@ -47,7 +48,7 @@ class Store:
     def artifacts(self) -> str | None:
         """Where the artifacts of a SQLite file go, beside it; a server knows its own place."""
         file = _sqlite_file(self.uri)
-        return None if file is None else (file.resolve().parent / "mlflow-artifacts").as_uri()
+        return None if file is None else (file.resolve().parent / ARTIFACTS).as_uri()
 
 
 def open_store(given: str | None, create: bool = False) -> Store:
@@ -60,7 +61,8 @@ def open_store(given: str | None, create: bool = False) -> Store:
     """
     uri = given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     if find_spec("mlflow") is None:
-        raise StoreError("MLflow is not installed: install naiad's extra `tracking`, or go without (--no-tracking)")
+        way = ", or go without (--no-tracking)" if create else ""
+        raise StoreError(f"MLflow is not installed: install naiad's extra `tracking`{way}")
     if "://" not in uri and uri != "databricks":
         raise StoreError(f"--tracking-uri {uri}: is no URI, give sqlite:///FILE or http://HOST:PORT")
     file = _sqlite_file(uri)
@@ -71,12 +73,21 @@ def open_store(given: str | None, create: bool = False) -> Store:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"--tracking-uri {uri}: cannot be written ({error.strerror}), give another file") from None
-    remedy = "give a store that answers, or --no-tracking"
+    remedy = f"give a store that answers{', or --no-tracking' if create else ''}"
     with told(uri, remedy), warnings.catch_warnings(), _environment(_PROBE):
         warnings.simplefilter("ignore")
         client = _quiet_client(uri)
         client.search_experiments(max_results=1)
     return Store(uri, client)
+
+
+def store_paths(given: str | None) -> tuple[Path, ...]:
+    """The files and folders of this machine that the store of `open_store(given)` keeps its runs in."""
+    uri = given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    if file := _sqlite_file(uri):
+        return file, file.resolve().parent / ARTIFACTS
+    parts = urlsplit(uri)
+    return (Path(unquote(parts.path)),) if parts.scheme == "file" else ()
 
 
 @contextmanager

@@ -1,46 +1,107 @@
-"""Output folders that are whole or absent: written beside, then renamed. Folders of output files."""
+"""Output folders that are whole or absent: written beside, then renamed. Nothing that others wrote is deleted."""
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stage.errors import BadInput
-
-
-class OutputError(BadInput):
-    """The output cannot be written where it was asked for."""
+from stage.inputs import require_apart
+from stage.manifest import Manifest, files_of, foreign_files, read_manifest, write_manifest
+from stage.write_errors import OutputError as OutputError
+from stage.write_errors import cannot_be_written, writing
 
 
 @contextmanager
-def whole_folder(output: str | Path, overwrite: bool = False) -> Iterator[Path]:
+def whole_folder(
+    output: str | Path, overwrite: bool = False, inputs: Iterable[str | Path] = (), command: str = ""
+) -> Iterator[Path]:
     """Yield an empty folder beside `output` that takes its place when the block ends without an error.
 
     What runs that were killed left beside it is cleared first; an old output that one had moved aside comes back.
-    Raises `OutputError` before any work where `output` holds something (and `overwrite` is false) or cannot be written.
+
+    Args:
+        output: The folder to write.
+        overwrite: Replace what `command` wrote there before.
+        inputs: Every file and folder that the command reads.
+        command: As it is typed, such as `training fit`; the folder's manifest names it.
+
+    Raises:
+        OutputError: Before any work, where `output` is an input, holds one or lies in one; holds files, unless they are
+            all of `command` and `overwrite` is true; or cannot be written or replaced. Later, where the disk refuses.
+
     """
-    target = Path(output).resolve()
+    target = _real(output)
+
+    def check() -> None:
+        require_apart(output, inputs)
+        _require_replaceable(target, output)
+        _require_own(target, output, overwrite, command)
+
+    with _replacing(target, output, check) as partial:
+        yield partial
+        write_manifest(partial, Manifest(command, frozenset(files_of(partial))))
+
+
+@contextmanager
+def rewritten_folder(folder: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator[Path]:
+    """As `whole_folder`, for a command that reads `folder` and carries over what it does not change.
+
+    Files that others added to `folder` are carried over by the block too, and stay theirs.
+
+    Raises:
+        OutputError: As `whole_folder` does; at the end, where a file of others was not carried over.
+
+    """
+    target = _real(folder)
+
+    def check() -> None:
+        require_apart(folder, inputs, "move it out of there")
+        _require_replaceable(target, folder)
+
+    with _replacing(target, folder, check, carries_over=True) as partial:
+        yield partial
+        if manifest := read_manifest(target):
+            if lost := _first_lost(target, partial):
+                raise OutputError(f"{folder}: holds {lost}, which naiad did not write: move it out of there")
+            written = frozenset(files_of(partial)) - frozenset(foreign_files(target))
+            write_manifest(partial, Manifest(manifest.command, written))
+
+
+@contextmanager
+def _replacing(
+    target: Path, output: str | Path, check: Callable[[], None], carries_over: bool = False
+) -> Iterator[Path]:
     try:
         _clear_after_killed_runs(target)
-        _refuse(target, output, overwrite)
+        check()
         missing = [parent for parent in target.parents if not parent.exists()]
         partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
         partial.mkdir(parents=True)
     except OSError as error:
-        raise OutputError(f"{output}: cannot be written ({error.strerror}), give a folder you may write to") from None
+        raise cannot_be_written(output, error) from None
     try:
-        yield partial
-        _take_place(partial, target)
+        with writing(output, partial):
+            yield partial
+        try:
+            _take_place(partial, target, carries_over)
+        except OSError as error:
+            raise cannot_be_written(output, error) from None
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         for parent in missing:
             if parent.is_dir() and not any(parent.iterdir()):
                 parent.rmdir()
         raise
+
+
+def _real(output: str | Path) -> Path:
+    return Path(os.path.realpath(output))
 
 
 def _clear_after_killed_runs(target: Path) -> None:
@@ -51,7 +112,7 @@ def _clear_after_killed_runs(target: Path) -> None:
                 continue
             if kind == "replaced" and not target.exists():
                 left.rename(target)
-            else:
+            elif kind == "partial" or not any(foreign_files(left)):
                 shutil.rmtree(left, ignore_errors=True)
 
 
@@ -68,19 +129,59 @@ def _is_another_run(pid: int) -> bool:
     return True
 
 
-def _refuse(target: Path, output: str | Path, overwrite: bool) -> None:
+def _require_replaceable(target: Path, output: str | Path) -> None:
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if target.exists() and not target.is_dir():
         raise OutputError(f"{output}: is a file, give a folder")
-    if not target.is_dir() or not any(target.iterdir()):
+    if not target.is_dir():
         return
-    if not overwrite:
-        raise OutputError(f"{output}: holds files already, give another folder or --overwrite")
-    for place in (Path.cwd(), Path.home()):
-        if place.resolve().is_relative_to(target):
-            raise OutputError(f"{output}: holds {place}, which --overwrite would delete, give another folder")
+    places = {"your home folder": _home(), "the folder you work in": Path.cwd()}
+    for what, place in places.items():
+        if place is not None and place.resolve().is_relative_to(target):
+            verb = "is" if place.resolve() == target else "holds"
+            raise OutputError(
+                f"{output}: {verb} {what}, which would be replaced: give another folder, or run this from elsewhere"
+            )
+    if os.path.ismount(target):
+        raise OutputError(f"{output}: is a mount point, which cannot be replaced: give a folder inside it")
 
 
-def _take_place(partial: Path, target: Path) -> None:
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # a container's user may have none
+        return None
+
+
+def _require_own(target: Path, output: str | Path, overwrite: bool, command: str) -> None:
+    """Refuse a folder that holds files, unless they are all `command`'s own and are to be replaced."""
+    if not target.is_dir():
+        return
+    refusal = _refusal_to_replace(target, command)
+    if not overwrite and (refusal or any(target.iterdir())):
+        way = "" if refusal else " or --overwrite"
+        raise OutputError(f"{output}: holds files already, give another folder{way}")
+    if refusal:
+        raise OutputError(f"{output}: {refusal}")
+
+
+def _refusal_to_replace(target: Path, command: str) -> str | None:
+    if (target / ".git").exists():
+        return "is a git checkout, which --overwrite would delete: give another folder"
+    manifest, foreign = read_manifest(target), next(foreign_files(target), None)
+    if foreign is None:
+        written = manifest.command if manifest else command
+        return None if written == command else f"was written by `{written}`, not by `{command}`: give another folder"
+    if manifest is None:
+        return (
+            f"holds {foreign}, and no list of the files that naiad wrote (earlier versions kept none): "
+            "remove the folder yourself, or give another one"
+        )
+    return f"holds {foreign}, which naiad did not write: move it away, or give another folder"
+
+
+def _take_place(partial: Path, target: Path, carries_over: bool) -> None:
     replaced = target.with_name(f".{target.name}.replaced-{os.getpid()}")
     if target.exists():
         target.rename(replaced)
@@ -90,7 +191,24 @@ def _take_place(partial: Path, target: Path) -> None:
         if replaced.exists():
             replaced.rename(target)
         raise
-    shutil.rmtree(replaced, ignore_errors=True)
+    _discard(replaced, target, carries_over)
+
+
+def _discard(replaced: Path, target: Path, carries_over: bool) -> None:
+    """Remove an old output; keep it where others put files into it while the new one was written."""
+    unlisted = carries_over and read_manifest(replaced) is None
+    late = None if unlisted else _first_lost(replaced, target)
+    if late is None:
+        shutil.rmtree(replaced, ignore_errors=True)
+        return
+    kept = target.with_name(f"{target.name}.kept-{os.getpid()}")
+    replaced.rename(kept)
+    print(f"naiad: {target} got {late} while it was written anew: the old folder is kept as {kept}", file=sys.stderr)
+
+
+def _first_lost(old: Path, new: Path) -> str | None:
+    """The first file of others in `old` that is not in `new`."""
+    return next((name for name in foreign_files(old) if not os.path.lexists(new / name)), None)
 
 
 def make_folder_of(file: Path) -> None:
@@ -98,4 +216,4 @@ def make_folder_of(file: Path) -> None:
     try:
         file.absolute().parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{file}: cannot be written ({error.strerror}), give a folder you may write to") from None
+        raise cannot_be_written(file, error) from None

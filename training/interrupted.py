@@ -22,7 +22,7 @@ class ResumeError(BadInput):
 
 def checkpoint_folder(output: str | Path) -> Path:
     """Where the checkpoints of a run to `output` stand until it ends."""
-    path = Path(output)
+    path = Path(output) if Path(output).name not in ("", "..") else Path(output).resolve()
     return path.with_name(path.name + ".checkpoints")
 
 

@@ -17,6 +17,7 @@ import torch
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, read_fitted
+from stage.inputs import require_apart
 from stage.output import whole_folder
 from training.checkpoint import new_model, save
 from training.data import DataError, Rows, SplitData, collate
@@ -62,11 +63,12 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     callbacks: Sequence[TrainerCallback] = (),
+    inputs: Sequence[Path] = (),
 ) -> Trained:
     """Train on DATA's train rows and write MODEL (see `training.checkpoint`) whole or not at all.
 
     Trainer checkpoints stand in `OUTPUT.checkpoints` until the run ends; `resume` goes on from the latest of them, on
-    the same random numbers that the unbroken run would have drawn.
+    the same random numbers that the unbroken run would have drawn. `inputs`: what else OUTPUT may not hold.
     """
     started = time.monotonic()
     data = Path(data)
@@ -78,7 +80,9 @@ def fit(
     rows = train.having_targets()
     if not len(rows):
         raise DataError(f"no train row of {data} has a known target: lower min_frequency of the item id")
-    with whole_folder(output, overwrite) as folder:
+    read = [data, *inputs]
+    with whole_folder(output, overwrite, read, "training fit") as folder:
+        require_apart(checkpoint_folder(output), read)
         checkpoint = begin(output, fitted, config, settings, resume)
         steps_per_epoch = math.ceil(len(rows) / settings.batch_size)
         every = math.ceil(steps_per_epoch / settings.evaluations_per_epoch)

@@ -11,6 +11,7 @@ A table's URL is its warehouse's with `/TABLE` at the end.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from warehouse.errors import AddressError
@@ -30,6 +31,11 @@ class Address:
     def path(self) -> str:
         """What stands behind `KIND://`, without the query."""
         return self.url.partition("://")[2].partition("?")[0]
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a database that is one on this machine."""
+        return Path(self.path) if self.kind in ("duckdb", "sqlite") else None
 
     def __str__(self) -> str:
         return self.shown

@@ -33,7 +33,7 @@ class DuckDBSession:
             raise AddressError(f"{address}: no such file, give a DuckDB file that holds tables")
         if not file.parent.is_dir():
             raise AddressError(f"{address}: no folder {file.parent}, make it first")
-        with self._told("give a DuckDB file that no one else writes to"):
+        with self._told("give a DuckDB file that you may open and no one else writes to"):
             self.ibis: Any = ibis.duckdb.connect(file, read_only=read_only)
         self._connection: Any = self.ibis.con
 

@@ -85,7 +85,7 @@ class Warehouse:
             rows = dict(session.rows(session.statements.rows_of_run(run.experiment, run.run)))
             if not overwrite and any(rows.values()):
                 state = "is there already" if rows[MANIFEST] else "is half-written"
-                raise PartitionError(f"{run} {state} in {self.address}: give another run, or overwrite it")
+                raise PartitionError(f"{run} {state} in {self.address}: give another --run, or --overwrite")
 
         refuse()
         now = datetime.now(UTC)
@@ -140,7 +140,9 @@ class Warehouse:
             raise PartitionError(f"no {asked}{inside} in {self.address}: see `python -m warehouse runs`")
         experiments = sorted({each.experiment for each, _ in found})
         if len(experiments) > 1:
-            raise PartitionError(f"{asked} are of the experiments {', '.join(experiments)}: say which experiment")
+            raise PartitionError(
+                f"{asked} are of the experiments {', '.join(experiments)}: say which with --experiment"
+            )
         newest, whole = max(found, key=lambda pair: pair[0].created_at)
         if not whole:
             raise PartitionError(f"{newest} in {self.address} are half-written (not as the manifest counts): {AGAIN}")
@@ -221,7 +223,9 @@ class Warehouse:
         for table, columns in expected.items():
             there = self._session.columns(table)
             if not there:
-                raise TableError(f"no table {table} in {self.address}: write a run's vectors first")
+                raise TableError(
+                    f"no table {table} in {self.address}: write a run's vectors first, with `export embeddings`"
+                )
             for column in columns:
                 if column not in there:
                     raise TableError(f"no column {column!r} in table {table} of {self.address}: give another warehouse")

@@ -3,91 +3,103 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Protocol
 
 from warehouse.address import Address
-from warehouse.errors import AddressError, ConnectionRefused, TableError
-from warehouse.session import open_session, require_ibis
+from warehouse.errors import ConnectionRefused, TableError, WarehouseError
+from warehouse.session import in_one_line, open_session, require_ibis
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH_ROWS = 100_000
+
+class Tables(Protocol):
+    """What a kind of warehouse does in a way of its own. Errors are the driver's; a TypeError refuses a column."""
+
+    def types(self, table: str) -> dict[str, str]:
+        """Names and types of a table's columns; `TableError`, which says what there is, where there is none."""
+
+    def read(self, table: str, columns: Sequence[str], order: Sequence[str]) -> pa.Table:
+        """Some columns of a table, in types of Arrow that hold every value as it is."""
 
 
 class TableSource:
     """The tables of one warehouse, of whatever kind Ibis connects to; made by `open_source`."""
 
-    def __init__(self, address: Address, backend: Any) -> None:
-        self._address, self._backend = address, backend
+    def __init__(self, address: Address, tables: Tables) -> None:
+        self._address, self._tables = address, tables
 
     def columns(self, table: str) -> list[str]:
-        """The names of a table's columns; `TableError` where there is none."""
-        return list(self._table(table).columns)
+        """Return the names of a table's columns; `TableError` where there is none."""
+        return list(self._types(table))
 
     def read(self, table: str, columns: Sequence[str], order: Sequence[str]) -> pa.Table:
-        """`columns` of a table, decimals as float64 and pgvector's vectors as lists of float32.
+        """Return `columns` of a table: decimals as such, never as floats, pgvector's vectors as lists of float32.
 
-        Rows come as they stand in a DuckDB file, by `order` elsewhere.
+        Integers of 128 bits, decimals of any number of digits, UUIDs and types that Arrow lacks come as text. Rows come
+        as they stand in a DuckDB file, by `order` elsewhere.
+
+        Raises:
+            TableError: A column is of a type that cannot be read, or holds a value that its type of Arrow does not.
+
         """
-        import pyarrow as pa
-
-        expression = self._table(table).select(*columns)
-        if vectors := _pgvectors(expression.schema()):
-            expression = expression.mutate(**{name: expression[name].cast("array<float32>") for name in vectors})
-        if self._address.kind != "duckdb" and order:
-            expression = expression.order_by(*order)
-        with _told(self._address):
-            read = pa.Table.from_batches(*self._stream(expression))
-        decimals = [pa.types.is_decimal(field.type) for field in read.schema]
-        types = [pa.float64() if is_decimal else f.type for f, is_decimal in zip(read.schema, decimals, strict=True)]
-        return read.cast(pa.schema(list(zip(read.column_names, types, strict=True))))
-
-    def _stream(self, expression: Any) -> tuple[Iterator[pa.RecordBatch], pa.Schema]:
-        if self._address.kind == "duckdb":
-            # Ibis 12 reads Arrow by methods that DuckDB 2 does not have.
-            reader = self._backend.con.sql(self._backend.compile(expression)).to_arrow_reader(BATCH_ROWS)
-        else:
-            reader = self._backend.to_pyarrow_batches(expression, chunk_size=BATCH_ROWS)
-        return reader, reader.schema
-
-    def _table(self, table: str) -> Any:
-        import ibis
-
-        with _told(self._address):
-            *schema, name = table.split(".")
-            if self._address.kind == "duckdb":
-                return self._duckdb_table(schema, name)
-            try:
-                return self._backend.table(name, database=tuple(schema) or None)
-            except ibis.common.exceptions.TableNotFound:
-                pass
-        raise TableError(f"no table {table!r} in {self._address}: give the name of one that is there")
-
-    def _duckdb_table(self, schema: list[str], name: str) -> Any:
-        import duckdb
-        import ibis
-        import sqlglot.expressions as exp
-
-        source = exp.table_(name, db=schema[-1] if schema else None, quoted=True)
+        types = self._types(table)
         try:
-            empty = self._backend.con.sql(f"SELECT * FROM {source.sql('duckdb')} LIMIT 0").to_arrow_table()
-        except duckdb.CatalogException:
-            shown = ".".join([*schema, name])
-            raise TableError(f"no table {shown!r} in {self._address}: give the name of one that is there") from None
-        return ibis.table(ibis.Schema.from_pyarrow(empty.schema), name=name, database=schema[-1] if schema else None)
+            read = self._tables.read(table, columns, order)
+        except WarehouseError:
+            raise
+        except Exception as error:
+            raise self._refusal(table, types, columns, error) from None
+        for name in columns:
+            if not _is_carried(read.schema.field(name).type):
+                raise self._refused_column(table, name, types, f"is {types[name]}")
+        return read
+
+    def _types(self, table: str) -> dict[str, str]:
+        try:
+            return self._tables.types(table)
+        except TableError as error:
+            raise TableError(f"no table {table!r} in {self._address}: {error}") from None
+        except Exception as error:
+            raise self._refused_table(table, error) from None
+
+    def _refusal(self, table: str, types: dict[str, str], columns: Sequence[str], error: Exception) -> TableError:
+        """The error as one that names the column, where reading a column alone fails too."""
+        if not _is_of_the_connection(error):
+            for name in columns:
+                try:
+                    self._tables.read(table, [name], [])
+                except Exception as own:
+                    if _is_of_the_connection(own):
+                        break
+                    return self._refused_column(table, name, types, in_one_line(own))
+        return self._refused_table(table, error)
+
+    def _refused_table(self, table: str, error: Exception) -> TableError:
+        remedy = "try again" if _is_of_the_connection(error) else "give a table or view that you can read there"
+        return TableError(f"{self._address}: table {table!r} cannot be read ({in_one_line(error)}): {remedy}")
+
+    def _refused_column(self, table: str, name: str, types: dict[str, str], reason: str) -> TableError:
+        seen = reason if reason.startswith("is ") else f"({types[name]}) cannot be read: {reason}"
+        return TableError(
+            f"{self._address}: table {table!r}: column {name!r} {seen}: "
+            f"read a view that casts it, as CAST({name} AS VARCHAR) does"
+        )
 
 
-def _pgvectors(schema: Any) -> list[str]:
-    """The columns that Ibis does not know by type and would read as text."""
-    from sqlglot.expressions import DataType
+def _is_carried(kind: Any) -> bool:
+    import pyarrow as pa
 
-    return [
-        name
-        for name, dtype in schema.items()
-        if dtype.is_unknown() and isinstance(dtype.raw_type, DataType) and dtype.raw_type.is_type(DataType.Type.VECTOR)
-    ]
+    if isinstance(kind, pa.BaseExtensionType) or pa.types.is_union(kind) or pa.types.is_interval(kind):
+        return False
+    return all(_is_carried(kind.field(place).type) for place in range(kind.num_fields))
+
+
+def _is_of_the_connection(error: Exception) -> bool:
+    """Whether the warehouse is gone, rather than a value in it that cannot be read."""
+    name = type(error).__name__
+    return isinstance(error, OSError) or name in ("OperationalError", "InterfaceError", "AdminShutdown")
 
 
 @contextmanager
@@ -100,22 +112,26 @@ def open_source(address: Address) -> Iterator[TableSource]:
         session: Any = open_session(address, read_only=True)
         backend, close = session.ibis, session.close
     else:
-        with _told(address):
+        # Any backend may stand here, each with errors of its own.
+        try:
             backend = ibis.connect(address.url)
+        except Exception as error:
+            driver = f"install Ibis's driver, ibis-framework[{address.kind}]"
+            remedy = driver if isinstance(error, ImportError) else "give the URL of a warehouse that lets you in"
+            raise ConnectionRefused(f"{address}: {in_one_line(error)}: {remedy}") from None
         close = backend.disconnect
     try:
-        yield TableSource(address, backend)
+        yield TableSource(address, _tables(address, backend))
     finally:
-        close()
+        with suppress(Exception):  # a connection that broke cannot be closed either
+            close()
 
 
-@contextmanager
-def _told(address: Address) -> Iterator[None]:
-    """Any backend may stand here, each with errors of its own."""
-    try:
-        yield
-    except (AddressError, TableError, ConnectionRefused):
-        raise
-    except Exception as error:
-        reason = " ".join((str(error) or type(error).__name__).split())
-        raise ConnectionRefused(f"{address}: {reason[:300]}: give the URL of a warehouse that lets you in") from None
+def _tables(address: Address, backend: Any) -> Tables:
+    if address.kind == "duckdb":
+        from warehouse.duckdb_tables import DuckDBTables
+
+        return DuckDBTables(backend.con)
+    from warehouse.ibis_tables import IbisTables
+
+    return IbisTables(backend)

@@ -32,7 +32,8 @@ class PostgresSession:
 
         self.address = address
         self._errors = (psycopg.Error,)
-        with self._told("give the URL of a PostgreSQL server that runs and lets you in"):
+        # Ibis has errors of its own for a port or an option that is none.
+        with told(address, (Exception,), "give the URL of a PostgreSQL server that runs and lets you in"):
             self.ibis: Any = ibis.connect(address.url)
         self._connection: Any = self.ibis.con
         self.statements = Statements(self._dialect())
@@ -98,8 +99,8 @@ class PostgresSession:
 
     def stage(self, kind: str) -> str:
         staging = f"naiad_staging_{kind}"
-        self.drop(staging)
         with self._told("give a database where you may create temporary tables"):
+            self.drop(staging)
             self._connection.execute(self.statements.create_staging(staging))
         return staging
 

@@ -83,5 +83,9 @@ def told(address: Address, errors: tuple[type[Exception], ...], remedy: str) -> 
     try:
         yield
     except errors as error:
-        reason = " ".join((str(error) or type(error).__name__).split())
-        raise ConnectionRefused(f"{address}: {reason[:300]}: {remedy}") from None
+        raise ConnectionRefused(f"{address}: {in_one_line(error)}: {remedy}") from None
+
+
+def in_one_line(error: Exception) -> str:
+    """What a driver's error says; the name of one that says nothing."""
+    return " ".join((str(error) or type(error).__name__).split())[:300]

@@ -26,7 +26,7 @@ from export.retrieval.repository import (
 from export.retrieval.vectors import ITEM_VECTORS, Vectors, current_items, item_vectors, user_vectors
 from export.retrieval.verify import verify_retrieval
 from preprocessing.schema import FittedSchema
-from stage.output import whole_folder
+from stage.output import rewritten_folder
 
 REFRESH_STEPS = (VECTORS, *HOLDING_VECTORS, *VERIFY_STEPS)
 
@@ -37,7 +37,7 @@ def refresh_items(repository: str | Path, data: str | Path) -> dict[str, Any]:
     The towers stay. The repository is written beside and renamed: a server that has it loaded goes on with the old
     vectors until it is told to load the new ones. The content of verify.json.
     """
-    with whole_folder(repository, overwrite=True) as folder, steps(REFRESH_STEPS) as step:
+    with rewritten_folder(repository, [data]) as folder, steps(REFRESH_STEPS) as step:
         result = write_refreshed(Path(repository), Path(data), folder, step)
         require_declared(folder)
     return result

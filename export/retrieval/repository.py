@@ -21,7 +21,7 @@ from export.golden import count_recorded, golden_rows, read_item_ids
 from export.local import LocalRepository
 from export.members import compile_preprocess
 from export.non_finite import encoded_nulls, fill_arrays
-from export.options import Options, plan_export
+from export.options import COMMAND, Options, plan_export
 from export.progress import Report, steps
 from export.recommend import DECODE, PREPROCESS, PREPROCESS_NVTABULAR
 from export.reference import Reference, encode_rows, read_reference, write_reference
@@ -79,7 +79,8 @@ def export_retrieval(
 ) -> dict[str, Any]:
     """Export, verify, put in place; the content of verify.json. Raises `ParityError` with nothing written."""
     fitted, wanted = plan_export(RetrievalPlan, model, data, options, registered)
-    with whole_folder(output, options.overwrite) as folder, steps(EXPORT_STEPS) as step:
+    inputs = [model, data, *options.inputs]
+    with whole_folder(output, options.overwrite, inputs, COMMAND) as folder, steps(EXPORT_STEPS) as step:
         _, result = write_retrieval(model, Path(data), folder, fitted, wanted, options.index, registered, step)
         require_declared(folder)
     return result

@@ -23,7 +23,7 @@ from export.known_ids import id_counts
 from export.local import LocalRepository
 from export.members import begin_models, write_learned
 from export.non_finite import encoded_nulls, fill_arrays
-from export.options import plan_export
+from export.options import COMMAND, plan_export
 from export.progress import Report, steps
 from export.recommend import FAMILY as RANKING
 from export.recommend import Plan
@@ -50,7 +50,7 @@ from export.retrieve_and_rank.reference import GOLDEN, exact_candidates, two_sta
 from export.retrieve_and_rank.verify import HOPS, rank_candidates, verify_two_stages
 from export.verify import Differences
 from preprocessing.schema import FittedSchema, read_fitted
-from stage.output import whole_folder
+from stage.output import rewritten_folder, whole_folder
 from training.checkpoint import load
 from training.models.offline_online import OfflineOnline
 
@@ -97,7 +97,8 @@ def export_two_stages(
         *(_of(RANKING, each) for each in ranking.EXPORT_STEPS),
         *(_WRITE, _GOLDEN_STEP, *_VERIFY_STEPS),
     )
-    with whole_folder(output, options.overwrite) as folder, steps(told) as step:
+    inputs = [ranker.folder, retriever.folder, data, *options.inputs]
+    with whole_folder(output, options.overwrite, inputs, COMMAND) as folder, steps(told) as step:
         result: dict[str, Any] = {"family": FAMILY, "differences": {}}
         write_result(result, folder)
         of_retriever, retrieved = retrieval.write_retrieval(
@@ -136,7 +137,7 @@ def verify_two_stages_again(repository: str | Path, data: str | Path) -> dict[st
 def refresh_two_stages(repository: str | Path, data: str | Path) -> dict[str, Any]:
     """`refresh_items`, and what the ranker answers to the candidates that the new vectors give."""
     repository, data = Path(repository), Path(data)
-    with whole_folder(repository, overwrite=True) as folder, steps((*refresh.REFRESH_STEPS, *_VERIFY_STEPS)) as step:
+    with rewritten_folder(repository, [data]) as folder, steps((*refresh.REFRESH_STEPS, *_VERIFY_STEPS)) as step:
         refresh.write_refreshed(repository, data, folder, step)
         fitted, _, plan = retrieval.read_exported(folder, data)
         features = fitted.schema_.request_features

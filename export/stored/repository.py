@@ -30,7 +30,7 @@ from export.stored.store import write_store
 from export.verify import compare_tensors
 from export.workflow_onnx import compile_workflow, request_columns
 from preprocessing.schema import FittedSchema, read_fitted
-from stage.output import whole_folder
+from stage.output import rewritten_folder
 
 _READ, _WRITE, _CHECK = "read the embeddings", f"write {USER_EMBEDDING}", f"check {USER_EMBEDDING}"
 _CHECKED = 200
@@ -67,7 +67,7 @@ def replace_store(repository: str | Path, embeddings: str | Path) -> dict[str, A
     digest = encoder_digest(repository, ENCODER)
     require_made_for(file, repository, fitted.digest, digest)
     config = before.config(USER_EMBEDDING)
-    with whole_folder(repository, overwrite=True) as folder, steps((_READ, _WRITE, _CHECK)) as step:
+    with rewritten_folder(repository, [embeddings]) as folder, steps((_READ, _WRITE, _CHECK)) as step:
         step(_READ)
         longest = int(config.parameters.get("repeat_length", "0"))
         states = read_states(file, config.outputs[0].dims[0], longest, fitted.items)

@@ -49,6 +49,17 @@ def test_what_cannot_be_is_refused_in_a_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nothing_is_written_into_what_the_embeddings_are_made_of(compiled_data: Path) -> None:
+    repository = exported.repository(compiled_data, "onnx")
+    for folder in (repository, compiled_data):
+        before = sorted(folder.rglob("*"))
+        for name in ("schema.json", "users.parquet", "history.duckdb"):
+            output = folder / name if name != "schema.json" else folder / name / "users.parquet"
+            with pytest.raises(OutputError, match=f"{name}.*: lies in {folder}, which this command reads"):
+                export_embeddings(repository, compiled_data, output, overwrite=True)
+        assert sorted(folder.rglob("*")) == before
+
+
 def no_item_vectors(folder: Path) -> None:
     (folder / "item_vectors.npy").unlink()
 

@@ -29,6 +29,7 @@ from export.stored.store import write_store
 from preprocessing.fit import fit
 from preprocessing.schema import load_schema, read_fitted
 from tests.exported import checkpoint, repository
+from tests.output_folders import is_wholly_listed
 from tests.parity.test_export_verify import change_largest
 from tests.synthetic import write_log
 
@@ -108,6 +109,7 @@ def test_a_file_of_embeddings_takes_the_place_of_the_store(compiled_data: Path, 
         Path("verify.json"), STORE, Path(USER_EMBEDDING, "config.pbtxt")
     }  # fmt: skip
     assert verify_again(copied, compiled_data)["stored"] == result["stored"]
+    assert is_wholly_listed(copied)
 
 
 def test_users_that_the_file_has_not_are_computed_and_new_ones_are_stored(

@@ -20,6 +20,7 @@ from export.retrieve_and_rank.reference import GOLDEN
 from export.retrieve_and_rank.verify import compare_found
 from preprocessing.schema import SchemaError, read_fitted
 from tests import exported, two_tower
+from tests.output_folders import is_wholly_listed
 from tests.synthetic import fitted_data
 from tests.two_stages import OWN, RETRIEVED, TOP_K, export, repository
 
@@ -116,6 +117,7 @@ def test_refreshed_vectors_give_the_ranker_other_candidates_and_leave_the_ranker
     original = repository(compiled_data, "onnx", "exact")
     assert len(read_reference(features, original, GOLDEN).rows) == len(before), "the copy was written in place"
     assert max(verify_any(folder, data)["differences"].values()) < TOLERANCE
+    assert is_wholly_listed(folder)
 
 
 def golden_candidates(data: Path, folder: Path) -> np.ndarray:

@@ -17,6 +17,7 @@ from export.retrieval.plan import GOLDEN, ITEM_INDEX, MATCH, RETRIEVE, RETRIEVE_
 from export.retrieval.refresh import refresh_items
 from export.retrieval.repository import RetrievalOptions, export_retrieval, verify_retrieval_again
 from preprocessing.schema import read_fitted
+from tests.output_folders import is_wholly_listed
 from tests.two_tower import EXPORTS, checkpoint, repository
 
 TOLERANCE = 1e-4
@@ -127,6 +128,7 @@ def test_refreshed_vectors_follow_the_item_table_and_the_rest_stays(
     found = dict(zip(answer["item_ids"][0].tolist(), answer["score"][0].tolist(), strict=True))
     assert found[3] == pytest.approx(float(user[0] @ after[3]), abs=TOLERANCE)
     verify_retrieval_again(folder, changed(compiled_data))
+    assert is_wholly_listed(folder)
 
 
 def test_a_vector_of_another_width_is_refused_and_leaves_the_repository_as_it_was(

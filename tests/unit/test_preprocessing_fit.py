@@ -14,6 +14,7 @@ from preprocessing.cluster import ClusterError
 from preprocessing.fit import fit
 from preprocessing.schema import UNKNOWN_ID, Sequence, load_schema, read_fitted
 from preprocessing.workflow import load_workflow, transform
+from stage.manifest import MANIFEST
 from tests.synthetic import write_log
 
 SPLITS = ("train", "validation", "test")
@@ -32,7 +33,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 def test_the_output_holds_what_the_later_stages_read(synthetic_data: Path) -> None:
     names = {path.name for path in synthetic_data.iterdir()}
     tables = {"items.parquet", "item_index.parquet", "daily_purchases.parquet"}
-    assert names == {"schema.json", "schema.pbtxt", "workflow", "item_workflow", "requests", *tables, *SPLITS}
+    assert names == {"schema.json", "schema.pbtxt", "workflow", "item_workflow", "requests", MANIFEST, *tables, *SPLITS}
     weeks = {split: sorted(path.name for path in (synthetic_data / split).iterdir()) for split in SPLITS}
     assert weeks["train"][0] == "week=2024-W01"
     assert weeks == {s: sorted(p.name for p in (synthetic_data / "requests" / s).iterdir()) for s in SPLITS}
@@ -200,5 +201,5 @@ def test_a_log_whose_time_is_only_an_order_is_left_one_out_without_weeks(tmp_pat
 )
 def test_a_scheduler_that_is_not_there_is_named(tmp_path: Path, address: str, message: str) -> None:
     with pytest.raises(ClusterError, match=message):
-        fit(load_schema("generic"), tmp_path, tmp_path / "data", scheduler=address)
+        fit(load_schema("generic"), tmp_path / "log", tmp_path / "data", scheduler=address)
     assert list(tmp_path.iterdir()) == []

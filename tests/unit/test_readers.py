@@ -117,9 +117,7 @@ def test_side_tables_are_joined_by_id_and_what_they_lack_is_null() -> None:
 def test_a_table_that_has_none_of_the_logs_ids_is_refused_with_one_of_either_side() -> None:
     brand = {"name": "brand", "kind": "categorical", "side": "item"}
     items = pd.DataFrame({"item": ["0001", "0002"], "brand": ["x", "y"]})
-    message = (
-        r"the item table has none of the log's 3 items: its 'item' holds '0001', the log '1' \(2 match but for"
-    )
+    message = r"the item table has none of the log's 3 items: its 'item' holds '0001', the log '1' \(2 match but for"
     with pytest.raises(LogError, match=message):
         raw_log(schema_of(brand), small_log(), None, items)
     with pytest.raises(LogError, match=r"its 'item' holds 'a', the log '1': write the ids of both alike"):

@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from stage.output import OutputError, whole_folder
+from stage.output import OutputError, rewritten_folder, whole_folder
+from tests.output_folders import filled, names, written
 
 ROOT = Path(__file__).parents[2]
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_the_folder_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -40,9 +37,7 @@ def test_an_error_leaves_nothing_behind(tmp_path: Path, error: type[BaseExceptio
 
 
 def test_an_error_leaves_the_old_output_as_it_was(tmp_path: Path) -> None:
-    output = tmp_path / "out"
-    output.mkdir()
-    (output / "old").touch()
+    output = written(tmp_path / "out", "old")
 
     def run() -> None:
         with whole_folder(output, overwrite=True) as folder:
@@ -56,9 +51,7 @@ def test_an_error_leaves_the_old_output_as_it_was(tmp_path: Path) -> None:
 
 
 def test_what_holds_files_is_replaced_only_when_told_so(tmp_path: Path) -> None:
-    output = tmp_path / "out"
-    with whole_folder(output) as folder:
-        (folder / "old").touch()
+    output = written(tmp_path / "out", "old")
     with pytest.raises(OutputError, match=r"out: holds files already, give another folder or --overwrite"):
         whole_folder(output).__enter__()
     with whole_folder(output, overwrite=True) as folder:
@@ -80,21 +73,46 @@ def test_what_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> No
     with pytest.raises(OutputError, match="file: is a file, give a folder"):
         whole_folder(tmp_path / "file").__enter__()
     with pytest.raises(
-        OutputError, match=r"below: cannot be written \(Not a directory\), give a folder you may write to"
+        OutputError, match=r"below: cannot be written \(Not a directory\), give a path whose parents are folders"
     ):
         whole_folder(tmp_path / "file" / "below").__enter__()
+    with pytest.raises(OutputError, match=r"cannot be written \(File name too long\), give a shorter name"):
+        whole_folder(tmp_path / ("o" * 250)).__enter__()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OutputError, match=r"loop: cannot be written \(Too many levels of symbolic links\)"):
+        whole_folder(tmp_path / "loop").__enter__()
+    (tmp_path / "loop").unlink()
     with pytest.raises(OutputError, match=r"/proc/naiad: cannot be written \(.*\)"):
         whole_folder("/proc/naiad").__enter__()
     assert names(tmp_path) == ["file"]
 
 
-def test_overwriting_the_folder_one_works_in_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_one_works_in_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "project" / "sub").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "project" / "sub")
-    for output in (tmp_path / "project", Path(".."), Path("/")):
-        with pytest.raises(OutputError, match="which --overwrite would delete"):
+    for output, what in ((tmp_path / "project", "folder you work in"), (Path(".."), "folder"), (Path("/"), "folder")):
+        with pytest.raises(OutputError, match=f"holds (the|your home) {what}.*which would be replaced"):
             whole_folder(output, overwrite=True).__enter__()
+    for start in (whole_folder, rewritten_folder):
+        with pytest.raises(OutputError, match=r"^\.: is the folder you work in, which would be replaced"):
+            start(".").__enter__()
     assert names(tmp_path / "project") == ["sub"]
+
+
+def test_a_home_folder_a_git_checkout_and_a_mount_point_are_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home" / "ann").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "home" / "ann"))
+    for output, verb in ((tmp_path / "home", "holds"), (tmp_path / "home" / "ann", "is")):
+        with pytest.raises(OutputError, match=f"{verb} your home folder, which would be replaced"):
+            whole_folder(output, overwrite=True).__enter__()
+    (written(tmp_path / "checkout", "a") / ".git").touch()
+    with pytest.raises(OutputError, match="checkout: is a git checkout, which --overwrite would delete"):
+        whole_folder(tmp_path / "checkout", overwrite=True).__enter__()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(OutputError, match="/dev/shm: is a mount point, which cannot be replaced"):
+        whole_folder("/dev/shm", overwrite=True).__enter__()
 
 
 def test_what_a_killed_run_of_the_same_process_id_left_is_cleared(tmp_path: Path) -> None:
@@ -107,8 +125,13 @@ def test_what_a_killed_run_of_the_same_process_id_left_is_cleared(tmp_path: Path
 def test_the_folders_of_killed_runs_are_cleared_and_those_of_living_ones_and_of_others_stay(tmp_path: Path) -> None:
     gone = killed_inside_the_block(tmp_path / "out[1]")
     assert names(tmp_path) == [f".out[1].partial-{gone}"]
-    filled(tmp_path / f".out[1].replaced-{gone}")
-    others = {f".out[1].partial-{os.getppid()}", f".out1.partial-{gone}", ".out[1].partial-note"}
+    written(tmp_path / f".out[1].replaced-{gone}", "stale")
+    others = {
+        f".out[1].replaced-0{gone}",
+        f".out[1].partial-{os.getppid()}",
+        f".out1.partial-{gone}",
+        ".out[1].partial-note",
+    }
     for name in others:
         filled(tmp_path / name)
     (tmp_path / "out[1]").mkdir()
@@ -124,11 +147,6 @@ def test_an_old_output_that_a_killed_run_had_moved_aside_comes_back(tmp_path: Pa
         whole_folder(tmp_path / "out").__enter__()
     assert names(tmp_path) == ["out"]
     assert names(tmp_path / "out") == ["stale"]
-
-
-def filled(folder: Path) -> None:
-    folder.mkdir()
-    (folder / "stale").touch()
 
 
 def killed_inside_the_block(output: Path) -> int:

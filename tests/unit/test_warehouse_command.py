@@ -1,6 +1,7 @@
 """`python -m warehouse`: a table, then one line of JSON; bad input is one line and exit code 2."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +85,48 @@ def test_bad_arguments_are_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert message in result([*arguments, "--url", str(file)], monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_is_not_utf_8_gets_a_table_and_json_that_is_valid(tmp_path: Path, encoding: str) -> None:
+    file, name = tmp_path / "history é.duckdb", "Ærø 🧍"
+    with open_warehouse(str(file)) as warehouse:
+        warehouse.write_run(Run(name, "may", "r1"), {"user": batches(made_up(5, 4, 0))})
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "200"}
+    run = [sys.executable, "-m", "warehouse", "runs", "--url"]
+    done = subprocess.run([*run, str(file)], cwd=ROOT, capture_output=True, env=environment, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    *table, last = done.stdout.decode(encoding).splitlines()
+    assert json.loads(last)["rows"][0]["experiment"] == name
+    shown = {"ascii": "?r? ?", "latin-1": "Ærø ?"}[encoding]
+    assert any(f" {shown} " in line for line in table)
+
+
+def test_a_reader_that_went_away_ends_the_command_quietly(file: Path) -> None:
+    run = [sys.executable, "-m", "warehouse", "runs", "--url", str(file)]
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(run, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, timeout=60)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"id,vector\n" * 2000, "not a valid DuckDB database file!: give a DuckDB file that you may open"),
+        (None, "no such file, give a DuckDB file"),
+    ],
+)
+def test_a_file_that_is_no_database_is_one_line(
+    content: bytes | None,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if content is not None:
+        (tmp_path / "h.duckdb").write_bytes(content)
+    assert message in result(["runs", "--url", str(tmp_path / "h.duckdb")], monkeypatch, capsys)

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from preprocessing.schema import read_fitted
-from stage.mlflow_store import StoreError
+from stage.mlflow_store import StoreError, store_paths
 from training.models.config import AnyConfig
 from training.settings import TrainingSettings
 from training.tracking.options import TrackingOptions
@@ -51,7 +51,8 @@ def fit_tracked(
     run = TrackedRun(options, data, output)
     callback = TrackingCallback(run, data, config, settings)
     with run.closed_on_error():
-        trained = fit(data, output, config, settings, resume, overwrite, callbacks=[callback])
+        kept_apart = store_paths(options.uri)
+        trained = fit(data, output, config, settings, resume, overwrite, [callback], kept_apart)
     try:
         with run.closed_on_error():
             return trained, run.keep(output, trained.validation)

@@ -1,5 +1,6 @@
 """A log in a real PostgreSQL is read as its file, pgvector's columns included."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +28,66 @@ def test_a_tables_pgvector_column_is_read_as_lists_of_floats(with_pgvector: str)
         read = source.read("items", ["item", "about"], ["item"])
     assert read.schema.field("about").type == pa.list_(pa.float32())
     assert read.to_pydict() == {"item": ["milk", "salt"], "about": [[1, -2.5], None]}
+
+
+def test_columns_come_as_they_are_stored_and_nothing_through_a_float(server: str) -> None:
+    execute(f"{server}/postgres", "CREATE DATABASE types")
+    columns = {
+        "unbounded": ("numeric", "1e40 + 0.12345678901", "1" + "0" * 40 + ".12345678901"),
+        "nan": ("numeric", "'NaN'", "NaN"),
+        "price": ("numeric(10, 2)", "1.25", Decimal("1.25")),
+        "big": ("bigint", "9007199254740993", 9007199254740993),
+        "uuid": ("uuid", "'b4e0cd3e-d8ad-4ff0-8ba1-d2d0ee8b1f6d'", "b4e0cd3e-d8ad-4ff0-8ba1-d2d0ee8b1f6d"),
+        "json": ("jsonb", "'{\"a\": 1}'", '{"a": 1}'),
+        "bytes": ("bytea", "'\\xff00'", b"\xff\0"),
+        "mood": ("mood", "'sad'", "sad"),
+        "own": ("raw.mood", "'glad'", "glad"),
+        "named": ("email", "'a@b'", "a@b"),
+        "padded": ("char(4)", "'a'", "a"),
+        "tags": ("text[]", "'{a,b}'", ["a", "b"]),
+        "network": ("cidr", "'10.0.0.0/8'", "10.0.0.0/8"),
+        "range": ("int4range", "'[1,2]'", "[1,3)"),
+    }
+    execute(
+        f"{server}/types",
+        *("CREATE SCHEMA raw", "CREATE TYPE mood AS ENUM ('sad')", "CREATE TYPE raw.mood AS ENUM ('glad')"),
+        "CREATE DOMAIN email AS text",
+        f"CREATE TABLE t ({', '.join(f'{name} {kind}' for name, (kind, _, _) in columns.items())})",
+        f"INSERT INTO t VALUES ({', '.join(value for _, value, _ in columns.values())})",
+        "CREATE TABLE odd (id int, span interval, place point, sum money, at timestamp)",
+        "INSERT INTO odd VALUES (1, '1 day', '(1,2)', 1.5, 'infinity')",
+    )
+    with open_source(warehouse_address(f"{server}/types")) as source:
+        read = source.read("t", list(columns), ["unbounded"])
+        assert read.to_pylist() == [{name: value for name, (_, _, value) in columns.items()}]
+        for name, reason in (
+            ("span", "is interval"),
+            ("place", "is point"),
+            ("sum", r"\(decimal"),
+            ("at", "too large"),
+        ):
+            with pytest.raises(TableError, match=rf"table 'odd': column '{name}' .*{reason}.*: read a view that casts"):
+                source.read("odd", ["id", name], ["id"])
+
+
+def test_rows_come_in_the_order_of_numbers_though_they_are_handed_over_as_text(server: str) -> None:
+    execute(f"{server}/postgres", "CREATE DATABASE ordered")
+    execute(f"{server}/ordered", "CREATE TABLE t (n numeric)", "INSERT INTO t VALUES (10), (9), (1e3)")
+    with open_source(warehouse_address(f"{server}/ordered")) as source:
+        assert source.read("t", ["n"], ["n"]).to_pydict() == {"n": ["9", "10", "1000"]}
+
+
+def test_a_server_that_ends_the_session_is_one_line(server: str) -> None:
+    execute(f"{server}/postgres", "CREATE DATABASE ending")
+    execute(f"{server}/ending", "CREATE TABLE t (n int)")
+    ended = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'ending' AND pid <> pg_backend_pid()"
+    )
+    with open_source(warehouse_address(f"{server}/ending")) as source:
+        assert source.columns("t") == ["n"]
+        execute(f"{server}/ending", ended)
+        with pytest.raises(TableError, match=r"table 't' cannot be read \(.*\): try again"):
+            source.columns("t")
 
 
 def test_a_log_in_postgres_is_read_as_its_file(server: str, tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""What the operating system refuses while an output is written, as one line with a remedy that fits it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stage.errors import BadInput
+
+_ELSEWHERE = "give a folder you may write to"
+_OURS = (errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY)
+_REMEDIES = {
+    errno.ENOSPC: "free space there, or give a folder on another disk",
+    errno.EDQUOT: "free space there, or give a folder on another disk",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f), or give a folder on another disk",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ENOTDIR: "give a path whose parents are folders",
+    errno.ELOOP: "give a path without a loop of links",
+}
+_FULL = {errno.ENOSPC: "No space left on device", errno.EDQUOT: "Disk quota exceeded", errno.EFBIG: "File too large"}
+
+
+class OutputError(BadInput):
+    """The output cannot be written where it was asked for."""
+
+
+def cannot_be_written(output: str | Path, error: OSError) -> OutputError:
+    """The error as one line about `output`."""
+    number = error.errno or 0
+    return OutputError(f"{output}: cannot be written ({reason(error)}), {_REMEDIES.get(number, _ELSEWHERE)}")
+
+
+def reason(error: OSError) -> str:
+    """What the operating system says, or the library that carries it."""
+    return os.strerror(error.errno) if error.errno else str(error).partition("\n")[0] or type(error).__name__
+
+
+@contextmanager
+def writing(output: str | Path, inside: Path) -> Iterator[None]:
+    """Raise `OutputError` about `output` for what the operating system refuses the block at or below `inside`.
+
+    Write errors of a full disk carry no path, and libraries wrap them in errors of their own: these are known by what
+    they say. Any other error passes as it is.
+    """
+    try:
+        yield
+    except BadInput:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and (error.errno in _FULL or _refused_below(inside, error)):
+            raise cannot_be_written(output, error) from None
+        for number, words in _FULL.items():
+            if words.lower() in str(error).lower() or f"os error {number}" in str(error):
+                raise cannot_be_written(output, OSError(number, words)) from None
+        raise
+
+
+def _refused_below(folder: Path, error: OSError) -> bool:
+    """A file that is missing, or there already, below a folder of ours is no refusal but a fault of ours."""
+    if error.errno in _OURS:
+        return False
+    if isinstance(error.filename, str | bytes):
+        return Path(os.fsdecode(error.filename)).absolute().is_relative_to(folder)
+    return str(folder) in str(error)  # Arrow's errors have the path in their text alone
