@@ -147,6 +147,9 @@ def _repository(arguments: argparse.Namespace) -> None:
     if result["not_compiled"]:
         entry = {"offline_online": "recommend", "two_tower": "retrieve"}.get(result["family"], result["family"])
         print(f"naiad: {entry} runs NVTabular itself: {result['not_compiled']}", file=sys.stderr)
+    not_stored = result.get("not_stored") or result.get("offline_online", {}).get("not_stored")
+    if not_stored:
+        print(f"naiad: no recommend_stored: {not_stored}", file=sys.stderr)
     print_result({"output": arguments.output, **result, "seconds": round(time.monotonic() - started, 1)})
 
 

@@ -26,6 +26,8 @@ from export.retrieve_and_rank.repository import (
     refresh_two_stages,
     verify_two_stages_again,
 )
+from export.stored.models import nothing_to_store
+from preprocessing.schema import read_fitted
 from training.checkpoint import read_config
 
 _VERIFY = {RANKING: verify_again, RETRIEVAL: verify_retrieval_again, TWO_STAGES: verify_two_stages_again}
@@ -58,6 +60,8 @@ def export_any(wanted: Wanted, data: str | Path, output: str | Path, options: di
     with ExitStack() as stack:
         source = Source(*stack.enter_context(model_folder(wanted.model, wanted.tracking_uri)))
         family, stored = read_config(source.folder).family, wanted.stored is not False
+        if wanted.stored and family == RANKING and (reason := nothing_to_store(read_fitted(source.folder).schema_)):
+            raise GraphError(f"--stored-embeddings: {reason}: leave it out")
         if wanted.retriever is not None:
             retriever = Source(*stack.enter_context(model_folder(wanted.retriever, wanted.tracking_uri)))
             _require_family(f"--model {wanted.model}", family, RANKING)

@@ -28,7 +28,7 @@ from export.reference import (
 )
 from export.registry import RegisteredModel
 from export.result import describe_export, read_result, require_hops, versions, write_result
-from export.stored.models import USER_EMBEDDING, require_free_names
+from export.stored.models import USER_EMBEDDING, nothing_to_store, require_free_names
 from export.stored.repository import add_store
 from export.stored.verify import STORED_HOPS, verify_stored
 from export.verify import HOPS, RECORDED, compare_rankings, compare_tensors, verify_repository
@@ -72,6 +72,8 @@ def write_repository(
 ) -> tuple[Plan, dict[str, Any]]:
     """Fill `folder`, which no server sees yet; the plan as it could be carried out, and the content of verify.json."""
     features = fitted.schema_.request_features
+    not_stored = nothing_to_store(fitted.schema_) if stored else ""
+    stored = stored and not not_stored
     if stored:
         require_free_names(fitted.schema_)
     step(_LOAD)
@@ -90,7 +92,7 @@ def write_repository(
     ranked = compare_rankings("torch_parts", reference.answers, parts["item_ids"], parts["score"], tolerance=0.0)
     write_reference(reference, features, folder)
     (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
-    about: dict[str, Any] = {}
+    about: dict[str, Any] = {"not_stored": not_stored} if not_stored else {}
     if stored:
         step(_STORE)
         about = {"stored": add_store(plan, fitted, data, folder)}
