@@ -130,9 +130,13 @@ def _parser() -> argparse.ArgumentParser:
 def _repository(arguments: argparse.Namespace) -> None:
     import time
 
-    from export.any_family import Wanted, export_any
+    from export.early import before_export
 
     started = time.monotonic()
+    models = [each for each in (arguments.model, arguments.retriever) if each is not None]
+    before_export(models, arguments.data, arguments.output, arguments.overwrite)
+    from export.any_family import Wanted, export_any
+
     common = ("format", "top_k", "max_batch_size", "exclude_seen", "overwrite", "reference_path")
     wanted = Wanted(
         arguments.model,
