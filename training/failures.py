@@ -12,7 +12,7 @@ from stage.errors import BadInput
 from stage.output import OutputError
 
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
-_NOT_WRITTEN = ("PytorchStreamWriter", "file write failed", "I/O error")
+_NOT_WRITTEN = ("PytorchStreamWriter", "inline_container", "iostream error", "I/O error")
 
 
 class MemoryShortage(BadInput):
