@@ -136,9 +136,13 @@ def _parser() -> argparse.ArgumentParser:
 def _repository(arguments: argparse.Namespace) -> None:
     import time
 
-    from export.any_family import Wanted, export_any
+    from export.early import before_export
 
     started = time.monotonic()
+    models = [each for each in (arguments.model, arguments.retriever) if each is not None]
+    before_export(models, arguments.data, arguments.output, arguments.overwrite)
+    from export.any_family import Wanted, export_any
+
     common = ("format", "top_k", "max_batch_size", "exclude_seen", "overwrite", "reference_path")
     wanted = Wanted(
         arguments.model,
@@ -153,6 +157,9 @@ def _repository(arguments: argparse.Namespace) -> None:
     if result["not_compiled"]:
         entry = {"offline_online": "recommend", "two_tower": "retrieve"}.get(result["family"], result["family"])
         print(f"naiad: {entry} runs NVTabular itself: {result['not_compiled']}", file=sys.stderr)
+    not_stored = result.get("not_stored") or result.get("offline_online", {}).get("not_stored")
+    if not_stored:
+        print(f"naiad: no recommend_stored: {not_stored}", file=sys.stderr)
     print_result({"output": arguments.output, **result, "seconds": round(time.monotonic() - started, 1)})
 
 

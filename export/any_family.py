@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from export.declared import require_declared
+from export.early import SCHEME
 from export.errors import GraphError, RepositoryError
 from export.options import Options
 from export.recommend import FAMILY as RANKING
-from export.registry import SCHEME, model_folder
+from export.registry import model_folder
 from export.repository import export_repository, verify_again
 from export.result import read_result
 from export.retrieval.choice import Wanted as WantedIndex
@@ -27,6 +28,8 @@ from export.retrieve_and_rank.repository import (
     refresh_two_stages,
     verify_two_stages_again,
 )
+from export.stored.models import nothing_to_store
+from preprocessing.schema import read_fitted
 from stage.mlflow_store import store_paths
 from training.checkpoint import read_config
 
@@ -61,6 +64,8 @@ def export_any(wanted: Wanted, data: str | Path, output: str | Path, options: di
     with ExitStack() as stack:
         source = Source(*stack.enter_context(model_folder(wanted.model, wanted.tracking_uri)))
         family, stored = read_config(source.folder).family, wanted.stored is not False
+        if wanted.stored and family == RANKING and (reason := nothing_to_store(read_fitted(source.folder).schema_)):
+            raise GraphError(f"--stored-embeddings: {reason}: leave it out")
         if wanted.retriever is not None:
             retriever = Source(*stack.enter_context(model_folder(wanted.retriever, wanted.tracking_uri)))
             _require_family(f"--model {wanted.model}", family, RANKING)

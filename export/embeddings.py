@@ -17,6 +17,7 @@ from export.errors import RepositoryError
 from export.recommend import FAMILY as RANKING
 from export.result import read_result
 from export.retrieval.plan import FAMILY as RETRIEVAL
+from export.stored.models import nothing_to_store
 from preprocessing.schema import FittedSchema, read_fitted, require_same_digest
 from stage.inputs import require_apart
 from stage.output import OutputError
@@ -113,6 +114,9 @@ def _embeddings(
         raise RepositoryError(
             f"--kind item: {repository} is read as {exported['family']}, whose items have no vectors: leave it out"
         )
+    reason = nothing_to_store(fitted.schema_)
+    if "user" in kinds and reason and exported["family"] == RANKING:
+        raise RepositoryError(f"{repository}: {reason}: export those of a two_tower model")
     return [
         user_embeddings(repository, data, fitted, exported["family"], size)
         if kind == "user"

@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from export.non_finite import Nulls, fill_tensor
 from export.recommend import Plan
 from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID, Categorical, Feature, Numeric
-from training.models.offline_online import OfflineEncoder, OfflineOnline, OfflineState, OnlineRanker, RankerParts
+from training.models.offline_online import (
+    OfflineEncoder,
+    OfflineOnline,
+    OfflineState,
+    OnlineRanker,
+    RankerParts,
+    empty_state,
+    state_without_repeats,
+)
 
 NOTHING = float("-inf")
 
@@ -56,7 +64,8 @@ class OnlineRankerGraph(nn.Module):
 
     def forward(self, *encoded: Tensor) -> tuple[Tensor, Tensor]:
         features = as_model_takes(self._features, self._nulls, encoded[self._state :])
-        parts = self.ranker.parts(offline_state(encoded[: self._state]), features, self.table)
+        state = offline_state(encoded[: self._state], encoded[0], self.table)
+        parts = self.ranker.parts(state, features, self.table)
         scores = spread_sparsely(parts)
         for name in self._excluded:
             scores = scores.scatter(1, features[name], NOTHING)
@@ -71,13 +80,14 @@ def no_special_ids(ranker: OnlineRanker) -> OnlineRanker:
     return served
 
 
-def offline_state(tensors: tuple[Tensor, ...]) -> OfflineState:
-    """The state's tensors as they are served: without repeat sequences the embedding alone."""
-    user = tensors[0]
+def offline_state(tensors: tuple[Tensor, ...], rows: Tensor, table: Tensor) -> OfflineState:
+    """Return the state of its served tensors: the embedding alone without repeat sequences, none without offline
+    features, where `rows` [B, ...] gives the number of rows."""
+    if not tensors:
+        return empty_state(rows, table)
     if len(tensors) == 1:
-        nothing = user.new_zeros(user.shape[0], 0)
-        return OfflineState(user, nothing.long(), nothing)
-    return OfflineState(user, tensors[1], tensors[2])
+        return state_without_repeats(tensors[0])
+    return OfflineState(*tensors)
 
 
 def best_candidates(score: Tensor, item_ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,11 +108,13 @@ def spread_sparsely(parts: RankerParts) -> Tensor:
     return scores.scatter(1, items, scores.gather(1, items) + torch.log1p(weight.gather(1, items)))
 
 
-def serving_graphs(whole: OfflineOnline, plan: Plan, nulls: Nulls) -> tuple[OfflineEncoderGraph, OnlineRankerGraph]:
-    """Both graphs of a model in evaluation mode; they share one item table."""
+def serving_graphs(
+    whole: OfflineOnline, plan: Plan, nulls: Nulls
+) -> tuple[OfflineEncoderGraph | None, OnlineRankerGraph]:
+    """Both graphs of a model in evaluation mode; they share one item table. No encoder without offline features."""
     table = item_table(whole)
-    encoder = OfflineEncoderGraph(whole.offline, table, plan, nulls)
-    return encoder.eval(), OnlineRankerGraph(whole.online, table, plan, nulls).eval()
+    encoder = OfflineEncoderGraph(whole.offline, table, plan, nulls).eval() if plan.state else None
+    return encoder, OnlineRankerGraph(whole.online, table, plan, nulls).eval()
 
 
 def item_table(whole: OfflineOnline) -> Tensor:

@@ -71,17 +71,17 @@ def write_members(whole: OfflineOnline, plan: Plan, nulls: Nulls, data: Path, fo
     write_reference_path(plan, data, folder, report)
     encoder, ranker = serving_graphs(whole, plan, nulls)
     counts = id_counts(read_fitted(data))
-    for name, graph, inputs, outputs in (
-        (ENCODER, encoder, plan.encoder_inputs, plan.state),
-        (RANKER, ranker, plan.ranker_inputs, plan.ranking),
-    ):
-        report(f"write {name}")
-        write_learned(plan, graph, inputs, outputs, counts, folder / name)
+    if encoder is not None:
+        report(f"write {ENCODER}")
+        write_learned(plan, encoder, plan.encoder_inputs, plan.state, counts, folder / ENCODER)
+    report(f"write {RANKER}")
+    write_learned(plan, ranker, plan.ranker_inputs, plan.ranking, counts, folder / RANKER)
     report(f"write {DECODE}")
     write_decode(read_item_ids(data), plan.top_k, folder / DECODE / "1" / ONNX)
     if plan.fused:
         report(f"write {RECOMMEND_FUSED}")
-        chain = {name: folder / name / "1" / ONNX for name in (PREPROCESS, ENCODER, RANKER, DECODE)}
+        encoding = [ENCODER] if plan.state else []
+        chain = {name: folder / name / "1" / ONNX for name in (PREPROCESS, *encoding, RANKER, DECODE)}
         answer = [tensor.name for tensor in plan.answer]
         write_fused(chain, answer, folder / RECOMMEND_FUSED / "1" / ONNX)
 

@@ -13,7 +13,6 @@ from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, read_fitted, requ
 from training.checkpoint import read_config
 
 PlanOf = TypeVar("PlanOf", bound=Plan)
-COMMAND = "export repository"
 
 
 @dataclass(frozen=True)

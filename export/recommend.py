@@ -4,6 +4,8 @@
     recommend_nvtabular   preprocess_nvtabular -> offline_encoder -> online_ranker -> decode
     recommend_fused       the first of them as one graph
 
+A schema without offline features has no `offline_encoder`: the ranker then takes the online features alone.
+
 All take a request's raw features and give `item_id` and `score`. Where the workflow cannot be compiled there is no
 `preprocess` and no `recommend_fused`, and `recommend` begins with `preprocess_nvtabular`.
 """
@@ -80,6 +82,7 @@ class Plan:
 
     @property
     def state(self) -> tuple[Tensor, ...]:
+        """The offline state; empty without offline features, and then there is no `offline_encoder`."""
         return state_tensors(self.schema, self.dim)
 
     @property
@@ -103,12 +106,13 @@ def configs(plan: Plan) -> tuple[ModelConfig, ...]:
     """One config a model, in the order of the chain, the ensembles last."""
     learned = BACKENDS[plan.format]
     ranker = member(plan, RANKER, learned, plan.ranker_inputs, plan.ranking)
-    chain = (offline_encoder(plan), ranker, decoding(plan))
+    chain = (*offline_encoder(plan), ranker, decoding(plan))
     return served_in_three_ways(plan, (RECOMMEND, RECOMMEND_NVTABULAR, RECOMMEND_FUSED), plan.request, chain)
 
 
-def offline_encoder(plan: Plan) -> ModelConfig:
-    return member(plan, ENCODER, BACKENDS[plan.format], plan.encoder_inputs, plan.state)
+def offline_encoder(plan: Plan) -> tuple[ModelConfig, ...]:
+    """Return the encoder, or nothing where the schema has no offline features."""
+    return (member(plan, ENCODER, BACKENDS[plan.format], plan.encoder_inputs, plan.state),) if plan.state else ()
 
 
 def decoding(plan: Plan) -> ModelConfig:

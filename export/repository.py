@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from export.declared import require_declared
+from export.early import COMMAND
 from export.golden import count_recorded, golden_rows
 from export.members import compile_preprocess, write_members
 from export.non_finite import encoded_nulls, fill_arrays
-from export.options import COMMAND, Options, plan_export
+from export.options import Options, plan_export
 from export.progress import Report, steps
 from export.recommend import DECODE, ENCODER, FAMILY, PREPROCESS, PREPROCESS_NVTABULAR, RANKER, RECOMMEND_FUSED, Plan
 from export.reference import (
@@ -29,7 +30,7 @@ from export.reference import (
 )
 from export.registry import RegisteredModel
 from export.result import describe_export, read_result, require_hops, versions, write_result
-from export.stored.models import USER_EMBEDDING, require_free_names
+from export.stored.models import USER_EMBEDDING, nothing_to_store, require_free_names
 from export.stored.repository import add_store
 from export.stored.verify import STORED_HOPS, verify_stored
 from export.verify import HOPS, RECORDED, compare_rankings, compare_tensors, verify_repository
@@ -75,6 +76,8 @@ def write_repository(
 ) -> tuple[Plan, dict[str, Any]]:
     """Fill `folder`, which no server sees yet; the plan as it could be carried out, and the content of verify.json."""
     features = fitted.schema_.request_features
+    not_stored = nothing_to_store(fitted.schema_) if stored else ""
+    stored = stored and not not_stored
     if stored:
         require_free_names(fitted.schema_)
     step(_LOAD)
@@ -93,7 +96,7 @@ def write_repository(
     ranked = compare_rankings("torch_parts", reference.answers, parts["item_ids"], parts["score"], tolerance=0.0)
     write_reference(reference, features, folder)
     (folder / "schema.json").write_text(fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
-    about: dict[str, Any] = {}
+    about: dict[str, Any] = {"not_stored": not_stored} if not_stored else {}
     if stored:
         step(_STORE)
         about = {"stored": add_store(plan, fitted, data, folder)}

@@ -20,5 +20,6 @@ def shipped_configs(schema: Schema) -> tuple[ModelConfig, ...]:
     retrieval = RetrievalPlan(schema, TwoTowerConfig().dim, compiled=compiled, candidates=retrieved)
     # `preprocess` and `decode` are of both families; the first one's stay.
     two_stages = two_stage_configs(TwoStages(ranking, retrieval))
-    every = (*retrieval_configs(retrieval), *configs(ranking), *stored_configs(ranking), *two_stages)
+    stored = stored_configs(ranking) if ranking.state else ()
+    every = (*retrieval_configs(retrieval), *configs(ranking), *stored, *two_stages)
     return tuple({config.name: config for config in every}.values())

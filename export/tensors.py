@@ -67,9 +67,14 @@ def encoded_tensor(feature: Feature) -> Tensor:
 
 
 def state_tensors(schema: Schema, dim: int) -> tuple[Tensor, ...]:
-    """What the offline encoder gives and the online ranker takes; without repeat sequences the embedding alone."""
+    """Return what the offline encoder gives and the online ranker takes.
+
+    Without repeat sequences it is the embedding alone, without offline features nothing.
+    """
     embedding = Tensor("user_embedding", "float32", (dim,))
     offline = schema.stage("offline")
+    if not offline:
+        return ()
     if not has_repeats(offline):
         return (embedding,)
     longest = sum(feature.max_length for feature in offline if isinstance(feature, Sequence) and feature.repeat)

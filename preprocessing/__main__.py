@@ -93,7 +93,15 @@ def _fit(arguments: argparse.Namespace) -> None:
 
     started = time.monotonic()
     source = Source(arguments.source, arguments.users, arguments.items)
-    made = fit(schema, source, arguments.output, arguments.scheduler, arguments.workers, arguments.overwrite)
+    made = fit(
+        schema,
+        source,
+        arguments.output,
+        arguments.scheduler,
+        arguments.workers,
+        arguments.overwrite,
+        schema_file=arguments.schema,
+    )
     print_summary(made)
     print_result(
         {

@@ -61,6 +61,7 @@ def fit(
 
     `schema_file`: the file or name that `schema` was read from, which `output` may not hold.
     """
+    source = source if isinstance(source, Source) else Source(source)
     inputs = input_paths(schema, source, schema_file)
     with whole_folder(output, overwrite, inputs, "preprocessing fit") as folder, tasks(scheduler, workers) as run:
         with busy("reading the log"):

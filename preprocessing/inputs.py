@@ -4,31 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from preprocessing.log.read import Source, table_files
 from preprocessing.schema import Schema, schema_path
 from warehouse.address import table_address
 
 
-def input_paths(
-    schema: Schema,
-    source: str | Path | None,
-    schema_file: str | Path | None = None,
-    users: str | Path | None = None,
-    items: str | Path | None = None,
-) -> list[Path]:
+def input_paths(schema: Schema, source: Source, schema_file: str | Path | None = None) -> list[Path]:
     """Return the schema's file, the log and its user and item tables; of a warehouse's URL, the database file.
 
-    `users` and `items`: tables that do not lie beside the log.
+    Raises:
+        AddressError: The URL names no table.
+        LogError: The log's folder holds no log.
 
-    Raises `AddressError` where the URL names no table.
     """
-    paths = [Path(given) for given in (users, items) if given]
-    if schema_file is not None:
-        paths.append(schema_path(schema_file))
-    if source is None:
+    paths = [] if schema_file is None else [schema_path(schema_file)]
+    if source.log is None:
         return paths
-    if "://" in str(source):
-        address, _ = table_address(str(source))
+    if "://" in str(source.log):
+        address, _ = table_address(str(source.log))
         return [*paths, *([] if address.file is None else [address.file])]
-    log = Path(source)
-    folder = log if log.is_dir() else log.parent
-    return [*paths, log, *(folder / name for name in (schema.log.users, schema.log.items) if name)]
+    return [*paths, Path(source.log), *table_files(schema, source)]

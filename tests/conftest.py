@@ -6,6 +6,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests import orders
 from tests.synthetic import fitted_data
 
 # A shell that starts the suite in the background has its children ignore Ctrl-C; the commands under test must not.
@@ -27,3 +28,9 @@ def synthetic_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compiled_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same without texts in the request: its workflow has an equal graph."""
     return fitted_data(tmp_path_factory.mktemp("compiled"), texts=False)
+
+
+@pytest.fixture(scope="session")
+def orders_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of a log of orders without users, whose schema has no offline features."""
+    return orders.fitted_orders(tmp_path_factory.mktemp("orders"), "orders")

@@ -12,7 +12,8 @@ from stage.command import Parser, leave, print_result, run_command
 from stage.errors import BadInput
 from stage.mlflow_store import URI_HELP
 from training.models.config import CONFIGS
-from training.settings import SETTINGS
+from training.settings import MOST, SETTINGS
+from training.threads import share_cores, threads
 from training.tracking.options import TrackingOptions
 
 DEFAULT_FAMILY = "offline_online"
@@ -26,7 +27,14 @@ def _parser(family: str) -> argparse.ArgumentParser:
     fit.add_argument("--output", required=True, help="folder to write, whole or not at all")
     fit.add_argument("--resume", action="store_true", help="go on from the last checkpoint of a run that was cut off")
     fit.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
-    fit.add_argument("--family", choices=CONFIGS, default=DEFAULT_FAMILY, help=f"the flags below are those of {family}")
+    fit.add_argument(
+        "--family",
+        choices=CONFIGS,
+        default=DEFAULT_FAMILY,
+        help="offline_online ranks the whole catalogue; two_tower makes vectors to retrieve with, for large ones "
+        f"(default {DEFAULT_FAMILY}; the flags below are those of {family})",
+    )
+    _add_threads(fit)
     for name, field in (SETTINGS[family].model_fields | CONFIGS[family].model_fields).items():
         if name != "family":
             _add_flag(fit, name, field)
@@ -36,14 +44,30 @@ def _parser(family: str) -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="rank the whole catalogue on a split, beside the baselines")
     evaluate.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     evaluate.add_argument("--model", required=True, help="output folder of `training fit`")
-    evaluate.add_argument("--split", choices=("train", "validation", "test"), default="test")
+    evaluate.add_argument(
+        "--split",
+        choices=("train", "validation", "test"),
+        default="test",
+        help="rows to rank for; pick settings on validation, report test (default test)",
+    )
     evaluate.add_argument("--k", help="cut-offs, comma-separated (default 5,10,20; of two towers 20,100)")
+    _add_threads(evaluate)
     evaluate.set_defaults(run=_evaluate)
     track = commands.add_parser("track", help="log a model that was trained before to MLflow, and register it")
     track.add_argument("--model", required=True, help="output folder of `training fit`")
     _add_tracking_flags(track)
     track.set_defaults(run=_track)
     return parser
+
+
+def _add_threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--threads",
+        type=threads,
+        metavar="N",
+        help="threads to compute with; give 1 to each of two trainings that share two cores (default torch's own: all "
+        "cores)",
+    )
 
 
 def _add_tracking_flags(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +81,8 @@ def _add_tracking_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
     default = field.default
-    words = f"{field.description or name.replace('_', ' ')} (default {default})"
+    shown = ("on" if default else "off") if isinstance(default, bool) else default
+    words = f"{field.description} (default {shown})"
     flag = "--" + name.replace("_", "-")
     if isinstance(default, bool):
         action = argparse.BooleanOptionalAction if default else "store_true"
@@ -86,12 +111,16 @@ def _fit(arguments: argparse.Namespace) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         raise BadInput(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}, seen {first['input']}") from None
+    from training.early import before_fit
+
     wanted = arguments.data, arguments.output, config, settings, arguments.resume, arguments.overwrite
     options = _tracking_options(arguments)
     tracked: dict[str, Any] = {}
+    if not arguments.tracking and options != TrackingOptions():
+        raise BadInput("--no-tracking and a flag of tracking: drop one of them")
+    before_fit(*wanted)
+    share_cores(arguments.threads)
     if not arguments.tracking:
-        if options != TrackingOptions():
-            raise BadInput("--no-tracking and a flag of tracking: drop one of them")
         from training.trainer import fit
 
         trained = fit(*wanted)
@@ -104,6 +133,8 @@ def _fit(arguments: argparse.Namespace) -> None:
         {
             "model": arguments.output,
             "steps": trained.steps,
+            "best_step": trained.best_step,
+            "stopped_early": trained.stopped_early,
             "seconds": round(trained.seconds, 1),
             **validation,
             **tracked,
@@ -117,6 +148,10 @@ def _tracking_options(arguments: argparse.Namespace) -> TrackingOptions:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     ks = None if arguments.k is None else _cut_offs(arguments.k)
+    from training.early import before_evaluate
+
+    before_evaluate(arguments.data, arguments.model, arguments.split)
+    share_cores(arguments.threads)
     from training.evaluate import evaluate
 
     print_result(evaluate(arguments.data, arguments.model, arguments.split, ks))
@@ -134,8 +169,8 @@ def _cut_offs(text: str) -> tuple[int, ...]:
         ks = tuple(sorted({int(k) for k in text.split(",")}))
     except ValueError:
         raise BadInput(f"--k {text}: give whole numbers, comma-separated") from None
-    if ks[0] < 1:
-        raise BadInput(f"--k {text}: cut-offs start at 1")
+    if not 1 <= ks[0] <= ks[-1] <= MOST:
+        raise BadInput(f"--k {text}: give cut-offs of 1 to {MOST}")
     return ks
 
 

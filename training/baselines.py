@@ -10,7 +10,8 @@ from torch import Tensor
 
 from preprocessing.schema import FittedSchema, Sequence
 from stage.parquet import read_columns
-from training.data import Array, Batch, SplitData
+from training.data import Array, Batch, DataError, SplitData
+from training.models.items import read_index
 from training.ranking import Scorer
 
 RECENT_DAYS = 7
@@ -18,7 +19,7 @@ RECENT_DAYS = 7
 
 def baselines(data: str | Path, split: SplitData, fitted: FittedSchema) -> dict[str, Scorer]:
     """Every baseline that the data allows, by name: the clock and a plain "frequent" sequence may be missing."""
-    counts = torch.from_numpy(train_counts(data).astype(np.float32)).reshape(fitted.items)
+    counts = torch.from_numpy(train_counts(data, fitted).astype(np.float32))
     found: dict[str, Scorer] = {"popularity": lambda batch: counts.expand(len(batch.index), -1)}
     if fitted.schema_.log.time_unit != "order":
         found["popularity_7_days"] = RecentPopularity(data, split, fitted, RECENT_DAYS)
@@ -29,9 +30,9 @@ def baselines(data: str | Path, split: SplitData, fitted: FittedSchema) -> dict[
     return found
 
 
-def train_counts(data: str | Path) -> Array:
-    """Purchases in the train period, [I]."""
-    counts: Array = read_columns(Path(data) / "item_index.parquet", ["purchases"])["purchases"].to_numpy()
+def train_counts(data: str | Path, fitted: FittedSchema) -> Array:
+    """Return the purchases of the train period, [I]."""
+    counts: Array = read_index(Path(data) / "item_index.parquet", ["purchases"], fitted.items)["purchases"].to_numpy()
     return counts
 
 
@@ -42,12 +43,16 @@ class RecentPopularity:
     """
 
     def __init__(self, data: str | Path, split: SplitData, fitted: FittedSchema, days: int) -> None:
-        table = read_columns(Path(data) / "daily_purchases.parquet", ["day", "encoded_id", "purchases"])
+        file = Path(data) / "daily_purchases.parquet"
+        table = read_columns(file, ["day", "encoded_id", "purchases"])
+        ids = table["encoded_id"].to_numpy()
+        if not len(ids) or ids.max() >= fitted.items:
+            raise DataError(f"{file}: is not of this schema's {fitted.items} ids: run the fit again")
         date = table["day"].to_numpy().astype("datetime64[D]")
         self._first, self._days = date.min(), days
         place = (date - self._first).astype(np.int64)
         total = np.zeros((int(place.max()) + 2, fitted.items), dtype=np.float32)
-        np.add.at(total, (place + 1, table["encoded_id"].to_numpy()), table["purchases"].to_numpy())
+        np.add.at(total, (place + 1, ids), table["purchases"].to_numpy())
         self._before = np.cumsum(total, axis=0)
         self._row_days = (split.times().astype("datetime64[D]") - self._first).astype(np.int64)
 

@@ -9,28 +9,23 @@ MODEL/
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import nn
 
 from preprocessing.schema import FittedSchema, read_fitted
-from stage.errors import BadInput
-from training.models.config import CONFIGS, AnyConfig, ModelConfig, TwoTowerConfig
+from training.models.config import AnyConfig, ModelConfig, TwoTowerConfig
+from training.models.config import CheckpointError as CheckpointError
+from training.models.config import read_config as read_config
 from training.models.families import FAMILIES, Model
 from training.models.offline_online import OfflineEncoder, OfflineOnline, OnlineRanker
 from training.models.towers import ItemTower, TwoTower, UserTower
 
 SHARED = ("schema.json", "items.parquet", "item_index.parquet", "workflow")
-
-
-class CheckpointError(BadInput):
-    """The folder holds no model that can be loaded."""
 
 
 @overload
@@ -89,8 +84,11 @@ def load(folder: str | Path, part: str) -> nn.Module:
         load_model(model, str(path))
     except FileNotFoundError:
         raise CheckpointError(f"no {path.name} in {folder}: give the output folder of `training fit`") from None
-    except (SafetensorError, RuntimeError, OSError) as error:
-        raise CheckpointError(f"{path}: not the weights of this schema and model.json ({error})") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}), give a file you may read") from None
+    except (SafetensorError, RuntimeError) as error:
+        first = str(error).splitlines()[0].rstrip(":")
+        raise CheckpointError(f"{path}: not the weights of this schema and model.json ({first}), train again") from None
     return model.eval()
 
 
@@ -99,25 +97,3 @@ def load_whole(folder: str | Path) -> Model:
     part: Any = FAMILIES[read_config(folder).family].whole
     model: Model = load(folder, part)
     return model
-
-
-def read_config(folder: str | Path) -> AnyConfig:
-    """`model.json`; one without a family is of the first, `offline_online`."""
-    path = Path(folder) / "model.json"
-    try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"no model.json in {folder}: give the output folder of `training fit`") from None
-    except OSError as error:
-        raise CheckpointError(
-            f"{path}: cannot be read ({error.strerror}): give the output folder of `training fit`"
-        ) from None
-    except ValueError as error:
-        raise CheckpointError(f"{path}: is not JSON ({error}), train again") from None
-    family = body.get("family", "offline_online") if isinstance(body, dict) else None
-    if family not in CONFIGS:
-        raise CheckpointError(f"{path}: family {family!r} is none of {', '.join(CONFIGS)}: train again")
-    try:
-        return CONFIGS[family].model_validate(body)
-    except ValidationError as error:
-        raise CheckpointError(f"{path}: {error.errors()[0]['msg']}") from None

@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
 from preprocessing.schema import FIRST_KNOWN_ID, Feature, FittedSchema, Pretrained, Sequence, Text
-from stage.errors import BadInput
 from stage.parquet import read_columns
+from training.data_folder import DataError as DataError
+from training.data_folder import week_files
 
 Array = npt.NDArray[Any]
-
-
-class DataError(BadInput):
-    """The data folder does not hold what is needed."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +67,15 @@ class SplitData:
     """One split's encoded rows, read from `DATA/SPLIT/week=*/*.parquet` in the order of the weeks."""
 
     def __init__(self, data: str | Path, split: str, fitted: FittedSchema) -> None:
-        files = sorted((Path(data) / split).glob("week=*/*.parquet"))
-        if not files:
-            raise DataError(f"no rows of {split} in {data}: give the output folder of `preprocessing fit`")
+        files = week_files(data, split)
         self.features = fitted.schema_.request_features
         names = [feature.name for feature in self.features] + ["target"]
-        table = pa.concat_tables([read_columns(file, names) for file in files])
-        self._columns = {feature.name: _column(feature, table) for feature in self.features}
-        self.targets = _ragged(table["target"])
+        table = _concatenated(files, names)
+        try:
+            self._columns = {feature.name: _column(feature, table) for feature in self.features}
+            self.targets = _ragged(table["target"])
+        except (AttributeError, ValueError) as error:
+            raise DataError(f"{Path(data) / split}: is not of this schema ({error}), run the fit again") from None
         self._count: int = table.num_rows
         self._requests = Path(data) / "requests" / split
 
@@ -98,10 +97,22 @@ class SplitData:
         return [self.targets.values[self.targets.offsets[r] : self.targets.offsets[r + 1]] for r in rows]
 
     def times(self) -> Array:
-        """Local time of every row, [N] datetime64."""
-        files = sorted(self._requests.glob("week=*/*.parquet"))
-        times: Array = pa.concat_tables([read_columns(file, ["time"]) for file in files])["time"].to_numpy()
+        """Return the local time of every row, [N] datetime64."""
+        times: Array = self._of_requests("time").to_numpy()
         return times
+
+    def user_count(self) -> int:
+        """Return how many users stand behind the rows."""
+        return int(pc.count_distinct(self._of_requests("user"), mode="all").as_py())
+
+    def _of_requests(self, column: str) -> pa.ChunkedArray:
+        """Return a column of the raw rows, [N]."""
+        values = _concatenated(sorted(self._requests.glob("week=*/*.parquet")), [column])[column]
+        if len(values) != self._count:
+            raise DataError(
+                f"{self._requests}: has {len(values)} rows, {self._requests.name} has {self._count}: run the fit again"
+            )
+        return values
 
     def target_counts(self, items: int) -> Array:
         """How often each item id is a target, [items] int64."""
@@ -113,6 +124,16 @@ class SplitData:
         known = np.r_[0, np.cumsum(self.targets.values >= FIRST_KNOWN_ID)]
         rows: Array = np.flatnonzero(known[self.targets.offsets[1:]] > known[self.targets.offsets[:-1]])
         return rows
+
+
+def _concatenated(files: list[Path], columns: list[str]) -> pa.Table:
+    """Return `columns` of files of one split, in their order."""
+    tables = [read_columns(file, columns) for file in files]
+    try:
+        return pa.concat_tables(tables) if tables else pa.table({column: pa.nulls(0) for column in columns})
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{files[0].parent.parent}: files differ ({reason}), run the fit again") from None
 
 
 def _column(feature: Feature, table: pa.Table) -> Array | Ragged:

@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from metrics.table import metrics_table
-from preprocessing.schema import read_fitted, require_same_digest
+from preprocessing.schema import FIRST_KNOWN_ID
 from training.baselines import baselines, train_counts
-from training.checkpoint import load_whole, read_config
+from training.checkpoint import load_whole
 from training.data import SplitData
+from training.early import before_evaluate
+from training.failures import enough_memory
 from training.ranking import model_scorer, rank_split
 
 KS = {"offline_online": (5, 10, 20), "two_tower": (20, 100)}
 
 
+@enough_memory()
 def evaluate(
     data: str | Path, model: str | Path, split: str = "test", ks: tuple[int, ...] | None = None
 ) -> dict[str, object]:
-    """Print the table and return the model's metrics, with each baseline's under its name; `ks`: see KS."""
+    """Print the table and return the model's metrics, with each baseline's under its name; `ks`: see KS.
+
+    A model whose NDCG at the largest of `ks` is not above every baseline's gets a line on standard error.
+    """
     from rich.console import Console
 
-    fitted = read_fitted(data)
-    require_same_digest(fitted, read_fitted(model), f"the model in {model}")
+    fitted, config = before_evaluate(data, model, split)
     rows = SplitData(data, split, fitted)
-    ks = ks or KS[read_config(model).family]
-    counts = train_counts(data)
+    ks = ks or KS[config.family]
+    counts = train_counts(data, fitted)
+    users = rows.user_count()
     scorers = {"model": model_scorer(load_whole(model)), **baselines(data, rows, fitted)}
     found = {
         name: rank_split(scorer, rows, fitted, ks, counts=counts, progress=name) for name, scorer in scorers.items()
     }
-    Console().print(metrics_table(found, f"{fitted.schema_.name}, {split}: {len(rows):,} rows, {fitted.items:,} items"))
+    items = fitted.items - FIRST_KNOWN_ID
+    title = f"{fitted.schema_.name}, {split}: {len(rows):,} rows of {users:,} users, {items:,} items"
+    Console().print(metrics_table(found, title))
+    if behind := behind_a_baseline(found, f"ndcg@{max(ks)}"):
+        print(f"naiad: {behind}", file=sys.stderr)
     own = found.pop("model")
-    return {"split": split, "rows": len(rows), **own, **found}
+    return {"split": split, "rows": len(rows), "users": users, **own, **found}
+
+
+def behind_a_baseline(found: Mapping[str, Mapping[str, float]], metric: str) -> str:
+    """Return a line on the best baseline where "model" is not above it, "" where it is."""
+    name, best = max(((name, of[metric]) for name, of in found.items() if name != "model"), key=lambda each: each[1])
+    own = found["model"][metric]
+    if own > best:
+        return ""
+    return (
+        f"the model does not beat {name}: {metric} {own:.4f} against {best:.4f}; train longer (--epochs), or look at "
+        "what the schema lets it read"
+    )

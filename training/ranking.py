@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metrics import ListMetrics, RankingMetrics, target_ranks_from_scores
+from metrics import ListMetrics, RankError, RankingMetrics, target_ranks_from_scores
 from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID, FittedSchema
 from stage.errors import BadInput
-from training.data import Array, Batch, SplitData
+from training.data import Array, Batch, DataError, SplitData
 from training.models.exclusion import exclude_items
 from training.models.families import Model
 
@@ -47,7 +47,10 @@ def rank_split(
         targets = data.target_lists(chunk)
         if torch.isnan(scores).any():
             raise ScoreError("scores are not numbers: train with a lower --learning-rate, or clip the numeric features")
-        metrics.update(target_ranks_from_scores(scores.numpy(), targets, first_item=FIRST_KNOWN_ID))
+        try:
+            metrics.update(target_ranks_from_scores(scores.numpy(), targets, first_item=FIRST_KNOWN_ID))
+        except RankError as error:
+            raise DataError(f"rows {chunk[0]} and on: {error}: run the fit again") from None
         if lists is not None:
             best, ids = torch.topk(scores, min(max(ks), scores.shape[1]), dim=1)
             lists.update(ids.masked_fill(best == -torch.inf, PADDING_ID).numpy())

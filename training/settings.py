@@ -1,49 +1,123 @@
-"""How a model is trained."""
+"""How a model is trained. A field's description is its help on the command line: what it does, when to change it."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
 
-Metric = Annotated[str, Field(pattern=r"^(ndcg|recall|precision|map|mrr|hit_rate|categorical_accuracy)@[1-9]\d*$")]
+MOST = 1_000_000
+"""The most epochs, steps or rows that a setting may ask for."""
+LARGEST_SEED = 2**32 - 1
+
+Count = Annotated[int, Field(ge=1, le=MOST)]
+CountOrNone = Annotated[int, Field(ge=0, le=MOST)]
+Positive = Annotated[float, Field(gt=0)]
+
+Epochs = Annotated[
+    Count,
+    Field(
+        description="passes over the train rows at most; raise it on small data (to 20 for some 10,000 rows): "
+        "--patience ends the run when nothing is gained"
+    ),
+]
+Metric = Annotated[
+    str,
+    Field(
+        pattern=r"^(ndcg|recall|precision|map|mrr|hit_rate|categorical_accuracy)@[1-9]\d{0,5}$",
+        description="validation metric that picks the checkpoint and that --patience watches: ndcg, recall, precision, "
+        "map, mrr, hit_rate or categorical_accuracy at a cut-off; take the one that the product lives by",
+    ),
+]
 
 
 class TrainingSettings(BaseModel):
     """Settings of one training run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    epochs: PositiveInt = 2
-    batch_size: PositiveInt = 256
-    learning_rate: PositiveFloat = 5e-3
-    warmup_steps: int = Field(default=50, ge=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    max_gradient_norm: PositiveFloat = 1.0
-    evaluations_per_epoch: PositiveInt = 2
-    patience: PositiveInt = Field(default=3, description="evaluations without a better metric before training stops")
-    best_by: Metric = Field(default="ndcg@20", description="validation metric that picks the checkpoint")
-    validation_rows: PositiveInt = Field(default=4096, description="rows of the validation split, evenly spread")
-    bf16: bool = False
-    seed: int = 42
+    epochs: Epochs = 2
+    batch_size: Count = Field(
+        default=256, description="rows per step; lower it where memory runs out or a small log gives too few steps"
+    )
+    learning_rate: Positive = Field(
+        default=5e-3, description="peak rate of AdamW; lower it where the loss jumps or scores are not numbers"
+    )
+    warmup_steps: CountOrNone = Field(
+        default=50,
+        description="steps in which the rate rises to its peak, to fall to 0 after it; a run of less than twice as "
+        "many steps warms up for a quarter of its own; raise it where the first losses jump",
+    )
+    weight_decay: float = Field(
+        default=0.0,
+        ge=0,
+        description="decay of the weights; try 0.01 where validation gets worse while the loss falls",
+    )
+    max_gradient_norm: Positive = Field(
+        default=1.0, description="gradients of a larger norm are scaled down to it; lower it where the loss jumps"
+    )
+    evaluations_per_epoch: Count = Field(
+        default=2, description="evaluations on validation rows, each a checkpoint; lower it where they take too long"
+    )
+    patience: Count = Field(
+        default=3,
+        description="evaluations without a better --best-by before training stops; raise it where the metric is noisy",
+    )
+    best_by: Metric = "ndcg@20"
+    validation_rows: Count = Field(
+        default=4096,
+        description="rows of the validation split to evaluate on, evenly spread; raise it for a steadier metric",
+    )
+    bf16: bool = Field(
+        default=False,
+        description="compute in bfloat16: faster on a GPU of compute capability 8 and newer, slower on most CPUs",
+    )
+    seed: int = Field(
+        default=42,
+        ge=0,
+        le=LARGEST_SEED,
+        description="of first weights, order of rows and dropout; train with several to see the noise of a metric",
+    )
 
 
 class TwoTowerSettings(TrainingSettings):
     """Settings of a `two_tower` run; one example is a row with one of its targets."""
 
-    epochs: PositiveInt = 3
-    batch_size: PositiveInt = Field(default=512, description="rows a batch, each with all its targets")
-    best_by: Metric = Field(default="recall@100", description="validation metric that picks the checkpoint")
-    temperature: PositiveFloat = Field(default=0.05, description="what cosines are divided by in the loss")
+    epochs: Epochs = 3
+    batch_size: Count = Field(
+        default=512,
+        description="rows per step, each with all its targets, which are the negatives of the others; raise it as far "
+        "as memory allows, lower it where a small log gives too few steps",
+    )
+    best_by: Metric = "recall@100"
+    temperature: Positive = Field(
+        default=0.05,
+        description="divisor of the cosines in the loss; lower is sharper: raise it where training is unstable",
+    )
     logq: Literal["none", "standard", "corrected"] = Field(
-        default="corrected", description="correction of the loss for how often an item is a candidate"
+        default="corrected",
+        description="correction of the loss for how often an item is a negative; none favours rare items",
     )
     logq_strength: float = Field(
-        default=1.0, ge=0, le=1, description="exponent of the items' shares in it; 0 takes all for equally frequent"
+        default=1.0,
+        ge=0,
+        le=1,
+        description="exponent of the items' shares in --logq; at 0 all items count as equally frequent; lower it where "
+        "popular items crowd the lists",
     )
-    mask_duplicates: bool = Field(default=True, description="a row's targets are no negatives of each other")
-    uniform_negatives: NonNegativeInt = Field(default=0, description="items of the whole catalogue added to a batch")
-    memory: NonNegativeInt = Field(default=0, description="item vectors of earlier batches kept as candidates")
+    mask_duplicates: bool = Field(
+        default=True,
+        description="do not use other targets of a row as its negatives; off only to compare with such losses",
+    )
+    uniform_negatives: CountOrNone = Field(
+        default=0,
+        description="items drawn from the whole catalogue as further negatives per step; try 256 where rare items rank "
+        "too high",
+    )
+    memory: CountOrNone = Field(
+        default=0,
+        description="item vectors of earlier steps kept as negatives; for catalogues of which a batch sees little",
+    )
 
 
 SETTINGS: dict[str, type[TrainingSettings]] = {"offline_online": TrainingSettings, "two_tower": TwoTowerSettings}

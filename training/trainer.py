@@ -16,11 +16,14 @@ import numpy as np
 import torch
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
-from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, read_fitted
+from preprocessing.schema import FittedSchema
+from stage.errors import BadInput
 from stage.inputs import require_apart
 from stage.output import whole_folder
 from training.checkpoint import new_model, save
 from training.data import DataError, Rows, SplitData, collate
+from training.early import COMMAND, before_fit, cut_off
+from training.failures import enough_memory, written
 from training.interrupted import begin, checkpoint_folder
 from training.models.config import AnyConfig
 from training.ranking import model_scorer, rank_split
@@ -28,13 +31,27 @@ from training.settings import TrainingSettings
 from training.steps import new_step
 
 
+class DeviceError(BadInput):
+    """The device cannot do what a setting asks for."""
+
+
 @dataclass(frozen=True)
 class Trained:
-    """What a run came to: the best validation metrics, the steps taken, the seconds of this process."""
+    """What a run came to.
+
+    validation: metrics of the evaluation that was kept, after `best_step` steps. steps: taken of the `planned` ones.
+    seconds: of this process.
+    """
 
     validation: dict[str, float]
     steps: int
     seconds: float
+    best_step: int
+    planned: int
+
+    @property
+    def stopped_early(self) -> bool:
+        return self.steps < self.planned
 
 
 class RankingTrainer(Trainer):  # type: ignore[misc]
@@ -55,6 +72,7 @@ class RankingTrainer(Trainer):  # type: ignore[misc]
         return named
 
 
+@enough_memory()
 def fit(
     data: str | Path,
     output: str | Path,
@@ -72,16 +90,18 @@ def fit(
     """
     started = time.monotonic()
     data = Path(data)
-    fitted = read_fitted(data)
+    fitted = before_fit(data, output, config, settings, resume, overwrite)
     set_seed(settings.seed)
-    k = _cut_off(settings, fitted)
     model = new_model(data, fitted, config)
     train, validation = SplitData(data, "train", fitted), SplitData(data, "validation", fitted)
     rows = train.having_targets()
     if not len(rows):
         raise DataError(f"no train row of {data} has a known target: lower min_frequency of the item id")
     read = [data, *inputs]
-    with whole_folder(output, overwrite, read, "training fit") as folder:
+    with (
+        whole_folder(output, overwrite, read, COMMAND) as folder,
+        written(checkpoint_folder(output)),
+    ):
         require_apart(checkpoint_folder(output), read)
         checkpoint = begin(output, fitted, config, settings, resume)
         steps_per_epoch = math.ceil(len(rows) / settings.batch_size)
@@ -90,54 +110,64 @@ def fit(
             validation=validation,
             fitted=fitted,
             rows=min(settings.validation_rows, len(validation)),
-            k=k,
+            k=cut_off(settings, fitted),
             model=new_step(model, train, fitted, settings),
-            args=_arguments(settings, checkpoint_folder(output), every),
+            args=_arguments(settings, checkpoint_folder(output), steps_per_epoch, every),
             train_dataset=Rows(rows),
             eval_dataset=Rows(np.arange(len(validation))),
             data_collator=partial(collate, train),
             callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience), *callbacks],
         )
         trainer.train(resume_from_checkpoint=checkpoint)
-        best = best_metrics(trainer.state.log_history, settings.best_by)
+        state = trainer.state
+        best = best_evaluation(state.log_history, settings.best_by)
         save(model.eval(), config, data, folder)
         (folder / "settings.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
-        trainer.state.save_to_json(str(folder / "trainer_state.json"))
+        state.save_to_json(str(folder / "trainer_state.json"))
     shutil.rmtree(checkpoint_folder(output), ignore_errors=True)
-    return Trained(best, trainer.state.global_step, time.monotonic() - started)
-
-
-def _cut_off(settings: TrainingSettings, fitted: FittedSchema) -> int:
-    """The k of the metric that picks the checkpoint."""
-    name, _, k = settings.best_by.partition("@")
-    items = fitted.items - FIRST_KNOWN_ID
-    if int(k) >= items and name not in ("ndcg", "map", "mrr"):
-        raise DataError(
-            f"{settings.best_by} over a catalogue of {items} items is the same for every model: "
-            f"pick the checkpoint with --best-by ndcg@{min(items, 20)}"
+    seconds = time.monotonic() - started
+    trained = Trained(metrics_of(best), state.global_step, seconds, int(best["step"]), state.max_steps)
+    if trained.stopped_early:
+        print(
+            f"naiad: stopped after {trained.steps} of {trained.planned} steps, as {settings.best_by} did not rise in "
+            f"{settings.patience} evaluations; kept: step {trained.best_step}, {settings.best_by} "
+            f"{trained.validation[settings.best_by]:.4f}",
+            file=sys.stderr,
         )
-    return int(k)
+    return trained
 
 
-def best_metrics(history: Sequence[dict[str, float]], best_by: str) -> dict[str, float]:
-    """The validation metrics of the evaluation that picked the checkpoint."""
+def best_evaluation(history: Sequence[dict[str, float]], best_by: str) -> dict[str, float]:
+    """Return the Trainer's log of the evaluation that picked the checkpoint."""
     logs = [log for log in history if f"eval_{best_by}" in log]
-    best = max(logs, key=lambda log: log[f"eval_{best_by}"])
-    return {name.removeprefix("eval_"): value for name, value in best.items() if name.startswith("eval_")}
+    return max(logs, key=lambda log: log[f"eval_{best_by}"])
 
 
-def _arguments(settings: TrainingSettings, scratch: Path, every: int) -> TrainingArguments:
+def metrics_of(evaluation: dict[str, float]) -> dict[str, float]:
+    """Return the metrics of such a log, without the Trainer's prefix."""
+    return {name.removeprefix("eval_"): value for name, value in evaluation.items() if name.startswith("eval_")}
+
+
+def warmup_steps(settings: TrainingSettings, steps: int) -> int:
+    """Return how many of a run's `steps` warm up: a quarter where the setting would take more than half."""
+    return settings.warmup_steps if 2 * settings.warmup_steps <= steps else steps // 4
+
+
+def _arguments(settings: TrainingSettings, scratch: Path, steps_per_epoch: int, every: int) -> TrainingArguments:
+    has_gpu = torch.cuda.is_available()
+    if settings.bf16 and has_gpu and not torch.cuda.is_bf16_supported():
+        raise DeviceError("--bf16: this GPU does not compute in bfloat16: leave it out")
     return TrainingArguments(
         output_dir=str(scratch),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=settings.warmup_steps,
+        warmup_steps=warmup_steps(settings, steps_per_epoch * settings.epochs),
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_gradient_norm,
         bf16=settings.bf16,
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=not has_gpu,
         seed=settings.seed,
         data_seed=settings.seed,
         eval_strategy="steps",
@@ -151,6 +181,6 @@ def _arguments(settings: TrainingSettings, scratch: Path, every: int) -> Trainin
         logging_steps=max(every // 4, 1),
         report_to="none",
         remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_pin_memory=has_gpu,
         disable_tqdm=not sys.stderr.isatty(),
     )

@@ -16,12 +16,13 @@ from typing import Any, get_args
 import numpy as np
 
 from export.declared import require_declared
+from export.early import COMMAND
 from export.errors import RepositoryError
 from export.golden import count_recorded, golden_rows, read_item_ids
 from export.local import LocalRepository
 from export.members import compile_preprocess
 from export.non_finite import encoded_nulls, fill_arrays
-from export.options import COMMAND, Options, plan_export
+from export.options import Options, plan_export
 from export.progress import Report, steps
 from export.recommend import DECODE, PREPROCESS, PREPROCESS_NVTABULAR
 from export.reference import Reference, encode_rows, read_reference, write_reference

@@ -13,7 +13,7 @@ from export.retrieval.plan import EXCLUDE_ITEMS, ITEM_INDEX, USER_TOWER, Retriev
 from export.retrieval.vectors import Vectors
 from export.retrieve_and_rank.plan import CANDIDATE_RANKER, RETRIEVE_AND_RANK_FUSED
 
-_CHAIN = (PREPROCESS, USER_TOWER, EXCLUDE_ITEMS, ITEM_INDEX, ENCODER, CANDIDATE_RANKER, DECODE)
+_RETRIEVAL, _RANKING = (PREPROCESS, USER_TOWER, EXCLUDE_ITEMS, ITEM_INDEX), (CANDIDATE_RANKER, DECODE)
 
 
 def write_fused_stages(plan: RetrievalPlan, vectors: Vectors, folder: Path) -> None:
@@ -23,7 +23,8 @@ def write_fused_stages(plan: RetrievalPlan, vectors: Vectors, folder: Path) -> N
         return
     # What a refresh has linked is the file of the repository that it refreshes.
     path.unlink(missing_ok=True)
-    members = {name: folder / name / "1" / ONNX for name in _CHAIN}
+    encoding = [ENCODER] if plan.state else []
+    members = {name: folder / name / "1" / ONNX for name in (*_RETRIEVAL, *encoding, *_RANKING)}
     with tempfile.TemporaryDirectory() as scratch:
         # The index's own ranking has the names of the ranker's.
         members[ITEM_INDEX] = Path(scratch) / ONNX

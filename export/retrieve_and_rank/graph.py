@@ -30,7 +30,8 @@ class CandidateRankerGraph(nn.Module):
     def forward(self, *encoded: Tensor) -> tuple[Tensor, Tensor]:
         *online, candidates, excluded = encoded[self._state :]
         features = as_model_takes(self._features, self._nulls, tuple(online))
-        query, own, repeat_logits = self.ranker.query(offline_state(encoded[: self._state]), features, self.table)
+        state = offline_state(encoded[: self._state], candidates, self.table)
+        query, own, repeat_logits = self.ranker.query(state, features, self.table)
         items = torch.cat([own, candidates], dim=1)
         scores = torch.bmm(self.table[items], query.unsqueeze(2)).squeeze(2) + self.ranker.items.bias[items]
         if own.shape[1]:

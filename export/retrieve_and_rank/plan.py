@@ -76,7 +76,7 @@ def two_stage_configs(stages: TwoStages) -> tuple[ModelConfig, ...]:
     plan, retrieval = stages.ranking, stages.retrieval
     ranker = member(plan, CANDIDATE_RANKER, BACKENDS[plan.format], stages.ranker_inputs, plan.ranking)
     index = replace(index_config(retrieval), outputs=(candidates_tensor(retrieval.candidates),))
-    chain = (preprocessing(plan), *retrieving(retrieval), index, offline_encoder(plan), ranker, decoding(plan))
+    chain = (preprocessing(plan), *retrieving(retrieval), index, *offline_encoder(plan), ranker, decoding(plan))
     request = retrieval.retrieve_request
     fused = member(plan, RETRIEVE_AND_RANK_FUSED, "onnxruntime", request, plan.answer)
     return (

@@ -17,13 +17,14 @@ import numpy as np
 
 from export import repository as ranking
 from export.declared import require_declared
+from export.early import COMMAND
 from export.golden import Arrays
 from export.graphs import item_table
 from export.known_ids import id_counts
 from export.local import LocalRepository
 from export.members import begin_models, write_learned
 from export.non_finite import encoded_nulls, fill_arrays
-from export.options import COMMAND, plan_export
+from export.options import plan_export
 from export.progress import Report, steps
 from export.recommend import FAMILY as RANKING
 from export.recommend import Plan

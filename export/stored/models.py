@@ -75,6 +75,13 @@ def optional_features(plan: Plan) -> tuple[Feature, ...]:
     return tuple(feature for feature in plan.schema.stage("offline") if feature.name not in needed)
 
 
+def nothing_to_store(schema: Schema) -> str:
+    """Return why the users of a schema have no state that could be stored; "" where they have one."""
+    if schema.stage("offline"):
+        return ""
+    return f"schema {schema.name} has no offline features (stage = 'offline'), so users have no embeddings"
+
+
 def require_free_names(schema: Schema) -> None:
     """Refuse a schema whose features take the names of what `recommend_stored` takes and gives beside them."""
     taken = {SOURCE.name, USER_ID.name}

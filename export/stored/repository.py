@@ -23,6 +23,7 @@ from export.stored.models import (
     USER_EMBEDDING,
     USER_ID,
     halves,
+    nothing_to_store,
     stored_configs,
 )
 from export.stored.states import States, latest_states, read_states, require_made_for
@@ -62,6 +63,8 @@ def replace_store(repository: str | Path, embeddings: str | Path) -> dict[str, A
     """
     source, file = Path(repository), Path(embeddings)
     fitted, exported, before = read_fitted(repository), read_result(repository, FAMILY), LocalRepository(repository)
+    if reason := nothing_to_store(fitted.schema_):
+        raise RepositoryError(f"{repository}: {reason}: recommend needs none, call that")
     if not before.holds(USER_EMBEDDING):
         raise RepositoryError(f"no {USER_EMBEDDING} in {repository}: export it with --stored-embeddings")
     digest = encoder_digest(repository, ENCODER)

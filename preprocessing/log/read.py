@@ -46,10 +46,10 @@ def read_log(schema: Schema, source: Source | str | Path | None) -> RawLog:
     return raw_log(schema, log, users, items)
 
 
-def side_files(schema: Schema, source: Source) -> list[Path]:
-    """Return the files of the user and item table, beside the log or where `source` says."""
+def table_files(schema: Schema, source: Source) -> list[Path]:
+    """Return the files of the log, of the user and of the item table, beside the log or where `source` says."""
     path = find_log(Path(str(source.log)))
-    return [file for file, _, _ in _side_files(schema, source, path) if file]
+    return [path, *(file for file, _, _ in _side_files(schema, source, path) if file)]
 
 
 def _side_files(schema: Schema, source: Source, log: Path) -> list[tuple[Path | None, str, str]]:

@@ -29,6 +29,7 @@ from export.stored.models import (
     user_key,
 )
 from preprocessing.schema import Schema, load_schema
+from tests.orders import write_orders
 from tests.synthetic import schema_toml
 
 
@@ -52,6 +53,12 @@ def without_longest(config: ModelConfig) -> ModelConfig:
             for warmup in config.warmup
         ),
     )
+
+
+def test_a_schema_without_offline_features_has_no_model_of_their_state(tmp_path: Path) -> None:
+    names = {config.name for config in shipped_configs(load_schema(write_orders(tmp_path, "orders") / "schema.toml"))}
+    assert {"recommend", "online_ranker", "retrieve_and_rank"} < names
+    assert names.isdisjoint({"offline_encoder", "offline_state", USER_EMBEDDING, RECOMMEND_STORED})
 
 
 @pytest.mark.parametrize("format", ["onnx", "torchscript"])

@@ -72,10 +72,19 @@ def test_a_killed_run_resumes_to_the_weights_of_an_unbroken_one(tmp_path: Path, 
     assert same_weights(output, tmp_path / "unbroken")
 
 
-def test_training_stops_early_when_the_ndcg_stands_still(tmp_path: Path, synthetic_data: Path) -> None:
+def test_training_stops_early_when_the_ndcg_stands_still_and_says_what_it_kept(
+    tmp_path: Path, synthetic_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     still = SETTINGS.model_copy(update={"epochs": 6, "evaluations_per_epoch": 1, "patience": 1, "learning_rate": 1e-12})
     stopped = fit(synthetic_data, tmp_path / "stopped", CONFIG, still)
+    said = capsys.readouterr().err
+    assert stopped.stopped_early
+    kept = f"kept: step {stopped.best_step}, ndcg@20 {stopped.validation['ndcg@20']:.4f}"
+    assert f"naiad: stopped after {stopped.steps} of {stopped.planned} steps" in said
+    assert kept in said
     unbroken = fit(synthetic_data, tmp_path / "unbroken", CONFIG, still.model_copy(update={"epochs": 2, "patience": 9}))
+    assert not unbroken.stopped_early
+    assert "stopped after" not in capsys.readouterr().err
     assert stopped.steps == unbroken.steps
 
 

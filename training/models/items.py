@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from preprocessing.schema import Categorical, Feature, FittedSchema, Numeric, Pretrained, Text
-from stage.parquet import read_columns
+from stage.parquet import ParquetError, read_columns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 INITIAL_STD = 0.05
 
@@ -29,7 +32,7 @@ class ItemIndex(nn.Module):
 
     def load_index(self, path: Path) -> None:
         """Fill the buffers from the fit's `item_index.parquet`."""
-        table = read_columns(path, [feature.name for feature in self.features])
+        table = read_index(path, [feature.name for feature in self.features], self.count)
         for feature in self.features:
             buffer = self.get_buffer(f"index_{feature.name}")
             values = table[feature.name]
@@ -114,10 +117,18 @@ class ItemEmbedding(ItemVectors):
     def load_index(self, path: Path) -> None:
         """Fill the buffers and the bias from the fit's `item_index.parquet`."""
         super().load_index(path)
-        purchases = read_columns(path, ["purchases"])["purchases"].to_numpy().astype(np.float64)
+        purchases = read_index(path, ["purchases"], self.count)["purchases"].to_numpy().astype(np.float64)
         share = np.maximum(purchases, 0.5) / purchases.sum()
         with torch.no_grad():
             self.bias.copy_(torch.from_numpy(np.log(share)))
+
+
+def read_index(path: Path, columns: list[str], items: int) -> pa.Table:
+    """Read columns of the fit's `item_index.parquet`; raise `ParquetError` where it has not one row for every id."""
+    table = read_columns(path, ["item_id", *columns])
+    if table.num_rows != items:
+        raise ParquetError(f"{path}: has {table.num_rows} rows, the schema {items} ids: run the fit again")
+    return table
 
 
 def _index_shape(feature: Feature, items: int) -> tuple[tuple[int, ...], torch.dtype]:

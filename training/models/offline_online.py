@@ -45,7 +45,7 @@ class RankerParts(NamedTuple):
 
 
 class OfflineEncoder(nn.Module):
-    """Offline features -> OfflineState."""
+    """Offline features -> OfflineState; a schema without offline features has a user embedding of zeros."""
 
     def __init__(self, fitted: FittedSchema, config: ModelConfig, items: ItemEmbedding | None = None) -> None:
         super().__init__()
@@ -53,15 +53,17 @@ class OfflineEncoder(nn.Module):
         features = fitted.schema_.stage("offline")
         self.scalars = ScalarFeatures(features, fitted, config.dropout)
         self.sequences = SequenceFeatures(features, fitted.items, config.dim, config.dropout)
-        self.combine = _mlp(self.scalars.width + self.sequences.width, config)
+        self.combine = _mlp(self.scalars.width + self.sequences.width, config) if features else None
 
     def forward(self, features: Features, table: Tensor | None = None) -> OfflineState:
+        """Encode a batch; `features` may hold others than the offline ones, and gives the number of rows."""
         table = self.items.table() if table is None else table
+        if self.combine is None:
+            return empty_state(next(iter(features.values())), table)
         pooled, ids, logits = self.sequences(features, table)
         user = self.combine(torch.cat([*pooled, *self.scalars(features)], dim=1))
         if not ids:
-            nothing = user.new_zeros(user.shape[0], 0)
-            return OfflineState(user, nothing.long(), nothing)
+            return state_without_repeats(user)
         return OfflineState(user, torch.cat(ids, dim=1), torch.cat(logits, dim=1))
 
 
@@ -131,6 +133,17 @@ class OfflineOnline(nn.Module):
 
     def forward(self, features: Features) -> Tensor:
         return spread_repeats(self.parts(features))
+
+
+def empty_state(rows: Tensor, table: Tensor) -> OfflineState:
+    """Return the state of a schema without offline features: zeros for as many rows as `rows` [B, ...] has."""
+    return state_without_repeats(table.new_zeros(rows.shape[0], table.shape[1]))
+
+
+def state_without_repeats(user: Tensor) -> OfflineState:
+    """Return the state of a user embedding [B, D] where no offline sequence repeats."""
+    nothing = user.new_zeros(user.shape[0], 0)
+    return OfflineState(user, nothing.long(), nothing)
 
 
 def spread_repeats(parts: RankerParts) -> Tensor:

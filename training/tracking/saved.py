@@ -13,7 +13,7 @@ from training.checkpoint import CheckpointError, read_config
 from training.settings import SETTINGS
 from training.tracking.options import TrackingOptions
 from training.tracking.run import TrackedRun
-from training.trainer import best_metrics
+from training.trainer import best_evaluation, metrics_of
 
 
 def track_saved(options: TrackingOptions, model: str | Path) -> dict[str, Any]:
@@ -29,7 +29,8 @@ def track_saved(options: TrackingOptions, model: str | Path) -> dict[str, Any]:
     try:
         settings = SETTINGS[config.family].model_validate_json((folder / "settings.json").read_text(encoding="utf-8"))
         history = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
-        best = best_metrics(history, settings.best_by)
+        best = metrics_of(best_evaluation(history, settings.best_by))
+        logs = [(entry["step"], {name: value for name, value in entry.items() if name != "step"}) for entry in history]
     except (OSError, ValidationError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{folder}: settings.json and trainer_state.json cannot be read ({type(error).__name__}): "
@@ -38,6 +39,6 @@ def track_saved(options: TrackingOptions, model: str | Path) -> dict[str, Any]:
     run = TrackedRun(options, None, model)
     run.begin(fitted, config, settings)
     with run.closed_on_error():
-        for entry in history:
-            run.log({name: value for name, value in entry.items() if name != "step"}, entry["step"])
+        for step, values in logs:
+            run.log(values, step)
         return run.keep(folder, best)

@@ -1,0 +1,58 @@
+"""What a command refuses before it imports torch, which takes seconds: this module does without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, read_fitted, require_same_digest
+from stage.free_output import require_free_output
+from training.data_folder import DataError, require_data
+from training.interrupted import require_same_run
+from training.models.config import AnyConfig, read_config
+from training.settings import TrainingSettings
+
+COMMAND = "training fit"
+
+
+def before_fit(
+    data: str | Path, output: str | Path, config: AnyConfig, settings: TrainingSettings, resume: bool, overwrite: bool
+) -> FittedSchema:
+    """Return the schema of `data`.
+
+    Raises:
+        BadInput: The data is not whole, the output cannot be written, the metric is the same for every model, or the
+            checkpoints beside the output are not of this run.
+
+    """
+    fitted = read_fitted(data)
+    cut_off(settings, fitted)
+    require_data(data, "train", "validation")
+    require_free_output(output, overwrite, [data], COMMAND)
+    require_same_run(output, fitted, config, settings, resume)
+    return fitted
+
+
+def before_evaluate(data: str | Path, model: str | Path, split: str) -> tuple[FittedSchema, AnyConfig]:
+    """Return the schema of `data` and what `model` is built from.
+
+    Raises:
+        BadInput: One of the folders is not whole, or they are of different fits.
+
+    """
+    fitted = read_fitted(data)
+    require_same_digest(fitted, read_fitted(model), f"the model in {model}")
+    config = read_config(model)
+    require_data(data, split)
+    return fitted, config
+
+
+def cut_off(settings: TrainingSettings, fitted: FittedSchema) -> int:
+    """Return the k of the metric that picks the checkpoint; raise `DataError` where every model has the same metric."""
+    name, _, k = settings.best_by.partition("@")
+    items = fitted.items - FIRST_KNOWN_ID
+    if int(k) >= items and name not in ("ndcg", "map", "mrr"):
+        raise DataError(
+            f"{settings.best_by} over a catalogue of {items} items is the same for every model: "
+            f"pick the checkpoint with --best-by ndcg@{min(items, 20)}"
+        )
+    return int(k)
