@@ -25,6 +25,7 @@ COMPARE, LIVE, REFRESH = (
     "Refresh less than everything",
 )
 OLD, NEW, GONE, FRESH = "2026-11-27", "2026-11-28", "gone", "fresh"
+[VARIABLES] = PAGE["The second day"]
 PORTS = (8000, 8001, 8002, 8010, 8011, 8012)
 ADDED = {
     ("training", "fit"): ("--epochs", "1", "--dim", "16", "--no-tracking"),
@@ -62,27 +63,39 @@ def write_log(path: Path, last: date, new_item: bool) -> None:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A reader of the page who has released yesterday's log, measured today's and released it, and serves nothing."""
+def yesterday(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A reader of the page who released yesterday's log, and serves nothing."""
     folder = tmp_path_factory.mktemp("second-day")
     (folder / "exports").mkdir()
     (folder / "shop.toml").write_text(SCHEMA, encoding="utf-8")
     for day in (OLD, NEW):
         write_log(folder / f"exports/{day}.csv", date.fromisoformat(day), day == NEW)
-    [variables] = PAGE["The second day"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         reader = Shell(ADDED, free_ports(PORTS))
         try:
-            reader.run([line.replace(NEW, OLD) for line in variables])
+            reader.run([line.replace(NEW, OLD) for line in VARIABLES])
             for block in PAGE[RELEASE]:
-                reader.run(block)
-            reader.run(variables)
-            for block in (*PAGE[TRIAL], *PAGE[RELEASE]):
                 reader.run(block)
             yield reader
         finally:
             reader.stop_servers()
+
+
+@pytest.fixture(scope="module")
+def kept(yesterday: Shell) -> dict[str, str]:
+    """What yesterday's folders hold before anything of today is done."""
+    return contents(yesterday.variables["new"])
+
+
+@pytest.fixture(scope="module")
+def shell(yesterday: Shell, kept: dict[str, str]) -> Shell:
+    """The same reader, a day later: today's log is measured and released."""
+    assert kept
+    yesterday.run(VARIABLES)
+    for block in (*PAGE[TRIAL], *PAGE[RELEASE]):
+        yesterday.run(block)
+    return yesterday
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +176,9 @@ def test_an_item_of_the_last_week_is_in_the_release_and_not_in_the_model_that_wa
     assert GONE not in ids["release"].index
 
 
-def test_clients_that_move_to_a_second_server_and_back_see_no_failure_and_no_mixed_release(shell: Shell) -> None:
-    old_folder = contents(shell.variables["old"])
+def test_clients_that_move_to_a_second_server_and_back_see_no_failure_and_no_mixed_release(
+    shell: Shell, kept: dict[str, str]
+) -> None:
     [[serve]] = PAGE[SERVE]
     shell.run([serve])
     before = ask(shell.url(8001))
@@ -186,7 +200,7 @@ def test_clients_that_move_to_a_second_server_and_back_see_no_failure_and_no_mix
     shell.stop_servers()
     shell.run([serve])
     assert ask(shell.url(8001)) == before
-    assert contents(shell.variables["old"]) == old_folder
+    assert contents(shell.variables["old"]) == kept
     shell.stop_servers()
 
 
