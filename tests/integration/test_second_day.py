@@ -1,14 +1,11 @@
 """docs/second-day.md by its own commands, on a tiny shop: retrain, compare, swap, go back."""
 
-import csv
 import hashlib
 import json
-import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +13,7 @@ import pytest
 
 from client import RecommendClient
 from tests.integration.page import CommandFailed, Shell, free_ports, last_json, shell_blocks
+from tests.integration.two_days import FRESH, GONE, SCHEMA, write_log
 
 PAGE = shell_blocks("second-day.md")
 SERVE, TRIAL, RELEASE = "Yesterday's server", "Measure with long periods", "Train on the newest data"
@@ -24,7 +22,7 @@ COMPARE, LIVE, REFRESH = (
     "One server on one address: `recommend_fused` by name",
     "Refresh less than everything",
 )
-OLD, NEW, GONE, FRESH = "2026-11-27", "2026-11-28", "gone", "fresh"
+OLD, NEW = "2026-11-27", "2026-11-28"
 [VARIABLES] = PAGE["The second day"]
 PORTS = (8000, 8001, 8002, 8010, 8011, 8012)
 ADDED = {
@@ -32,34 +30,9 @@ ADDED = {
     ("export", "repository"): ("--no-reference-path",),
     ("client", "evaluate"): ("--k", "5,10"),
 }
-SCHEMA = """
-name = "shop"
-log.columns = { user = "customer", item = "sku", time = "bought_at" }
-split = { validation_days = 14, test_days = 14 }
-features = [
-  { name = "user_id", column = "customer", kind = "categorical", side = "user", embedding_dim = 4 },
-  { name = "recent_items", kind = "sequence", side = "user", max_length = 8, repeat = true },
-  { name = "hour", kind = "categorical", dtype = "int", source = "hour", side = "context", stage = "online" },
-  { name = "item_id", column = "sku", kind = "categorical", side = "item", min_frequency = 2, embedding_dim = 8 },
-]
-"""
 REQUEST = {"user_id": "c1", "recent_items": ["p1", "p2"], "hour": 8}
 
 Answer = tuple[tuple[str, ...], tuple[float, ...]]
-
-
-def write_log(path: Path, last: date, new_item: bool) -> None:
-    """A log of 12 items until `last`: with GONE, or with FRESH since the last week in its place."""
-    first, chance, rows = datetime(2026, 10, 1, 8), random.Random(7), []
-    for day in range((last - first.date()).days + 1):
-        thirteenth = GONE if not new_item else FRESH if day > 51 else "p0"
-        for customer in range(12):
-            if chance.random() < 0.4:
-                bought_at = first + timedelta(days=day, minutes=7 * customer)
-                basket = chance.sample([*(f"p{item}" for item in range(12)), thirteenth], 3)
-                rows += [(f"c{customer}", item, bought_at.isoformat(" ")) for item in basket]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("customer", "sku", "bought_at"), *rows])
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +88,7 @@ class Asking(threading.Thread):
     def __init__(self, url: str, model: str) -> None:
         super().__init__(daemon=True)
         self.url, self.model = url, model
-        self.answers: Counter[Answer] = Counter()
+        self.answers: list[Answer] = []
         self.failures: list[str] = []
         self._ended = threading.Event()
 
@@ -125,16 +98,17 @@ class Asking(threading.Thread):
             try:
                 with RecommendClient(url, self.model, retries=0) as client:
                     while url == self.url and not self._ended.is_set():
-                        self.answers[_answer(client)] += 1
+                        self.answers.append(_answer(client))
             except Exception as error:
                 self.failures.append(str(error))
 
-    def wait_for(self, answer: Answer) -> None:
-        """Return when this answer came five more times."""
-        enough, give_up_at = self.answers[answer] + 5, time.monotonic() + 20
-        while self.answers[answer] < enough:
-            assert time.monotonic() < give_up_at, f"{self.url} does not answer so: {self.failures}"
+    def next(self) -> Answer:
+        """The answer to a request that is sent from now on."""
+        enough, give_up_at = len(self.answers) + 2, time.monotonic() + 20  # the next one may be on its way already
+        while len(self.answers) < enough:
+            assert time.monotonic() < give_up_at, f"{self.url} does not answer: {self.failures[:3]}"
             time.sleep(0.01)
+        return self.answers[-1]
 
     def __enter__(self) -> "Asking":
         self.start()
@@ -179,17 +153,16 @@ def test_an_item_of_the_last_week_is_in_the_release_and_not_in_the_model_that_wa
 def test_clients_that_move_to_a_second_server_and_back_see_no_failure_and_no_mixed_release(
     shell: Shell, kept: dict[str, str]
 ) -> None:
-    [[serve]] = PAGE[SERVE]
+    [[serve]], [serve_new, compare] = PAGE[SERVE], PAGE[COMPARE]
     shell.run([serve])
     before = ask(shell.url(8001))
     with Asking(shell.url(8001), "recommend") as asking:
-        [serve_new, compare] = PAGE[COMPARE]
         shell.run(serve_new)
-        health, of_old, of_new = (last_json(output) for output in shell.run(compare))
         after = ask(shell.url(8011))
-        for port, answer in ((8011, after), (8001, before)):
+        for port, answer in ((8001, before), (8011, after), (8001, before)):
             asking.url = shell.url(port)
-            asking.wait_for(answer)
+            assert asking.next() == answer
+    health, of_old, of_new = (last_json(output) for output in shell.run(compare))
     assert health["ready"]
     assert of_old["rows"] == of_new["rows"]
     assert not asking.failures
@@ -211,11 +184,10 @@ def test_one_server_swaps_recommend_fused_and_goes_back_without_a_failure_or_a_m
     with Asking(live.url(8001), "recommend_fused") as asking:
         for block, name in ((swap, "new"), (go_back, "old")):
             assert digest(live.variables[name]) in live.run(block)[-1]
-            answer = ask(live.url(8001), "recommend_fused")
+            answer = asking.next()
             assert (FRESH in answer[0]) == (name == "new")
-            asking.wait_for(answer)
     assert not asking.failures
-    assert len(asking.answers) == 2
+    assert len(set(asking.answers)) == 2
     assert answer == before
     assert {name: contents(live.variables[name]) for name in folders} == folders
 
