@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from preprocessing.changes import Changes
 from stage.arguments import positive
@@ -126,7 +127,7 @@ def _draft(arguments: argparse.Namespace) -> None:
     source = Source(arguments.source, arguments.users, arguments.items)
     text = draft(source, _changes(arguments), name or "draft")
     if output is None:
-        print(text, end="")
+        sys.stdout.buffer.write(text.encode())  # TOML is UTF-8, whatever the terminal is
         return
     write(text, output, arguments.overwrite)
     print_result({"output": arguments.output, "to_choose": text.count("# choose:")})

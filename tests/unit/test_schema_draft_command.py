@@ -1,6 +1,8 @@
 """`python -m preprocessing schema`: a draft printed or written, and one line for what it cannot work with."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from preprocessing.__main__ import main
 from preprocessing.schema import load_schema
 
+ROOT = Path(__file__).parents[2]
 ROWS = "user;item;time\n" + "".join(f"u{n % 5};i{n % 7};2024-{1 + n // 28:02}-{1 + n % 28:02}\n" for n in range(112))
 
 
@@ -46,6 +49,15 @@ def test_a_draft_is_printed_or_written_and_never_replaced_unasked(
     assert output.read_text(encoding="utf-8") == edited
     assert run(capsys, monkeypatch, "--from", tmp_path / "log.csv", "--output", output, "--overwrite")[0] == 0
     assert "# edited" not in output.read_text(encoding="utf-8")
+
+
+def test_a_draft_is_utf_8_on_any_terminal(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(ROWS.replace("i1", "café"), encoding="utf-8")
+    line = [sys.executable, "-m", "preprocessing", "schema", "--from", str(tmp_path / "log.csv")]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert '"café"' in done.stdout.decode("utf-8")
 
 
 @pytest.mark.parametrize(
