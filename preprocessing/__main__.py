@@ -1,8 +1,9 @@
-"""`python -m preprocessing fit`: from a raw log to everything that training and serving read."""
+"""`python -m preprocessing`: draft a schema of a log; from a raw log to everything that training and serving read."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 
 from preprocessing.changes import Changes
 from stage.arguments import positive
@@ -33,6 +34,13 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--workers", type=int, default=1, help="worker processes on this machine (default 1)")
     fit.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
     fit.set_defaults(run=_fit)
+    draft = commands.add_parser("schema", help="draft a schema of a log, as a TOML file to read and to correct")
+    draft.add_argument("--from", dest="source", required=True, metavar="LOG", help="the log: a file or a folder")
+    draft.add_argument("--columns", help="columns that are known: user=NAME,item=NAME,time=NAME[,session=NAME,…]")
+    _add_log_flags(draft)
+    draft.add_argument("--output", metavar="FILE.toml", help="file to write (default: print the draft)")
+    draft.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
+    draft.set_defaults(run=_draft, split=None, validation_days=None, test_days=None)
     return parser
 
 
@@ -114,6 +122,23 @@ def _fit(arguments: argparse.Namespace) -> None:
             "seconds": round(time.monotonic() - started, 1),
         }
     )
+
+
+def _draft(arguments: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from preprocessing.draft.draft import draft, write
+    from preprocessing.log.read import Source
+
+    output = Path(arguments.output) if arguments.output else None
+    name = output.stem if output else Path(arguments.source).name.split(".")[0]
+    source = Source(arguments.source, arguments.users, arguments.items)
+    text = draft(source, _changes(arguments), name or "draft")
+    if output is None:
+        sys.stdout.buffer.write(text.encode())  # TOML is UTF-8, whatever the terminal is
+        return
+    write(text, output, arguments.overwrite)
+    print_result({"output": arguments.output, "to_choose": text.count("# choose:")})
 
 
 def main() -> None:

