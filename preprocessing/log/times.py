@@ -133,7 +133,7 @@ def _not_iso(column: pa.ChunkedArray, wall: pa.ChunkedArray, name: str) -> LogEr
         ways = " or ".join(f'"{each}"' for each in found)
         return LogError(f"{what}, and the column reads in more than one way: say --time-format {ways}")
     if found:
-        return LogError(f'{what}: say --time-format "{found[0]}", which reads every row')
+        return LogError(f'{what}: say --time-format "{found[0]}", which reads the column')
     return LogError(
         f"{what}, and no usual format reads the column: clean the column, or say --time-format as of strptime, "
         "or --time-unit where it holds numbers"
