@@ -10,17 +10,19 @@ from warehouse.address import table_address
 
 
 def input_paths(schema: Schema, source: Source, schema_file: str | Path | None = None) -> list[Path]:
-    """Return the schema's file, the log and its user and item tables; of a warehouse's URL, the database file.
+    """Return the log and its user and item tables, of a warehouse's URL the database file; and the schema's file.
+
+    Of a folder with `interactions.*`, that file alone is the log: an output may stand beside it.
 
     Raises:
         AddressError: The URL names no table.
         LogError: The log's folder holds no log.
 
     """
-    paths = [] if schema_file is None else [schema_path(schema_file)]
+    named = [] if schema_file is None else [schema_path(schema_file)]
     if source.log is None:
-        return paths
+        return named
     if "://" in str(source.log):
         address, _ = table_address(str(source.log))
-        return [*paths, *([] if address.file is None else [address.file])]
-    return [*paths, Path(source.log), *table_files(schema, source)]
+        return [*([] if address.file is None else [address.file]), *named]
+    return [*table_files(schema, source), *named]

@@ -36,11 +36,13 @@ def paths(folder: Path) -> list[Path]:
 def test_a_fit_deletes_neither_its_log_nor_its_tables(tmp_path: Path, refused: Callable[..., str]) -> None:
     log = write_log(tmp_path / "mine" / "log")
     fit = ["fit", "--schema", log / "schema.toml", "--overwrite"]
-    interactions = log / "interactions.parquet"
+    interactions, parts = log / "interactions.parquet", tmp_path / "parts"
+    parts.mkdir()
+    shutil.copy(interactions, parts / "part-0.parquet")
     for source, output, line in (
         (interactions, log, f"{log}: holds {interactions}, which"),
-        (log, tmp_path / "mine", f"{tmp_path / 'mine'}: holds {log}, which"),
-        (log, log / "data", f"{log / 'data'}: lies in {log}, which"),
+        (log, tmp_path / "mine", f"{tmp_path / 'mine'}: holds {interactions}, which"),
+        (parts, parts / "data", f"{parts / 'data'}: lies in {parts}, which"),
         (f"duckdb://{log}/log.duckdb/interactions", tmp_path / "mine", f"mine: holds {log}/log.duckdb, which"),
     ):
         before = paths(tmp_path)
@@ -51,14 +53,16 @@ def test_a_fit_deletes_neither_its_log_nor_its_tables(tmp_path: Path, refused: C
 
 def test_a_fit_deletes_neither_its_tables_nor_its_schema_where_they_lie_elsewhere(tmp_path: Path) -> None:
     from preprocessing.inputs import input_paths
+    from preprocessing.log.read import Source
     from preprocessing.schema import load_schema
 
     log = write_log(tmp_path / "log")
     schema = load_schema(log / "schema.toml")
-    assert input_paths(schema, log / "interactions.parquet", log / "schema.toml") == [
-        log / "schema.toml", log / "interactions.parquet", log / "users.parquet", log / "items.parquet",
+    items = tmp_path / "elsewhere.parquet"
+    assert input_paths(schema, Source(log, items=items), log / "schema.toml") == [
+        log / "interactions.parquet", log / "users.parquet", items, log / "schema.toml",
     ]  # fmt: skip
-    assert input_paths(schema, "postgres://ann@db/shop/log") == []
+    assert input_paths(schema, Source("postgres://ann@db/shop/log")) == []
 
 
 def test_a_training_deletes_neither_its_data_nor_its_store(
@@ -81,7 +85,7 @@ def test_a_training_deletes_neither_its_data_nor_its_store(
         training.__main__.main,
         *("fit", "--data", tmp_path / "model.checkpoints", "--output", tmp_path / "model", "--no-tracking"),
     )
-    assert "model.checkpoints: is " in said
+    assert "model.checkpoints holds no checkpoints of ours: move it away" in said
     assert paths(tmp_path) == before
 
 

@@ -224,7 +224,7 @@ def test_a_bad_log_or_schema_is_one_line_and_leaves_nothing(
         ({"--output": "/proc/naiad"}, "/proc/naiad: cannot be written"),
         ({"--output": "/etc/passwd/below"}, "/etc/passwd/below: cannot be written (Not a directory)"),
         ({"--output": "/etc/passwd"}, "/etc/passwd: is a file, give a folder"),
-        ({"--output": "{log}"}, "log: is what this command reads: give another folder"),
+        ({"--output": "{log}"}, "interactions.parquet, which this command reads: give another folder"),
         ({"--columns": "user:who"}, "--columns: 'user:who' is not ROLE=NAME, the roles are user, item, time, session"),
         ({"--workers": "0"}, "--workers 0: give 1 or more"),
     ],
