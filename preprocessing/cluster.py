@@ -79,6 +79,8 @@ def tasks(scheduler: str | None = None, workers: int = 1) -> Iterator[Tasks]:
 
     from distributed import Client, LocalCluster
 
+    # On a busy machine a worker is slow to end, and what still waits for it says so through asyncio.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     with (
         LocalCluster(
             n_workers=workers,

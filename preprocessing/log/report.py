@@ -79,7 +79,7 @@ class ReadReport:
         ]
         some = {name: share for name, share in self.nulls.items() if share}
         if some:
-            found.append("without a value: " + ", ".join(f"{name} {share:.1%}" for name, share in some.items()))
+            found.append("without a value: " + ", ".join(f"{name} {_percent(share)}" for name, share in some.items()))
         return found
 
     def as_json(self) -> dict[str, Any]:
@@ -97,3 +97,7 @@ class ReadReport:
             "joins": {each.side: {"matched": each.matched, "of": each.of, "rows": each.rows} for each in self.joins},
             "nulls": {name: round(share, 4) for name, share in self.nulls.items() if share},
         }
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.001 else "under 0.1%"

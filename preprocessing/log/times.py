@@ -176,14 +176,14 @@ def _in_zones(log: Log, instant: Column | None, wall: Column | None, reading: st
             naive = pd.DatetimeIndex(wall.view("datetime64[ns]"))  # type: ignore[union-attr]
             first = np.ones(len(naive), dtype=bool)
             utc = naive.tz_localize(zone[0], ambiguous=first, nonexistent="shift_forward").tz_convert("UTC")
-            reading += f", local in {zone[0]}"
+            reading += f" of {zone[0]}"
         else:
             utc = pd.DatetimeIndex(instant.view("datetime64[ns]")).tz_localize("UTC")
         local = utc.tz_convert(zone[1]).tz_localize(None).to_numpy()
     except Exception as error:  # pandas leaves an unknown zone's error to pytz, dateutil or zoneinfo
         reason = str(error) or type(error).__name__
         raise LogError(f"log.timezone {list(zone)}: {reason}, give names such as 'Europe/Paris'") from None
-    return Times(utc.asi8, local, reading)
+    return Times(utc.asi8, local, f"{reading}, local in {zone[1]}")
 
 
 def _wall_of(nanoseconds: Column, zone: str) -> Column:
