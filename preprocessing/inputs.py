@@ -24,5 +24,5 @@ def input_paths(schema: Schema, source: Source, schema_file: str | Path | None =
         return named
     if "://" in str(source.log):
         address, _ = table_address(str(source.log))
-        return [*([] if address.file is None else [address.file]), *named]
+        return [*([] if address.file is None else [address.file]), *table_files(schema, source), *named]
     return [*table_files(schema, source), *named]

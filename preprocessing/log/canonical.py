@@ -84,7 +84,8 @@ def raw_log(schema: Schema, log: RawTable, users: RawTable | None, items: RawTab
         repeated_rows=ids.repeats(instant),
         merged_rows=len(rows) - len(merged),
         joins=tuple(side.join for side in (user_side, item_side) if side.join),
-        nulls=_nulls(schema, sessions, user_side.features, item_side.features),
+        nulls=_nulls(schema, sessions, user_side.features, item_side.features)
+        | ({columns.value: float(np.isnan(value).mean())} if columns.value else {}),
     )
     return RawLog(merged, sessions, user_side.features, item_side.features, report)
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 HEAD_BYTES = 1 << 20
 BLOCK_BYTES = 1 << 23
 SPARE = "\0spare"
+MAGIC = {
+    b"\x1f\x8b": "is gzip: name it .csv.gz",
+    b"PAR1": "is Parquet: name it .parquet",
+    b"PK\x03\x04": "is a spreadsheet or a zip: export it as CSV",
+    codecs.BOM_UTF32_LE: "is UTF-32: write it as UTF-8",
+}
 BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -34,7 +40,7 @@ def read_csv(
     import pyarrow as pa
     from pyarrow import csv as arrow
 
-    columns, fields = _head(path, separator, encoding, compression)
+    blank, columns, fields = _head(path, separator, encoding, compression)
     spare = [SPARE] if fields == len(columns) + 1 else []  # every line may end in one separator more than the header
     chosen = [column for column in wanted.columns if columns.count(column) == 1]
     if not chosen:
@@ -49,6 +55,7 @@ def read_csv(
                 read_options=arrow.ReadOptions(
                     # Columns are told apart by their places: names may stand twice in a header.
                     column_names=[str(place) for place in range(len(columns))] + spare,
+                    skip_rows=blank,
                     skip_rows_after_names=1,
                     block_size=BLOCK_BYTES,
                     encoding=encoding,
@@ -73,8 +80,8 @@ def read_csv(
     return columns, table.rename_columns(chosen)
 
 
-def _head(path: Path, separator: str, encoding: str, compression: str | None) -> tuple[list[str], int]:
-    """The names in the header, and the number of fields of the first row (of the header where there is none)."""
+def _head(path: Path, separator: str, encoding: str, compression: str | None) -> tuple[int, list[str], int]:
+    """The blank lines before the header, its names, and the number of fields of the first row, or of the header."""
     import pyarrow as pa
 
     with pa.OSFile(str(path)) as file:
@@ -82,15 +89,17 @@ def _head(path: Path, separator: str, encoding: str, compression: str | None) ->
         begin = stream.read(HEAD_BYTES)
     if not begin.strip():
         raise LogError(f"{path}: is empty, give a log with a header and interactions")
+    if kind := next((words for magic, words in MAGIC.items() if begin.startswith(magic)), None):
+        raise LogError(f"{path}: {kind}")
     marked = next((name for mark, name in BYTE_ORDER_MARKS.items() if begin.startswith(mark)), None)
     if marked == "utf-16" and not encoding.lower().replace("_", "-").startswith("utf-16"):
         raise LogError(f"{path}: begins as UTF-16, is read as {encoding}: say --encoding utf-16 (log.encoding)")
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(begin)
-    except LookupError:
+    except (LookupError, ValueError, TypeError) as error:
+        if isinstance(error, UnicodeError):
+            raise _not_in(path, encoding) from None
         raise LogError(f"--encoding {encoding} (log.encoding): is no encoding, give one such as latin-1") from None
-    except UnicodeError:
-        raise _not_in(path, encoding) from None
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=separator)
     try:
         rows = list(islice((row for row in reader if row), 2))
@@ -98,7 +107,8 @@ def _head(path: Path, separator: str, encoding: str, compression: str | None) ->
         raise LogError(f"{path}: cannot be read as csv ({error}): clean its first rows") from None
     if not rows:
         raise LogError(f"{path}: is empty, give a log with a header and interactions")
-    return rows[0], len(rows[-1])
+    blank = next(number for number, line in enumerate(io.StringIO(text.removeprefix("\ufeff"))) if line.strip())
+    return blank, rows[0], len(rows[-1])
 
 
 def _not_in(path: Path, encoding: str) -> LogError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import time
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from preprocessing.log.errors import LogError
 from preprocessing.log.numbers import NUMBER, WHOLE_NUMBER, is_numeric, whole_numbers
 from preprocessing.log.texts import LARGEST_EXACT_FLOAT, is_textual, refuse_unlike
+from preprocessing.log.time_formats import digit_formats_of
 from preprocessing.log_layout import Log
 
 Column = np.ndarray[Any, np.dtype[Any]]
@@ -31,7 +33,7 @@ EPOCH_UNITS: dict[str, EpochUnit] = {
     "us": EpochUnit(10**3, "microseconds since 1970"),
     "ns": EpochUnit(1, "nanoseconds since 1970"),
 }
-LIKELY_FIRST_S, LIKELY_LAST_S = 315_532_800, 4_133_980_800  # 1980-01-01 to 2101-01-01
+LIKELY_FIRST_S, DAY_S = 315_532_800, 86_400  # 1980-01-01
 MOST = 2**63 - 1
 
 
@@ -44,15 +46,28 @@ def is_number(column: pa.ChunkedArray) -> bool:
 
 
 def epoch_unit(column: pa.ChunkedArray, name: str, log: Log) -> Unit:
-    """Return the one unit in which all of `column` lies between 1980 and 2100; refuse a column that has none."""
+    """Return the one unit in which all of `column` lies between 1980 and today.
+
+    Raises:
+        LogError: There is none, or the digits are dates as well, such as 20230213.
+
+    """
     remedy = "say --time-unit s, ms, us or ns (log.time_unit in the schema), or order if they only order the log"
     try:
-        ends = pc.min_max(whole_numbers(column, name, log)).as_py()
+        numbers = whole_numbers(column, name, log)
     except LogError:
         raise LogError(f"column {name!r} (time) holds numbers: {remedy}") from None
+    ends = pc.min_max(numbers).as_py()
+    if dates := digit_formats_of(numbers.cast(pa.string())):
+        ways = " or ".join(f'"{each}"' for each in dates)
+        raise LogError(
+            f"column {name!r} (time) holds numbers ({ends['min']} to {ends['max']}) that read as dates: "
+            f"say --time-format {ways} (log.time_format), or else --time-unit s, ms, us, ns or order"
+        )
+    last_s = int(time.time()) + DAY_S  # a log is of the past
     for unit, (factor, _) in EPOCH_UNITS.items():
         scale = 10**9 // factor
-        if LIKELY_FIRST_S * scale <= ends["min"] <= ends["max"] < LIKELY_LAST_S * scale:
+        if LIKELY_FIRST_S * scale <= ends["min"] <= ends["max"] < last_s * scale:
             return unit  # type: ignore[return-value]
     raise LogError(f"column {name!r} (time) holds numbers ({ends['min']} to {ends['max']}): {remedy}")
 
@@ -94,7 +109,7 @@ def _of_decimals(column: pa.ChunkedArray, name: str, factor: int) -> Column:
         try:
             exact = Decimal(text) * factor
             whole = int(exact)
-        except (InvalidOperation, OverflowError, ValueError):
+        except (ArithmeticError, ValueError):
             exact, whole = Decimal(0), MOST + 1
         if exact != whole or abs(whole) > MOST:
             raise LogError(

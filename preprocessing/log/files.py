@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocessing.log.errors import LogError
-from preprocessing.log.tables import RawTable, Wanted, require_columns
+from preprocessing.log.tables import RawTable, Wanted
 from preprocessing.log_layout import Log
 
 if TYPE_CHECKING:
@@ -87,24 +87,41 @@ def read_files(path: Path, name: str, wanted: Wanted, log: Log) -> RawTable:
     import pyarrow as pa
 
     parts = part_files(path)
-    tables, there = [], None
+    there, tables = [], []
     for part in parts:
         columns, table = _read_part(part, path, wanted, log)
-        if there is not None:
-            require_columns(columns, str(part), [column for column in wanted.columns if column in there])
-        there = there or columns
-        tables.append(table)
-    assert there is not None
+        there.append(columns)
+        # Fields that may not be null in one part and may in another are of one type.
+        tables.append(pa.table(dict(zip(table.column_names, table.columns, strict=True))))
+    _require_alike(parts, there, wanted)
     try:
         whole = pa.concat_tables(tables)
     except pa.ArrowInvalid:
-        one, other = next((i, t) for i, t in enumerate(tables) if t.schema != tables[0].schema)
-        field = next(f for f in tables[0].schema if other.schema.field(f.name).type != f.type)
-        raise LogError(
-            f"column {field.name!r} is {field.type} in {parts[0].name} and {other.schema.field(field.name).type} in "
-            f"{parts[one].name}: write the part files with one type"
-        ) from None
-    return RawTable(name, whole, tuple(there))
+        raise _unlike_types(parts, tables) from None
+    return RawTable(name, whole, tuple(there[0]))
+
+
+def _require_alike(parts: list[Path], there: list[Sequence[str]], wanted: Wanted) -> None:
+    for column in wanted.columns:
+        has = [column in columns for columns in there]
+        if any(has) and not all(has):
+            raise LogError(
+                f"no column {column!r} in {parts[has.index(False)]}, {parts[has.index(True)].name} has one: write all "
+                "part files with the same columns"
+            )
+
+
+def _unlike_types(parts: list[Path], tables: list[pa.Table]) -> LogError:
+    first = tables[0].schema
+    for part, table in zip(parts, tables, strict=True):
+        for field in first:
+            kind = table.schema.field(field.name).type
+            if kind != field.type:
+                return LogError(
+                    f"column {field.name!r} is {field.type} in {parts[0].name} and {kind} in {part.name}: write the "
+                    "part files with one type"
+                )
+    return LogError(f"{parts[0].parent}: the part files have different columns: write them alike")
 
 
 def _read_part(part: Path, root: Path, wanted: Wanted, log: Log) -> tuple[Sequence[str], pa.Table]:
@@ -144,6 +161,9 @@ def _read_parquet(part: Path, wanted: Wanted) -> tuple[Sequence[str], pa.Table]:
 
     schema: Any = pq.read_schema(part)
     columns = list(schema.names)
+    twice = next((column for column in columns if columns.count(column) > 1), None)
+    if twice is not None:
+        raise LogError(f"{part}: has {columns.count(twice)} columns named {twice!r}: rename all but one")
     chosen = [column for column in wanted.columns if columns.count(column) == 1]
     coded = [column for column in chosen if column not in wanted.plain]
     return columns, pq.read_table(part, columns=chosen, read_dictionary=coded, partitioning=None)

@@ -42,9 +42,10 @@ def is_numeric(kind: pa.DataType) -> bool:
 
 def _digits(column: pa.ChunkedArray, name: str, log: Log) -> pa.ChunkedArray:
     column = plain_texts(column, name, log)
+    pattern = NUMBER.replace(r"\.", ",") if log.decimal == "," else NUMBER
+    refuse_unlike(column, pattern, name, "no number", CLEAN)
     if log.decimal == ",":
         column = pc.replace_substring(column, ",", ".")
-    refuse_unlike(column, NUMBER, name, "no number", CLEAN)
     return pc.replace_substring_regex(column, r"^\+", "")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from preprocessing.log.canonical import RawLog, raw_log
 from preprocessing.log.errors import LogError
-from preprocessing.log.files import KINDS, find_log, read_files
+from preprocessing.log.files import KINDS, find_log, part_files, read_files
 from preprocessing.log.tables import RawTable, wanted_of_log, wanted_of_side
 from preprocessing.log.warehouse import warehouse_tables
 from preprocessing.schema import Schema
@@ -32,32 +32,41 @@ def read_log(schema: Schema, source: Source | str | Path | None) -> RawLog:
     """
     where = source if isinstance(source, Source) else Source(source)
     if schema.log.reader == "complete_journey":
+        if where != Source():
+            raise LogError(f"schema {schema.name} reads its own package: leave out --source, --items and --users")
         return raw_log(schema, *_complete_journey())
     if where.log is None:
         raise LogError(f"schema {schema.name} reads a log: give --source {KINDS}, a folder, or a table's URL")
     if "://" in str(where.log):
-        return raw_log(schema, *warehouse_tables(schema, str(where.log)))
+        given = {"user": where.users, "item": where.items}
+        log, users, items = warehouse_tables(schema, str(where.log), [side for side, file in given.items() if file])
+        sides = {"user": users, "item": items}
+        for side, file in given.items():
+            sides[side] = _side_file(schema, Path(file), side) if file else sides[side]
+        return raw_log(schema, log, sides["user"], sides["item"])
     path = find_log(Path(where.log))
     log = read_files(path, "the log", wanted_of_log(schema), schema.log)
-    users, items = (
-        read_files(file, name, wanted_of_side(schema, side), schema.log) if file else None
-        for file, name, side in _side_files(schema, where, path)
-    )
-    return raw_log(schema, log, users, items)
+    beside = [_side_file(schema, file, side) if file else None for file, side in _side_files(schema, where, path)]
+    return raw_log(schema, log, *beside)
+
+
+def _side_file(schema: Schema, file: Path, side: str) -> RawTable:
+    return read_files(file, f"the {side} table", wanted_of_side(schema, side), schema.log)
 
 
 def table_files(schema: Schema, source: Source) -> list[Path]:
-    """Return the files of the log, of the user and of the item table, beside the log or where `source` says."""
-    path = find_log(Path(str(source.log)))
-    return [path, *(file for file, _, _ in _side_files(schema, source, path) if file)]
+    """Return the log, the user and the item table where they are files, and the part files of a folder of them."""
+    if "://" in str(source.log):
+        paths = [Path(file) for file in (source.users, source.items) if file]
+    else:
+        path = find_log(Path(str(source.log)))
+        paths = [path, *(file for file, _ in _side_files(schema, source, path) if file)]
+    return [each for path in paths for each in ([path, *part_files(path)] if path.is_dir() else [path])]
 
 
-def _side_files(schema: Schema, source: Source, log: Path) -> list[tuple[Path | None, str, str]]:
+def _side_files(schema: Schema, source: Source, log: Path) -> list[tuple[Path | None, str]]:
     sides = (("user", schema.log.users, source.users), ("item", schema.log.items, source.items))
-    return [
-        (Path(given) if given else log.parent / named if named else None, f"the {side} table", side)
-        for side, named, given in sides
-    ]
+    return [(Path(given) if given else log.parent / named if named else None, side) for side, named, given in sides]
 
 
 def _complete_journey() -> tuple[RawTable, RawTable, RawTable]:

@@ -23,13 +23,27 @@ class Spans:
 
 @dataclass(frozen=True)
 class Join:
-    """How many of the log's `of` users or items (`side`) a table with `rows` ids has."""
+    """How many of the log's `of` users or items (`side`) a table with `rows` ids has.
+
+    `repeated`: rows whose id an earlier one has, which are not read. `nameless`: rows without an id, likewise.
+    """
 
     table: str
     rows: int
     matched: int
     of: int
     side: str
+    repeated: int = 0
+    nameless: int = 0
+
+    def lines(self) -> list[str]:
+        """Return how the table matched, and what of it was not read."""
+        found = [f"{self.side}s of the log found in {self.table}: {self.matched:,} of {self.of:,}"]
+        if self.repeated:
+            found.append(f"{self.table}: {self.repeated:,} rows repeat an id, the first of each was taken")
+        if self.nameless:
+            found.append(f"{self.table}: {self.nameless:,} rows without an id were left out")
+        return found
 
 
 @dataclass(frozen=True)
@@ -94,10 +108,20 @@ class ReadReport:
             "times": self.times,
             "repeated_rows": self.repeated_rows,
             "merged_rows": self.merged_rows,
-            "joins": {each.side: {"matched": each.matched, "of": each.of, "rows": each.rows} for each in self.joins},
+            "joins": {each.side: _counts(each) for each in self.joins},
             "nulls": {name: round(share, 4) for name, share in self.nulls.items() if share},
         }
 
 
 def _percent(share: float) -> str:
     return f"{share:.1%}" if share >= 0.001 else "under 0.1%"
+
+
+def _counts(join: Join) -> dict[str, int]:
+    return {
+        "matched": join.matched,
+        "of": join.of,
+        "rows": join.rows,
+        "repeated": join.repeated,
+        "nameless": join.nameless,
+    }

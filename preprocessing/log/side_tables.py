@@ -10,6 +10,7 @@ import numpy as np
 from preprocessing.features import Categorical, Feature, is_column
 from preprocessing.log.errors import LogError
 from preprocessing.log.feature_columns import feature_column
+from preprocessing.log.numbers import whole_numbers
 from preprocessing.log.report import Join
 from preprocessing.log.tables import RawTable
 from preprocessing.log.texts import texts
@@ -52,14 +53,16 @@ def side_table(
     if table is None or key is None:
         key, source, place = of_log, log.take(first_rows, _columns(schema, side)), np.arange(len(ids))
     else:
-        source, names = _one_row_each(schema, table, key)
+        source, names, nameless = _one_row_each(schema, table, key)
         place = names.get_indexer(known)
-        join = Join(table.name, len(names), int((place >= 0).sum()), len(known), side)
+        repeated = len(table) - nameless - len(names)
+        join = Join(table.name, len(names), int((place >= 0).sum()), len(known), side, repeated, nameless)
         _require_match(join, key, names, known)
     features: dict[str, Column] = {}
     for feature in (feature for feature in schema.features if feature.side == side and is_column(feature)):
-        if feature.raw_column in (of_log, key):
-            features[feature.name] = _key_column(feature, known)
+        is_id = feature == schema.item_id or feature.raw_column == key
+        if is_id or (feature.raw_column == of_log and of_log not in source.columns):
+            features[feature.name] = _key_column(schema, feature, known)
         else:
             features[feature.name] = _joined(schema, feature, source, known, place)
     return SideTable(pd.DataFrame(features, index=known), source, place, join)
@@ -72,14 +75,14 @@ def _columns(schema: Schema, side: str) -> list[str]:
     return list(dict.fromkeys([*names, *([title] if title else [])]))
 
 
-def _one_row_each(schema: Schema, table: RawTable, key: str) -> tuple[RawTable, pd.Index[Any]]:
-    """The first row of every id, and the ids."""
+def _one_row_each(schema: Schema, table: RawTable, key: str) -> tuple[RawTable, pd.Index[Any], int]:
+    """The first row of every id, the ids, and the number of rows without one."""
     import pandas as pd
 
     ids = texts(table.column(key), key, schema.log)
     codes, first = np.unique(ids.codes, return_index=True)
     rows = np.sort(first[codes >= 0])
-    return table.take(rows), pd.Index(ids.values[ids.codes[rows]], dtype=object)
+    return table.take(rows), pd.Index(ids.values[ids.codes[rows]], dtype=object), ids.nulls
 
 
 def _require_match(join: Join, key: str, names: pd.Index[Any], known: pd.Index[Any]) -> None:
@@ -108,14 +111,17 @@ def _joined(schema: Schema, feature: Feature, source: RawTable, known: pd.Index[
     return joined
 
 
-def _key_column(feature: Feature, known: pd.Index[Any]) -> Column:
+def _key_column(schema: Schema, feature: Feature, known: pd.Index[Any]) -> Column:
+    import pyarrow as pa
+
     names: Column = known.to_numpy(dtype=object)
     if not (isinstance(feature, Categorical) and feature.dtype == "int"):
         return names
     try:
-        return names.astype(np.int64)
-    except (ValueError, OverflowError) as error:
-        raise LogError(f"column {feature.raw_column!r}: {error}, say dtype = 'string' for {feature.name!r}") from None
+        numbers: Column = whole_numbers(pa.chunked_array([names]), feature.raw_column, schema.log).to_numpy()
+    except LogError as error:
+        raise LogError(f"{error}; or say dtype = 'string' for {feature.name!r}") from None
+    return numbers
 
 
 def titles(schema: Schema, items: SideTable) -> Column:

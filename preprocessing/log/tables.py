@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,8 @@ class RawTable:
     def column(self, name: str) -> pa.ChunkedArray:
         """Return a column; refuse a name that the source does not have."""
         require_columns(self.columns, self.name, [name])
-        return self.table[name]
+        column = self.table[name]
+        return _as_floats(column) if _is_half(column) else column
 
     def take(self, rows: object, columns: Sequence[str] | None = None) -> RawTable:
         """Return the table of the rows at the places given, of `columns` alone where they are given."""
@@ -36,8 +37,16 @@ class RawTable:
         return RawTable(self.name, chosen.take(rows), self.columns)
 
 
-Read = Callable[[Sequence[str], frozenset[str]], "pa.Table"]
-"""From the columns to read, and those of them whose values are mostly different, to the table."""
+def _is_half(column: pa.ChunkedArray) -> bool:
+    return str(column.type) == "halffloat"
+
+
+def _as_floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Half floats as floats: Arrow computes with few of the former."""
+    import pyarrow as pa
+
+    chunks = [chunk.to_numpy(zero_copy_only=False).astype("float64") for chunk in column.chunks]
+    return pa.chunked_array([pa.array(chunk, from_pandas=True) for chunk in chunks], pa.float64())
 
 
 def require_columns(there: Sequence[str], what: str, wanted: Sequence[str]) -> None:
@@ -54,10 +63,9 @@ def require_columns(there: Sequence[str], what: str, wanted: Sequence[str]) -> N
         if len(there) == 1 and (other := next((mark for mark in ";\t|," if mark in there[0]), None)):
             separator = "tab" if other == "\t" else other
             hint = f"; it reads as one column: say --separator {separator!r} (log.separator)"
-        raise LogError(
-            f"no column {column!r} in {what}: the columns are {shown}{hint}; "
-            "name the right one in the schema or with --columns"
-        )
+        side = next((side for side in ("user", "item") if what == f"the {side} table"), None)
+        flag = f"--{side}s-key (its id) or in the schema" if side else "in the schema or with --columns"
+        raise LogError(f"no column {column!r} in {what}: the columns are {shown}{hint}; name the right one {flag}")
 
 
 @dataclass(frozen=True)
@@ -83,8 +91,7 @@ def wanted_of_side(schema: Schema, side: str) -> Wanted:
     """The columns of the user or item table."""
     log = schema.log
     key, names = (log.user_table_key, []) if side == "user" else (log.item_table_key, [log.columns.title])
-    keys = {log.columns.user, log.columns.item}
-    names += [name for name in _features(schema, side) if name not in keys]
+    names += _features(schema, side)
     return Wanted(_each_once([key, *names]), _plain(schema))
 
 

@@ -53,7 +53,7 @@ def texts(column: pa.ChunkedArray, name: str, log: Log) -> Texts:
     unique = pc.if_else(none, pa.scalar(None, pa.string()), values).dictionary_encode()
     _refuse_nul(unique.dictionary, name)
     place = np.append(unique.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), -1)
-    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes = coded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     return Texts(place[codes], unique.dictionary.to_numpy(zero_copy_only=False))
 
 
@@ -77,6 +77,8 @@ def _as_text(values: pa.Array, name: str) -> pa.Array:
         return _as_text(values.storage, name)
     if pa.types.is_floating(kind):
         values = whole_floats(values, name)
+    elif pa.types.is_decimal(kind):
+        return pa.array([None if value is None else format(value, "f") for value in values.to_pylist()], pa.string())
     elif pa.types.is_nested(kind) or pa.types.is_duration(kind) or pa.types.is_interval(kind):
         raise wrong_type(kind, name)
     try:

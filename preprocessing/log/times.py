@@ -2,13 +2,13 @@
 
 Dates and times are Arrow's own, or text in ISO 8601 or in a stated format; whole numbers count a stated unit since
 1970, or are only an order. Without a stated unit, whole numbers are taken for an epoch where one unit alone gives
-dates between 1980 and 2100.
+dates between 1980 and today.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +17,10 @@ import pyarrow.compute as pc
 from preprocessing.log.epochs import EPOCH_UNITS, epoch_unit, epochs, is_number
 from preprocessing.log.errors import LogError
 from preprocessing.log.numbers import whole_numbers
-from preprocessing.log.texts import is_textual, plain_texts, texts
+from preprocessing.log.stated_times import read_stated
+from preprocessing.log.texts import is_textual, plain_texts
 from preprocessing.log.time_formats import formats_of
 from preprocessing.log_layout import Log
-
-if TYPE_CHECKING:
-    pass
 
 Column = np.ndarray[Any, np.dtype[Any]]
 
@@ -67,7 +65,7 @@ def read_times(column: pa.ChunkedArray, name: str, log: Log) -> Times:
         return _arrow_times(column, name, log)
     if is_number(column):
         unit = epoch_unit(column, name, log)
-        words = f"{EPOCH_UNITS[unit].words}, the only unit that gives dates between 1980 and 2100"
+        words = f"{EPOCH_UNITS[unit].words}, the only unit that gives dates between 1980 and today"
         return _in_zones(log, epochs(column, name, log, unit), None, words)
     if is_textual(column.type):
         return _iso(column, name, log)
@@ -84,7 +82,12 @@ def _arrow_times(column: pa.ChunkedArray, name: str, log: Log) -> Times:
         raise _out_of_range(name) from None
     if zone is None:
         return _in_zones(log, None, nanoseconds, "dates and times")
-    wall = _wall_of(nanoseconds, zone)
+    try:
+        wall = _wall_of(nanoseconds, zone)
+    except Exception:  # pandas leaves an unknown zone's error to pytz, dateutil or zoneinfo
+        raise LogError(
+            f"column {name!r} (time) is of the zone {zone!r}, which is not known here: write the times in UTC"
+        ) from None
     return _in_zones(log, nanoseconds, wall, f"dates and times of {zone}")
 
 
@@ -141,23 +144,11 @@ def _not_iso(column: pa.ChunkedArray, wall: pa.ChunkedArray, name: str) -> LogEr
 
 
 def _formatted(column: pa.ChunkedArray, name: str, log: Log) -> Times:
-    import pandas as pd
-
-    coded = texts(column, name, log)
-    with_offset = "%z" in str(log.time_format)
-    try:
-        parsed = pd.to_datetime(pd.Series(coded.values), format=log.time_format, exact=True, utc=with_offset or None)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise LogError(
-            f"column {name!r} (time), read as {log.time_format!r}: {' '.join(str(error).split())}: "
-            "give the format that every row has, as of strptime"
-        ) from None
-    if parsed.dtype.kind != "M":
-        raise LogError(f"column {name!r} (time), read as {log.time_format!r}, gives no dates: correct the format")
-    values = parsed.dt.tz_localize(None) if with_offset else parsed
-    nanoseconds = values.to_numpy().astype("datetime64[ns]").astype(np.int64)[coded.codes]
+    nanoseconds, are_instants = read_stated(column, name, log)
     reading = f"the format {log.time_format!r}"
-    return _in_zones(log, nanoseconds, None, reading) if with_offset else _in_zones(log, None, nanoseconds, reading)
+    if are_instants:
+        return _in_zones(log, nanoseconds, None, reading)
+    return _in_zones(log, None, nanoseconds, reading)
 
 
 def _in_zones(log: Log, instant: Column | None, wall: Column | None, reading: str) -> Times:

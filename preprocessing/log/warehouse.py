@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from preprocessing.log.tables import RawTable, Wanted, require_columns, wanted_of_log, wanted_of_side
@@ -10,10 +11,14 @@ from warehouse.address import table_address
 from warehouse.log_source import TableSource, open_source
 
 
-def warehouse_tables(schema: Schema, url: str) -> tuple[RawTable, RawTable | None, RawTable | None]:
+def warehouse_tables(
+    schema: Schema, url: str, elsewhere: Collection[str] = ()
+) -> tuple[RawTable, RawTable | None, RawTable | None]:
     """Read the log in the table of `url`; the schema's `users.parquet` is the table `users` beside it.
 
     A table has no order of its own: but for DuckDB's, rows come by time, user, session, item and value.
+
+    elsewhere: sides, "user" or "item", whose table is not read here.
     """
     address, table = table_address(url)
     log, columns = schema.log, schema.log.columns
@@ -21,7 +26,9 @@ def warehouse_tables(schema: Schema, url: str) -> tuple[RawTable, RawTable | Non
     with open_source(address) as source:
         read = _read(source, table, wanted_of_log(schema), [column for column in order if column])
         sides = (
-            _read(source, _beside(table, file), wanted_of_side(schema, side), [key]) if file and key else None
+            _read(source, _beside(table, file), wanted_of_side(schema, side), [key])
+            if file and key and side not in elsewhere
+            else None
             for file, side, key in (
                 (log.users, "user", log.user_table_key),
                 (log.items, "item", log.item_table_key),
@@ -38,5 +45,6 @@ def _beside(table: str, file: str) -> str:
 
 def _read(source: TableSource, table: str, wanted: Wanted, order: list[str]) -> RawTable:
     there = source.columns(table)
-    require_columns(there, f"table {table}", wanted.columns)
-    return RawTable(f"table {table}", source.read(table, wanted.columns, order), tuple(there))
+    require_columns(there, f"table {table}", order)
+    columns = [column for column in wanted.columns if column in there]
+    return RawTable(f"table {table}", source.read(table, columns, order), tuple(there))

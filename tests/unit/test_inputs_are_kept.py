@@ -62,6 +62,10 @@ def test_a_fit_deletes_neither_its_tables_nor_its_schema_where_they_lie_elsewher
     assert input_paths(schema, Source(log, items=items), log / "schema.toml") == [
         log / "interactions.parquet", log / "users.parquet", items, log / "schema.toml",
     ]  # fmt: skip
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "part-0.parquet").symlink_to(log / "items.parquet")
+    linked = input_paths(schema, Source(log, items=tmp_path / "linked"))
+    assert tmp_path / "linked" / "part-0.parquet" in linked
     assert input_paths(schema, Source("postgres://ann@db/shop/log")) == []
 
 

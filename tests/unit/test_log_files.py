@@ -39,6 +39,7 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
         ("bom.csv", b"\xef\xbb\xbf" + LOG.encode()),
         ("windows.csv", LOG.replace("\n", "\r\n").encode()),
         ("no-last-newline.csv", LOG.rstrip().encode()),
+        ("blank-first.csv", ("\n\n" + LOG).encode()),
         ("blank-lines.csv", LOG.replace("\n", "\n\n").encode()),
         ("a-comma-at-each-end.csv", LOG.replace("\n", ",\n").replace("time,", "time").encode()),
         ("more-columns.csv", ("note,note," + LOG.replace("\n", "\nx,y,").removesuffix("x,y,")).encode()),
@@ -111,6 +112,37 @@ def test_tables_that_lie_elsewhere_and_keys_of_another_name_are_found(tmp_path: 
     assert "items of the log found in the item table: 2 of 3" in read_there.report.lines()
 
 
+def test_part_files_that_differ_in_what_may_be_null_are_one_table(tmp_path: Path) -> None:
+    for number, user in enumerate(("a", "b")):
+        kind = pa.schema(
+            [pa.field("user", pa.string(), nullable=bool(number)), ("item", pa.int64()), ("time", pa.string())]
+        )
+        part = pa.table({"user": [user], "item": [1], "time": ["2024-01-01"]}, schema=kind)
+        pq.write_table(part, tmp_path / f"{number}.parquet")
+    assert read(tmp_path).users.index.tolist() == ["a", "b"]
+
+
+def test_an_item_tables_own_column_is_read_where_its_id_has_another_name(tmp_path: Path) -> None:
+    log = write(tmp_path / "log.csv", LOG)
+    write(tmp_path / "items.csv", "sku,item,user\n00123,Apple,ann\n123,Pear,bob\nNA,Fig,\nNA,Twice,\n,None,\n")
+    features = (
+        "[[features]]\nname = 'item_id'\ncolumn = 'item'\nkind = 'categorical'\nside = 'item'\n"
+        "[[features]]\nname = 'label'\ncolumn = 'item'\nkind = 'text'\nside = 'item'\n"
+        "[[features]]\nname = 'maker'\ncolumn = 'user'\nkind = 'categorical'\nside = 'item'\n"
+        "[[features]]\nname = 'recent'\nkind = 'sequence'\nside = 'user'\n"
+    )
+    toml = "name = 'shop'\n[log]\nitems = 'items.csv'\nitems_key = 'sku'\n"
+    toml += "columns = { user = 'user', item = 'item', time = 'time' }\n" + features
+    read_there = read_log(load_schema(write(tmp_path / "shop.toml", toml)), log)
+    assert read_there.items["label"].tolist() == ["Apple", "Pear", "Fig"]
+    assert read_there.items["maker"].tolist() == ["ann", "bob", None]
+    assert read_there.report.lines()[2:5] == [
+        "items of the log found in the item table: 3 of 3",
+        "the item table: 1 rows repeat an id, the first of each was taken",
+        "the item table: 1 rows without an id were left out",
+    ]
+
+
 def test_what_was_read_is_told(tmp_path: Path) -> None:
     text = LOG + "u1,00123,2024-01-01\n"
     assert read(write(tmp_path / "log.csv", text)).report.lines() == [
@@ -128,6 +160,8 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     write(tmp_path / "both" / "interactions.csv", LOG)
     write(tmp_path / "both" / "interactions.csv.gz", LOG)
     pq.write_table(pa.table({"user": ["a"], "item": ["1"], "time": ["2024-01-01"]}), tmp_path / "text.parquet")
+    write(tmp_path / "lacks" / "0.csv", "item,time\np,2024-01-01\n")
+    write(tmp_path / "lacks" / "1.csv", LOG)
     (tmp_path / "types").mkdir()
     for number, item in enumerate((["1"], [1])):
         part = pa.table({"user": ["a"], "item": item, "time": ["2024-01-01"]})
@@ -158,6 +192,9 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         "types": (None, r"column 'item' is .*string.* in 0\.parquet and int64 in 1\.parquet"),
         "text.parquet": (None, r"the log has a single user \('a'\)"),
         "nothing": (None, "no such file"),
+        "lacks": (None, r"no column 'user' in .*0\.csv, 1\.csv has one: write all part files with the same columns"),
+        "zip.csv": ("PK\x03\x04", "is a spreadsheet or a zip: export it as CSV"),
+        "named.csv": ("PAR1", "is Parquet: name it .parquet"),
     }
     for name, (text, message) in files.items():
         if text is not None:

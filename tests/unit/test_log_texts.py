@@ -37,6 +37,13 @@ READ: dict[str, tuple[pa.ChunkedArray, list[str | None]]] = {
     "unsigned ints": (column([2**64 - 1, 0], pa.uint64()), [str(2**64 - 1), "0"]),
     "huge ints": (column([Decimal(10**30), Decimal(-7)], pa.decimal128(38, 0)), [str(10**30), "-7"]),
     "decimals": (column([Decimal("1.10"), None], pa.decimal128(9, 2)), ["1.10", None]),
+    "small decimals": (
+        column([Decimal("0.00000001"), Decimal("0E-8")], pa.decimal128(20, 8)), ["0.00000001", "0.00000000"]
+    ),
+    "codes of an unsigned index": (
+        pa.chunked_array([pa.DictionaryArray.from_arrays(pa.array([0, None, 0], pa.uint8()), ["web"])]),
+        ["web", None, "web"],
+    ),
     "whole floats": (column([1.0, None, float("nan"), 20.0], pa.float64()), ["1", None, None, "20"]),
     "booleans": (column([True, False]), ["true", "false"]),
     "dates": (column([date(2024, 1, 2), None]), ["2024-01-02", None]),
@@ -104,6 +111,8 @@ def test_a_text_that_is_no_number_is_no_null_either(text: str) -> None:
 def test_a_decimal_comma_is_read_where_the_schema_says_so() -> None:
     log = LOG.model_copy(update={"decimal": ","})
     assert numbers(column(["1,5", "2"]), "c", log).tolist() == [1.5, 2.0]
+    with pytest.raises(LogError, match=r"'1\.234' is no number"):
+        numbers(column(["1,5", "1.234"]), "c", log)
 
 
 def test_whole_numbers_keep_every_digit() -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from preprocessing.log.errors import LogError
+from preprocessing.log.tables import RawTable
 from preprocessing.log.times import Times, read_times
 from preprocessing.log_layout import Log
 
@@ -59,6 +60,22 @@ def test_local_times_are_those_written_whatever_their_offset() -> None:
     assert paris.local.tolist() == [at("2024-07-01 12:00")]
 
 
+@pytest.mark.parametrize("text", ["2024-01-01 10:00:00 UTC", "20240101T100000Z", "2024-01-01 12:00:00 +0200"])
+def test_the_format_that_is_named_keeps_the_zone_that_is_written(text: str) -> None:
+    with pytest.raises(LogError) as raised:
+        read([text])
+    named = str(raised.value).partition('--time-format "')[2].partition('"')[0]
+    times = read([text], time_format=named, timezone=("Europe/Paris", "Europe/Paris"))
+    assert times.instant.tolist() == [at("2024-01-01 10:00")]
+    assert times.local.tolist() == [at("2024-01-01 11:00")]
+
+
+def test_half_floats_are_numbers() -> None:
+    table = RawTable("the log", pa.table({"t": pa.array([np.float16(3), np.float16(2)], pa.float16())}), ("t",))
+    layout = Log.model_validate({"columns": {"user": "u", "item": "i", "time": "t"}, "time_unit": "order"})
+    assert read_times(table.column("t"), "t", layout).instant.tolist() == [3, 2]
+
+
 def test_an_order_keeps_its_last_digit() -> None:
     order = [2**60 + 1, 2**60, 2**60 + 2]
     assert read(order, time_unit="order").instant.tolist() == order
@@ -81,8 +98,24 @@ REFUSED: dict[str, tuple[list[Any] | pa.Array, dict[str, Any], str]] = {
     "ISO beside day first": (["2023-01-01 10:00", "03/02/2023 10:00"], {}, r"'03/02/2023 10:00' \(row 2\) is no ISO"),
     "a day that is none": (["2024-02-31"], {}, "'2024-02-31' .* is no ISO 8601 time"),
     "a day that is none, by format": (["31/02/2023"], {"time_format": "%d/%m/%Y"}, "day is out of range for month"),
-    "a row of another format": (["01/02/2023", "1.2.2023"], {"time_format": "%d/%m/%Y"}, "does not match format"),
-    "a date as a number": ([20240102, 20240103], {}, r"holds numbers \(20240102 to 20240103\): say --time-unit s, ms"),
+    "a row of another format": (["01/02/2023", "1.2.2023"], {"time_format": "%d/%m/%Y"}, r"\(row 2\) is not of the"),
+    "a date as a number": ([20240102, 20240103], {}, r'that read as dates: say --time-format "%Y%m%d" \(log'),
+    "an hour as a number": (["2023010210", "2023010311"], {}, 'read as dates: say --time-format "%Y%m%d%H"'),
+    "a number of the future": ([4_000_000_000, 4_000_000_001], {}, "holds numbers .*say --time-unit"),
+    "no time, by format": (["2024-01-01", "NaT"], {"time_format": "%Y-%m-%d"}, r"'NaT' \(row 2\) is not of"),
+    "half a date, by format": (["2024-01-01", "2024-01"], {"time_format": "%Y-%m-%d"}, "'2024-01' .* is not of the"),
+    "more than the format": (["2024-01-01 10:00"], {"time_format": "%Y-%m-%d"}, "is not of the format"),
+    "an offset beside none": (
+        ["2024-01-01 10:00:00+0200", "2024-01-01 10:00:00"], {"time_format": "%Y-%m-%d %H:%M:%S%z"}, r"\(row 2\) is not"
+    ),
+    "a zone that the format drops": (
+        ["2024-01-01 10:00:00Z"], {"time_format": "%Y-%m-%d %H:%M:%S"}, "is not of the format"
+    ),
+    "digits that are too few": (["202313"], {"time_format": "%Y%m%d"}, "is not of the format"),
+    "a format without a date": (["10:00"], {"time_format": "%H:%M"}, "names no whole date: give year, month and day"),
+    "a zone's name": (["2024-01-01 CET"], {"time_format": "%Y-%m-%d %Z"}, "%Z is not read here: write offsets"),
+    "a number beyond all": (["1e400000000"], {"time_unit": "s"}, "finer than a nanosecond or beyond the years"),
+    "a zone that no one knows": (pa.array([0], pa.timestamp("ns", "Foo/Bar")), {}, "zone 'Foo/Bar', which"),
     "numbers of two units": ([1704099600, 1704099600000], {}, "holds numbers .*say --time-unit"),
     "seconds as milliseconds of milliseconds": ([1704099600000000], {"time_unit": "s"}, "reaches beyond the years"),
     "a float that lost digits": ([1.704099600123456789e18], {"time_unit": "ns"}, "whose last digits are lost"),

@@ -1,5 +1,6 @@
 """A log in a DuckDB table is the log in the Parquet file; what is missing there is one line."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from preprocessing.log.errors import LogError
-from preprocessing.log.read import read_log
-from preprocessing.schema import load_schema
+from preprocessing.log.read import Source, read_log
+from preprocessing.schema import load_schema, schema_path
 from tests.synthetic import write_log
 from warehouse.address import warehouse_address
 from warehouse.errors import AddressError, ConnectionRefused, TableError
@@ -116,3 +117,27 @@ def test_what_a_warehouse_lacks_is_named(log: Path, tmp_path: Path) -> None:
         read_log(schema, f"duckdb://{tmp_path}/gone.duckdb/interactions")
     with pytest.raises(ConnectionRefused, match=r"postgres://ann@127\.0\.0\.1:1/shop: .*refused"):
         read_log(schema, "postgres://ann:secret@127.0.0.1:1/shop/interactions")
+
+
+def test_a_table_in_a_file_stands_in_for_the_warehouses(log: Path, tmp_path: Path) -> None:
+    schema = load_schema(log / "schema.toml")
+    items = pd.read_parquet(log / "items.parquet").assign(title="of the file")
+    items.to_parquet(tmp_path / "items.parquet", index=False)
+    source = Source(f"duckdb://{log / 'log.duckdb'}/interactions", items=tmp_path / "items.parquet")
+    assert set(read_log(schema, source).items["title"]) == {"of the file"}
+    with pytest.raises(LogError, match=r"gone\.parquet: no such file"):
+        read_log(schema, replace(source, items=tmp_path / "gone.parquet"))
+
+
+def test_an_enum_with_nulls_is_a_category(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "e.duckdb")) as connection:
+        connection.execute(
+            "CREATE TABLE log AS SELECT 'u' || i % 2 AS user, 'p' || i AS item, "
+            "TIMESTAMP '2024-01-01' + to_days(i::INT) AS time, "
+            "CASE WHEN i % 3 = 0 THEN 'web' END::ENUM('web', 'shop') AS channel FROM range(6) t(i)"
+        )
+    features = "[[features]]\nname = 'channel'\nkind = 'categorical'\nside = 'context'\n"
+    generic = schema_path("generic").read_text(encoding="utf-8")
+    (tmp_path / "schema.toml").write_text(generic + features, encoding="utf-8")
+    read = read_log(load_schema(tmp_path / "schema.toml"), f"duckdb://{tmp_path}/e.duckdb/log")
+    assert sorted(read.sessions["channel"].fillna("").tolist()) == ["", "", "", "", "web", "web"]
