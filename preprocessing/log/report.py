@@ -88,9 +88,8 @@ class ReadReport:
             found.append(f"{self.repeated_rows:,} rows repeat user, item and time of another")
         if self.merged_rows:
             found.append(f"{self.merged_rows:,} rows were merged: an item stands once in a session, values added up")
-        found += [
-            f"{each.side}s of the log found in {each.table}: {each.matched:,} of {each.of:,}" for each in self.joins
-        ]
+        for each in self.joins:
+            found += each.lines()
         some = {name: share for name, share in self.nulls.items() if share}
         if some:
             found.append("without a value: " + ", ".join(f"{name} {_percent(share)}" for name, share in some.items()))
