@@ -14,6 +14,9 @@ from preprocessing.log.warehouse import warehouse_tables
 from preprocessing.schema import Schema
 
 
+NO_WAREHOUSES = ("file", "http", "https", "ftp", "s3", "gs", "gcs", "az", "abfs", "hdfs")
+
+
 @dataclass(frozen=True)
 class Source:
     """Where a log is: `log` is a file, a folder or a table's URL; `users` and `items` are files that lie elsewhere."""
@@ -37,6 +40,8 @@ def read_log(schema: Schema, source: Source | str | Path | None) -> RawLog:
         return raw_log(schema, *_complete_journey())
     if where.log is None:
         raise LogError(f"schema {schema.name} reads a log: give --source {KINDS}, a folder, or a table's URL")
+    if str(where.log).partition("://")[0].lower() in NO_WAREHOUSES:
+        raise LogError(f"{where.log}: copy the file here and give its path, or a table's URL, duckdb:///FILE/TABLE")
     if "://" in str(where.log):
         given = {"user": where.users, "item": where.items}
         log, users, items = warehouse_tables(schema, str(where.log), [side for side, file in given.items() if file])

@@ -173,7 +173,9 @@ def _in_zones(log: Log, instant: Column | None, wall: Column | None, reading: st
         local = utc.tz_convert(zone[1]).tz_localize(None).to_numpy()
     except Exception as error:  # pandas leaves an unknown zone's error to pytz, dateutil or zoneinfo
         reason = str(error) or type(error).__name__
-        raise LogError(f"log.timezone {list(zone)}: {reason}, give names such as 'Europe/Paris'") from None
+        raise LogError(
+            f"log.timezone {list(zone)} (--time-zone): {reason}, give names such as 'Europe/Paris'"
+        ) from None
     return Times(utc.asi8, local, f"{reading}, local in {zone[1]}")
 
 

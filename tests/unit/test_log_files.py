@@ -201,5 +201,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
             write(tmp_path / name, text)
         with pytest.raises(LogError, match=message):
             read(tmp_path / name)
+    with pytest.raises(LogError, match=r"s3://shop/log\.csv: copy the file here and give its path, or a table's URL"):
+        read_log(load_schema("generic"), "s3://shop/log.csv")
     with pytest.raises(LogError, match="give --source a"):
         read_log(load_schema("generic"), None)

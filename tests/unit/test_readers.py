@@ -237,5 +237,5 @@ def test_an_int_feature_that_the_table_lacks_for_a_user_is_refused() -> None:
 
 
 def test_an_unknown_time_zone_is_refused() -> None:
-    with pytest.raises(LogError, match=r"log.timezone \['UTC', 'Mars/Olympus'\]: .*give names such as"):
+    with pytest.raises(LogError, match=r"log.timezone \['UTC', 'Mars/Olympus'\] \(--time-zone\): .*give names"):
         raw_log(schema_of(timezone=["UTC", "Mars/Olympus"]), small_log(), None, None)
