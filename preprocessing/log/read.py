@@ -13,7 +13,6 @@ from preprocessing.log.tables import RawTable, wanted_of_log, wanted_of_side
 from preprocessing.log.warehouse import warehouse_tables
 from preprocessing.schema import Schema
 
-
 NO_WAREHOUSES = ("file", "http", "https", "ftp", "s3", "gs", "gcs", "az", "abfs", "hdfs")
 
 
