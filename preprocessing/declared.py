@@ -81,8 +81,8 @@ class Schema(Frozen):
             raise ValueError(f"feature name {feature.name!r} is kept for the row itself: rename it and say its column")
         if feature.name in TENSOR_NAMES and feature.side != "item":
             raise ValueError(
-                f"feature name {feature.name!r} is the name of a tensor of the served models: rename the feature and say "
-                f"its column (column = {feature.raw_column!r})"
+                f"feature name {feature.name!r} is the name of a tensor of the served models: rename the feature and "
+                f"say its column (column = {feature.raw_column!r})"
             )
         source = getattr(feature, "source", "")
         if feature.in_session != "constant" and not (feature.side == "context" and is_column(feature)):
@@ -126,10 +126,6 @@ class Schema(Frozen):
     def with_split(self, kind: SplitKind, **options: Any) -> Schema:
         """The same schema under another split; `options` are other keys of the split, such as `seed`."""
         return self.changed(Changes(split={"kind": kind, **options}))
-
-    def with_columns(self, mapping: str) -> Schema:
-        """The same schema of a log whose columns are named as in "user=NAME,item=NAME,…"."""
-        return self.changed(Changes(columns=mapping))
 
     def changed(self, changes: Changes) -> Schema:
         """The same schema with `changes`, checked again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -50,16 +51,14 @@ class Columns(Frozen):
 
     @model_validator(mode="after")
     def _one_role_each(self) -> Self:
-        roles: dict[str, str] = {}
-        for role in ("user", "item", "time", "session"):
-            name = getattr(self, role)
-            if name in roles:
+        """Refuse a column of two roles; `user` and `session` may share one, as orders of unknown users do."""
+        named = {role: getattr(self, role) for role in ("user", "session", "item", "time")}
+        for first, second in itertools.combinations(named, 2):
+            if named[first] == named[second] is not None and (first, second) != ("user", "session"):
                 raise ValueError(
-                    f"column {name!r} is both {roles[name]} and {role}: name one column for each "
-                    f"(--columns {role}=NAME)" + (", or drop session" if role == "session" else "")
+                    f"column {named[first]!r} is both {first} and {second}: name a column for each "
+                    f"(--columns {first}=NAME,{second}=NAME)"
                 )
-            if name:
-                roles[name] = role
         return self
 
 

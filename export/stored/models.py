@@ -83,10 +83,9 @@ def nothing_to_store(schema: Schema) -> str:
 
 
 def require_free_names(schema: Schema) -> None:
-    """Refuse a schema whose features take the names of what `recommend_stored` takes and gives beside them."""
-    taken = {SOURCE.name, USER_ID.name}
+    """Refuse a schema with another feature under the name of the user id that `recommend_stored` takes."""
     for feature in schema.request_features:
-        if feature.name in taken and not _is_user_column(feature, schema):
+        if feature.name == USER_ID.name and not _is_user_column(feature, schema):
             raise GraphError(
                 f"{feature.name}: a feature of this name leaves none for {RECOMMEND_STORED}'s own: rename it in the "
                 "schema, or export with --no-stored-embeddings"

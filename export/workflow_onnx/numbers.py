@@ -114,8 +114,8 @@ def _holding(graph: Graph, x: Value, number: Number, what: str) -> Value:
         x = replace(x, name=graph.typed(x, x.dtype), held=None)
     if not _holds(x.stored, number):
         raise UnsupportedWorkflow(
-            f"{graph.column}: {what} {number} on {x.dtype}, which does not hold it, so that NVTabular's type depends on "
-            "the other rows: give a value that it holds"
+            f"{graph.column}: {what} {number} on {x.dtype}, which does not hold it, so that NVTabular's type depends "
+            "on the other rows: give a value that it holds"
         )
     return x
 
