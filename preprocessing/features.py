@@ -53,7 +53,8 @@ class FeatureBase(Frozen):
 
     name: str = Field(
         pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
-        description="of the feature and of its tensor in the request: letters, digits and _",
+        description="of the feature and of its tensor in the request: letters, digits and _; not the name of a "
+        "tensor of the served models, such as `score`",
     )
     side: Literal["user", "item", "context"] = Field(
         description="what it describes: the user, the item, or the moment of the request"

@@ -27,7 +27,7 @@ _WITHOUT = "give a store that answers, or --no-tracking"
 class TrackedRun:
     """A run that is begun before training, told what happens, and kept at the end.
 
-    Logging that fails while training goes on is told once and tried again at the end; what the run has come to so far
+    Logging that fails while training goes on is reported once and tried again at the end; what the run has come to so far
     is never at risk.
     """
 
