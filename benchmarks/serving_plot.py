@@ -53,7 +53,7 @@ def draw(measured: Mapping[Cell, Measurement], path: Path) -> None:
     """Write the figure as SVG; the same numbers give the same bytes."""
     import matplotlib as mpl
 
-    # Text stays text, in whatever sans-serif the reader has; ids hang on a fixed salt; no date.
+    # Text stays text, in whatever sans-serif the reader has; ids depend on a fixed salt; no date.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "naiad", "font.sans-serif": ["DejaVu Sans"]}):
         figure(measured).savefig(path, format="svg", metadata={"Date": None, "Creator": None})
 

@@ -1,7 +1,7 @@
 """Each option of the two-tower loss switched on or off, all else equal, on one fit of the preprocessing.
 
 MovieLens-100K: settings and split of `benchmarks.two_tower_ml100k`, the ids-only schema unless --schema says another.
-A prepared folder (--data) takes its place, such as runs/complete_journey/data. Each line trains anew from every seed;
+A prepared folder (--data) takes its place, such as runs/complete_journey/data. Each line trains again from every seed;
 the checkpoint is picked by the validation's recall@100, the figures are of the test.
 
 Prints a table of means, then one line of JSON with a row for every variant and seed.

@@ -49,7 +49,7 @@ def run(source: Path, seeds: list[int], schemas: tuple[str, ...]) -> None:
 
 
 def one_seed(source: Path, schema: str, seed: int) -> Result:
-    """Fit the preprocessing and the towers anew; accuracies on the test, of the model and of popularity."""
+    """Fit the preprocessing and the towers again; accuracies on the test, of the model and of popularity."""
     with tempfile.TemporaryDirectory() as folder:
         data, model = Path(folder) / "data", Path(folder) / "model"
         started = time.monotonic()

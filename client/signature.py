@@ -40,7 +40,7 @@ class Signature:
     """Inputs and outputs of a batching model by name, and the most rows that one request may carry.
 
     `optional`: inputs that the model does not read for a user whose embedding it has stored. `user_key`: the input
-    that tells whose a request is, where the model asks.
+    that names the user of a request, where the model asks.
     """
 
     model: str

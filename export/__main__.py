@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     items = commands.add_parser(
         "items",
         help="refresh the item vectors of a two_tower model's repository, without training",
-        description="Compute the item vectors anew with the exported item tower from DATA/items.parquet as it is now, "
+        description="Compute the item vectors again with the exported item tower from DATA/items.parquet as it is now, "
         "and write item_index, match and retrieve_fused with them, whole or not at all. Items keep their ids.",
     )
     items.add_argument("--repository", required=True, help="output folder of `export repository`")

@@ -1,4 +1,4 @@
-"""Parquet files of `preprocessing fit`, read so that one which is missing, torn or of another fit is told in a line."""
+"""Parquet files of `preprocessing fit`, read so that one which is missing, torn or of another fit gets one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files that a repository's models run, opened so that one which is missing, torn or too new is told in a line."""
+"""The files that a repository's models run, opened so that one which is missing, torn or too new gets one line."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 NaN in a request is null, and the workflow fills it. What it cannot encode, an infinity or log(1 + x) of x <= -1, would
 make every score of its row NaN: the graphs take it for null too. So they do with a vector that holds such a number; its
-null is 0. They are the ones to do it, so that the answer hangs on no path by which the number was encoded.
+null is 0. They are the ones to do it, so that the answer does not depend on the path by which the number was encoded.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def steps(names: Sequence[str]) -> Iterator[Report]:
 
 @contextmanager
 def counting(totals: Mapping[str, int]) -> Iterator[Callable[[str, int], None]]:
-    """A bar for each name; what is yielded is told a name and how many more of it are done."""
+    """A bar for each name; what is yielded takes a name and how many more of it are done."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -1,4 +1,4 @@
-"""Workflows that `preprocessing fit` saved, so that one which is torn or not whole is told in a line."""
+"""Workflows that `preprocessing fit` saved, so that one which is torn or not whole gets one line."""
 
 from __future__ import annotations
 

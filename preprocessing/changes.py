@@ -40,11 +40,13 @@ def _table(body: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _roles(mapping: str) -> dict[str, str]:
-    roles = {}
+    roles: dict[str, str] = {}
     for part in mapping.split(","):
         role, _, name = (word.strip() for word in part.partition("="))
         if role not in Columns.model_fields or not name:
             raise ChangeError(f"--columns: {part!r} is not ROLE=NAME, the roles are {', '.join(Columns.model_fields)}")
+        if role in roles:
+            raise ChangeError(f"--columns: {role} is given twice, as {roles[role]!r} and {name!r}: give it once")
         roles[role] = name
     return roles
 

@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError, model_validator
 from preprocessing.changes import Changes
 from preprocessing.features import Categorical, Feature, Frozen, Sequence, is_column
 from preprocessing.log_layout import Log, Split, SplitKind
-from stage.errors import BadInput
+from preprocessing.schema_errors import SchemaError, first_error
+from preprocessing.tensor_names import TENSOR_NAMES
 
 CLOCK_SOURCES = ("hour", "weekday", "days_since_last")
 ROW_NAMES = ("user", "session", "time", "week", "split", "first", "target")
@@ -18,14 +19,12 @@ ITEM_NAMES = ("item_id", "encoded_id", "purchases", "title")
 MOMENT_SOURCES = (*CLOCK_SOURCES, "session_value", "session_size")
 
 
-class SchemaError(BadInput):
-    """The schema, or data held against it, is not as declared; the message names the thing and the remedy."""
-
-
 class Schema(Frozen):
     """What a data set's features are; see the module's docstring."""
 
-    name: str = Field(description="of the data set; shown in reports, and the default name of experiments")
+    name: str = Field(
+        min_length=1, description="of the data set; shown in reports, and the default name of experiments"
+    )
     description: str = Field(default="", description="one line on the data")
     log: Log = Field(description="the table `[log]`")
     split: Split = Field(default=Split(), description="the table `[split]`")
@@ -80,6 +79,11 @@ class Schema(Frozen):
         kept = ITEM_NAMES if feature.side == "item" else ROW_NAMES
         if feature.name in kept and not self._is_item_id(feature):
             raise ValueError(f"feature name {feature.name!r} is kept for the row itself: rename it and say its column")
+        if feature.name in TENSOR_NAMES and feature.side != "item":
+            raise ValueError(
+                f"feature name {feature.name!r} is the name of a tensor of the served models: rename the feature and "
+                f"say its column (column = {feature.raw_column!r})"
+            )
         source = getattr(feature, "source", "")
         if feature.in_session != "constant" and not (feature.side == "context" and is_column(feature)):
             raise ValueError(f"{feature.name}: in_session is of context columns, drop it")
@@ -95,7 +99,10 @@ class Schema(Frozen):
         if source in ("hour", "weekday") and getattr(feature, "dtype", "") != "int":
             raise ValueError(f"{feature.name}: {source} is a number, say dtype = 'int'")
         if self.log.time_unit == "order" and source in CLOCK_SOURCES:
-            raise ValueError(f"{feature.name}: the log's time is only an order; {source} needs real times")
+            raise ValueError(
+                f"{feature.name}: the log's time is only an order, and {source} needs real times: drop the feature, or "
+                "leave out time_unit = 'order' if the times are real"
+            )
 
     def _is_item_id(self, feature: Feature) -> bool:
         named = feature.side == "item" and feature.raw_column == self.log.columns.item
@@ -120,10 +127,6 @@ class Schema(Frozen):
         """The same schema under another split; `options` are other keys of the split, such as `seed`."""
         return self.changed(Changes(split={"kind": kind, **options}))
 
-    def with_columns(self, mapping: str) -> Schema:
-        """The same schema of a log whose columns are named as in "user=NAME,item=NAME,…"."""
-        return self.changed(Changes(columns=mapping))
-
     def changed(self, changes: Changes) -> Schema:
         """The same schema with `changes`, checked again."""
         return parse_schema(changes.of(self.model_dump()), self.name)
@@ -138,25 +141,3 @@ def parse_schema(body: Mapping[str, object], what: str) -> Schema:
         return Schema.model_validate(body)
     except ValidationError as error:
         raise SchemaError(f"{what}: {first_error(error, body)}") from None
-
-
-def first_error(error: ValidationError, body: object) -> str:
-    """The first error: which feature or table, which key, what is wrong."""
-    first = error.errors()[0]
-    where: list[str] = []
-    for part in first["loc"]:
-        if isinstance(body, Mapping) and part == body.get("kind"):
-            continue  # pydantic names the union's member beside the feature
-        if isinstance(body, list | tuple) and isinstance(part, int):
-            body = body[part] if part < len(body) else None
-            named = body.get("name") if isinstance(body, Mapping) else None
-            where.append(repr(named) if named else str(part))
-        else:
-            body = body.get(part) if isinstance(body, Mapping) else None
-            where.append(str(part))
-    what = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        what = "unknown key, drop it or correct its spelling"
-    elif first["type"] == "missing":
-        what = "is missing, add it"
-    return f"{'.'.join(where)}: {what}" if where else what

@@ -16,6 +16,9 @@ from pydantic import (
     model_validator,
 )
 
+LONGEST = 4096
+"""Bound of every length: more is a slip of the keys, and a tensor of it fits no memory."""
+
 
 class Frozen(BaseModel):
     """A frozen part of the schema; a key of `added_later` is written only where it is not the default.
@@ -41,14 +44,17 @@ class Encoder(Frozen):
         default="mean",
         description="the mean of the vectors, or a transformer of that kind with random first weights",
     )
-    layers: PositiveInt = Field(default=1, description="layers of the transformer; `mean` has none")
-    heads: PositiveInt = Field(default=2, description="attention heads of the transformer; `mean` has none")
+    layers: PositiveInt = Field(default=1, le=64, description="layers of the transformer; `mean` has none")
+    heads: PositiveInt = Field(default=2, le=256, description="attention heads of the transformer; `mean` has none")
 
 
 class FeatureBase(Frozen):
+    model_config = ConfigDict(allow_inf_nan=False)
+
     name: str = Field(
         pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
-        description="of the feature and of its tensor in the request: letters, digits and _",
+        description="of the feature and of its tensor in the request: letters, digits and _; not the name of a "
+        "tensor of the served models, such as `score`",
     )
     side: Literal["user", "item", "context"] = Field(
         description="what it describes: the user, the item, or the moment of the request"
@@ -58,7 +64,9 @@ class FeatureBase(Frozen):
         description="`offline`: known before the request, read by the user encoder; `online`: known only at the "
         "request, read by the ranker; of no effect on side `item`",
     )
-    column: str | None = Field(default=None, description="the column it is read from, if not named as the feature")
+    column: str | None = Field(
+        default=None, min_length=1, description="the column it is read from, if not named as the feature"
+    )
     in_session: Literal["constant", "first", "last"] = Field(
         default="constant",
         description="of a context column: `constant` refuses one that changes inside a session; `first` and `last` "
@@ -82,14 +90,18 @@ class Categorical(FeatureBase):
     source: Literal["column", "hour", "weekday"] = Field(
         default="column", description="a column, or the local hour (0-23) or weekday (Monday is 0) of the moment"
     )
-    min_frequency: NonNegativeInt = Field(default=0, description="values rarer than this in training are unknown")
-    embedding_dim: PositiveInt = Field(default=16, description="length of a value's embedding")
+    min_frequency: NonNegativeInt = Field(
+        default=0, le=1_000_000_000, description="values rarer than this in training are unknown"
+    )
+    embedding_dim: PositiveInt = Field(default=16, le=LONGEST, description="length of a value's embedding")
 
 
 class EvenBuckets(Frozen):
+    model_config = ConfigDict(allow_inf_nan=False)
+
     first: float = Field(description="lowest boundary")
     last: float = Field(description="highest boundary")
-    count: int = Field(ge=2, description="number of boundaries")
+    count: int = Field(ge=2, le=LONGEST, description="number of boundaries")
 
 
 class Numeric(FeatureBase):
@@ -115,7 +127,7 @@ class Numeric(FeatureBase):
         description="rising boundaries, or `{ first = …, last = …, count = … }` for even ones: the number is embedded "
         "by its bucket, without `log` and `normalize`",
     )
-    embedding_dim: PositiveInt = Field(default=16, description="length of a bucket's embedding")
+    embedding_dim: PositiveInt = Field(default=16, le=LONGEST, description="length of a bucket's embedding")
 
     @field_validator("buckets", mode="before")
     @classmethod
@@ -152,7 +164,7 @@ class Sequence(FeatureBase):
         description="`recent`: the last items of earlier sessions; `session`: of this session so far; `frequent`: "
         "those that the user had in most earlier sessions",
     )
-    max_length: PositiveInt = Field(default=50, description="number of items kept, the last ones")
+    max_length: PositiveInt = Field(default=50, le=LONGEST, description="number of items kept, the last ones")
     half_life_days: float | None = Field(
         default=None,
         gt=0,
@@ -169,9 +181,11 @@ class Text(FeatureBase):
     """Words of a text: lower-cased, split, encoded as ids, the first `max_length` kept."""
 
     kind: Literal["text"] = Field(description="the kind of feature")
-    max_length: PositiveInt = Field(default=16, description="number of words kept, the first ones")
-    min_frequency: NonNegativeInt = Field(default=2, description="words rarer than this in training are unknown")
-    embedding_dim: PositiveInt = Field(default=16, description="length of a word's embedding")
+    max_length: PositiveInt = Field(default=16, le=LONGEST, description="number of words kept, the first ones")
+    min_frequency: NonNegativeInt = Field(
+        default=2, le=1_000_000_000, description="words rarer than this in training are unknown"
+    )
+    embedding_dim: PositiveInt = Field(default=16, le=LONGEST, description="length of a word's embedding")
     encoder: Encoder = Field(default=Encoder(), description="how the words become one vector")
     separator: str | None = Field(
         default=None,
@@ -191,7 +205,7 @@ class Pretrained(FeatureBase):
     """A vector that comes with the data, passed through as it is; a missing one is all zeros."""
 
     kind: Literal["pretrained"] = Field(description="the kind of feature")
-    dim: PositiveInt = Field(description="length of the vector")
+    dim: PositiveInt = Field(le=16384, description="length of the vector")
 
 
 Feature = Annotated[Categorical | Numeric | Sequence | Text | Pretrained, Field(discriminator="kind")]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+import itertools
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import (
     Field,
@@ -11,6 +12,7 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     field_validator,
     model_serializer,
+    model_validator,
 )
 
 from preprocessing.features import Frozen
@@ -27,20 +29,37 @@ class Columns(Frozen):
     """
 
     user: str | None = Field(
-        default=None, description="who took it; without this column every session is a user of its own"
+        default=None, min_length=1, description="who took it; without this column every session is a user of its own"
     )
-    item: str = Field(description="what was taken: bought, clicked, rated, played")
-    time: str = Field(description="when it was taken; orders and splits the log")
+    item: str = Field(min_length=1, description="what was taken: bought, clicked, rated, played")
+    time: str = Field(min_length=1, description="when it was taken; orders and splits the log")
     session: str | None = Field(
         default=None,
+        min_length=1,
         description="order, basket or visit; without this column every interaction is a session of its own",
     )
     value: str | None = Field(
-        default=None, description="a number of the interaction, such as its price; read by `session_value`"
+        default=None,
+        min_length=1,
+        description="a number of the interaction, such as its price; read by `session_value`",
     )
     title: str | None = Field(
-        default=None, description="name of an item to show in answers; a column of the item table where there is one"
+        default=None,
+        min_length=1,
+        description="name of an item to show in answers; a column of the item table where there is one",
     )
+
+    @model_validator(mode="after")
+    def _one_role_each(self) -> Self:
+        """Refuse a column of two roles; `user` and `session` may share one, as orders of unknown users do."""
+        named = {role: getattr(self, role) for role in ("user", "session", "item", "time")}
+        for first, second in itertools.combinations(named, 2):
+            if named[first] == named[second] is not None and (first, second) != ("user", "session"):
+                raise ValueError(
+                    f"column {named[first]!r} is both {first} and {second}: name a column for each "
+                    f"(--columns {first}=NAME,{second}=NAME)"
+                )
+        return self
 
 
 class Log(Frozen):
@@ -57,7 +76,9 @@ class Log(Frozen):
         "1970 (UTC) in seconds, milli-, micro- or nanoseconds; `order`: whole numbers that only order the log",
     )
     time_format: str | None = Field(
-        default=None, description='how to read times that are not ISO 8601, as in strptime: `"%d/%m/%Y %H:%M"`'
+        default=None,
+        min_length=1,
+        description='how to read times that are not ISO 8601, as in strptime: `"%d/%m/%Y %H:%M"`',
     )
     timezone: tuple[str, str] | None = Field(
         default=None,
@@ -75,15 +96,23 @@ class Log(Frozen):
     separator: str | None = Field(
         default=None,
         description="character between the fields of CSV files, `tab` for a tab; if absent a comma, in .tsv a tab",
-        min_length=1,
-        max_length=1,
     )
-    encoding: str = Field(default="utf-8", description="encoding of CSV files, such as `latin-1`, `cp1252` or `utf-16`")
+    encoding: str = Field(
+        default="utf-8", min_length=1, description="encoding of CSV files, such as `latin-1`, `cp1252` or `utf-16`"
+    )
     decimal: Literal[".", ","] = Field(default=".", description="decimal point of numbers that are text")
-    users: str | None = Field(default=None, description="file name of the user table, in the folder of the log")
-    items: str | None = Field(default=None, description="file name of the item table, in the folder of the log")
-    users_key: str | None = Field(default=None, description="id column of the user table, if not named as the log's")
-    items_key: str | None = Field(default=None, description="id column of the item table, if not named as the log's")
+    users: str | None = Field(
+        default=None, min_length=1, description="file name of the user table, in the folder of the log"
+    )
+    items: str | None = Field(
+        default=None, min_length=1, description="file name of the item table, in the folder of the log"
+    )
+    users_key: str | None = Field(
+        default=None, min_length=1, description="id column of the user table, if not named as the log's"
+    )
+    items_key: str | None = Field(
+        default=None, min_length=1, description="id column of the item table, if not named as the log's"
+    )
 
     added_later: ClassVar[tuple[str, ...]] = (
         "time_format",
@@ -98,7 +127,15 @@ class Log(Frozen):
     @field_validator("separator", mode="before")
     @classmethod
     def _named(cls, value: object) -> object:
-        return {"tab": "\t", "\\t": "\t"}.get(value, value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        character = {"tab": "\t", "\\t": "\t"}.get(value, value)
+        if len(character) != 1 or not character.isascii() or character in '"\r\n\0':
+            raise ValueError(
+                f"seen {value!r}, expected one ASCII character that is no quote and no line end, such as ';', '|' or "
+                "'tab': write the file with one of these"
+            )
+        return character
 
     @property
     def user_table_key(self) -> str | None:
@@ -118,11 +155,15 @@ class Split(Frozen):
     """
 
     kind: SplitKind = Field(default="time", description="how sessions are divided into train, validation and test")
-    validation_days: PositiveInt = Field(default=28, description="of `time`: number of local days before the test")
-    test_days: PositiveInt = Field(default=28, description="of `time`: number of the last local days of the log")
+    validation_days: PositiveInt = Field(
+        default=28, le=36500, description="of `time`: number of local days before the test"
+    )
+    test_days: PositiveInt = Field(
+        default=28, le=36500, description="of `time`: number of the last local days of the log"
+    )
     validation_share: float = Field(default=0.05, gt=0, lt=1, description="of `random`: share of sessions")
     test_share: float = Field(default=0.2, gt=0, lt=1, description="of `random`: share of sessions")
-    seed: NonNegativeInt = Field(default=42, description="of `random`: seed of the shuffle")
+    seed: NonNegativeInt = Field(default=42, le=2**32 - 1, description="of `random`: seed of the shuffle")
     train_moments_per_user: PositiveInt | None = Field(
         default=None,
         description="how many of each user's latest sessions train; earlier ones are history only; all if absent",

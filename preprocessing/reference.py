@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from preprocessing.declared import Schema
@@ -102,6 +102,8 @@ def _bound(bound: Any) -> str:
             return f"{bound.ge} or more"
         case Gt():
             return f"above {bound.gt}"
+        case Le():
+            return f"{bound.le} at most"
         case Lt():
             return f"below {bound.lt}"
         case _:

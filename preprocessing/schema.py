@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import ConfigDict, Field, PositiveInt, ValidationError
 
 from preprocessing.changes import Changes
-from preprocessing.declared import Schema, SchemaError, first_error, parse_schema
+from preprocessing.declared import Schema, parse_schema
 from preprocessing.features import (
     Categorical,
     Encoder,
@@ -28,6 +28,7 @@ from preprocessing.features import (
     Text,
     is_column,
 )
+from preprocessing.schema_errors import SchemaError, first_error
 
 __all__ = [
     "FIRST_KNOWN_ID",

@@ -110,7 +110,7 @@ def load_workflow(folder: Path) -> nvt.Workflow:
 def to_workflow_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> pd.DataFrame:
     """Raw columns as the workflow takes them: "" is null, padding is dropped, texts are words, missing vectors zero.
 
-    Categorify of a list column turns rows into nulls where the index has gaps, so the index is always made anew.
+    Categorify of a list column turns rows into nulls where the index has gaps, so the index is always rebuilt.
     """
     import numpy as np
     import pandas as pd

@@ -28,6 +28,19 @@ class LogFile:
         return LogFile(self.file, os.fstat(self.file.fileno()).st_size)
 
 
+def require_outside(path: Path, repository: Path) -> None:
+    """Refuse to append to a file of the repository that is to be served.
+
+    Raises:
+        LogFileError: `path`, as it is written or with its links followed, is below `repository`.
+
+    """
+    written, followed = Path(os.path.abspath(path)), Path(os.path.realpath(path))  # noqa: PTH100
+    folders = {Path(os.path.abspath(repository)), Path(os.path.realpath(repository))}  # noqa: PTH100
+    if any(file.is_relative_to(folder) for file in (written, followed) for folder in folders):
+        raise LogFileError(f"log file {path} is inside the repository {repository}: pass a --log-file outside of it")
+
+
 @contextlib.contextmanager
 def open_log(path: Path | None) -> Iterator[LogFile]:
     """Open `path` to append to it; None: a file without a name, which no crash can leave behind.
@@ -39,6 +52,8 @@ def open_log(path: Path | None) -> Iterator[LogFile]:
     try:
         file = tempfile.TemporaryFile() if path is None else path.open("a+b")  # noqa: SIM115
     except OSError as error:
-        raise LogFileError(f"log file {path} cannot be opened ({error.strerror}): pass another --log-file") from error
+        raise LogFileError(
+            f"log file {path} cannot be opened ({error.strerror or error}): pass another --log-file"
+        ) from error
     with file:
         yield LogFile(file, os.fstat(file.fileno()).st_size)

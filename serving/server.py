@@ -7,7 +7,7 @@ from typing import Literal
 
 from serving.errors import PortTakenError
 from serving.launch import REPOSITORY_LINK, SCRATCH, find_triton
-from serving.log_file import open_log
+from serving.log_file import open_log, require_outside
 from serving.ports import choose_ports
 from serving.repository import check_repository, is_plain
 from serving.triton_server import TritonServer
@@ -63,6 +63,8 @@ def run_triton(
 
     """
     directory = check_repository(Path(repository), empty_is_fine=model_control != "none" or auto_complete_config)
+    if log_file is not None:
+        require_outside(log_file, Path(repository))
     launch = find_triton(backends)
     served = str(directory)
     if not is_plain(served):

@@ -29,9 +29,9 @@ class Parser(argparse.ArgumentParser):
 def run_command(main: Callable[[], None]) -> NoReturn:
     """Run a command's `main` and leave the process with its exit code.
 
-    What the user can mend is told in one line; anything else is a fault of ours and keeps its trace. An end that was
-    asked for (Ctrl-C, SIGTERM) unwinds too, so that nothing half-written or running is left behind. A reader of
-    standard output that went away (`| head`) ends it quietly. What the terminal cannot show is replaced.
+    An error that the user can fix is reported in one line; anything else is a fault of ours and keeps its trace. An end
+    that was asked for (Ctrl-C, SIGTERM) unwinds too, so that nothing half-written or running is left behind. A reader
+    of standard output that went away (`| head`) ends it quietly. What the terminal cannot show is replaced.
     """
     replace_what_cannot_be_shown()
     try:

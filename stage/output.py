@@ -203,7 +203,7 @@ def _discard(replaced: Path, target: Path, carries_over: bool) -> None:
         return
     kept = target.with_name(f"{target.name}.kept-{os.getpid()}")
     replaced.rename(kept)
-    print(f"naiad: {target} got {late} while it was written anew: the old folder is kept as {kept}", file=sys.stderr)
+    print(f"naiad: {target} got {late} while it was rewritten: the old folder is kept as {kept}", file=sys.stderr)
 
 
 def _first_lost(old: Path, new: Path) -> str | None:

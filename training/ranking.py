@@ -35,7 +35,7 @@ def rank_split(
 ) -> dict[str, float]:
     """Metrics of a scorer ([B] rows -> scores [B, I]) over all items but the special ids and the excluded ones.
 
-    counts: purchases of the train period, [I]; where given, coverage and novelty of the top-k lists are told too.
+    counts: purchases of the train period, [I]; where given, coverage and novelty of the top-k lists are reported too.
     """
     metrics = RankingMetrics(ks=ks)
     lists = None if counts is None else ListMetrics(counts, ks, FIRST_KNOWN_ID)

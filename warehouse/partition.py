@@ -123,5 +123,5 @@ class Tally:
                 column.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(len(column), -1)
             )
         if not np.isfinite(matrix).all():
-            raise VectorError(f"{self.what}: a vector holds NaN or infinity (as float32): mend the model's output")
+            raise VectorError(f"{self.what}: a vector holds NaN or infinity (as float32): correct the model's output")
         return matrix

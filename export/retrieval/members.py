@@ -49,7 +49,7 @@ class Catalogue:
 
 
 def write_towers(whole: TwoTower, plan: RetrievalPlan, nulls: Nulls, data: Path, folder: Path, report: Report) -> None:
-    """Write all that does not hang on the item vectors; the graph of `preprocess` is there already."""
+    """Write all that does not depend on the item vectors; the graph of `preprocess` is there already."""
     begin_models(retrieval_configs(plan), folder)
     write_reference_path(plan, data, folder, report)
     towers: tuple[Any, ...] = (

@@ -32,7 +32,7 @@ REFRESH_STEPS = (VECTORS, *HOLDING_VECTORS, *VERIFY_STEPS)
 
 
 def refresh_items(repository: str | Path, data: str | Path) -> dict[str, Any]:
-    """Compute the item vectors anew from the item table of `data`, and all that holds them; whole or not at all.
+    """Compute the item vectors again from the item table of `data`, and all that holds them; whole or not at all.
 
     The towers stay. The repository is written beside and renamed: a server that has it loaded goes on with the old
     vectors until it is told to load the new ones. The content of verify.json.

@@ -50,7 +50,7 @@ def current_items(fitted: FittedSchema, data: Path) -> Arrays:
         if (widths := _wrong_widths(known[feature.name], getattr(feature, "dim", 0))) is not None:
             raise RepositoryError(
                 f"{data / 'items.parquet'}: {feature.name} has a vector of {widths} numbers, "
-                f"the schema says {getattr(feature, 'dim', 0)}: mend the item table"
+                f"the schema says {getattr(feature, 'dim', 0)}: correct the item table"
             )
     if not names:
         return tensors
@@ -61,7 +61,7 @@ def current_items(fitted: FittedSchema, data: Path) -> Arrays:
         if unusable is not None:
             raise RepositoryError(
                 f"{data / 'items.parquet'}: {feature.name} of item {known['item_id'][unusable]!r} is no finite number "
-                "as the tower takes it: mend the item table"
+                "as the tower takes it: correct the item table"
             )
         if encoded_tensor(feature).dims == (1,):
             tensor[ids, 0] = values.to_numpy()

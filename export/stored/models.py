@@ -4,7 +4,7 @@
     offline_state       preprocess_offline -> offline_encoder: raw offline features -> the offline state
     recommend_stored    user_embedding and, beside it, preprocess_online -> online_ranker -> decode
 
-A request is one of `recommend`, and tells whose it is: by the feature that is the log's user column, where the schema
+A request is one of `recommend`, and names its user: by the feature that is the log's user column, where the schema
 has one, else by `user_id`; the ensemble's parameter `user_key` says which. Features that only the encoder reads are
 named by its parameter `optional`: a request for a user whose state is stored need not have them.
 
@@ -62,7 +62,7 @@ def halves(plan: Plan) -> dict[str, tuple[Feature, ...]]:
 
 
 def user_key(schema: Schema) -> Tensor:
-    """What of a request tells whose it is."""
+    """Return the tensor of a request that names its user."""
     for feature in schema.request_features:
         if _is_user_column(feature, schema):
             return request_tensor(feature)
@@ -83,10 +83,9 @@ def nothing_to_store(schema: Schema) -> str:
 
 
 def require_free_names(schema: Schema) -> None:
-    """Refuse a schema whose features take the names of what `recommend_stored` takes and gives beside them."""
-    taken = {SOURCE.name, USER_ID.name}
+    """Refuse a schema with another feature under the name of the user id that `recommend_stored` takes."""
     for feature in schema.request_features:
-        if feature.name in taken and not _is_user_column(feature, schema):
+        if feature.name == USER_ID.name and not _is_user_column(feature, schema):
             raise GraphError(
                 f"{feature.name}: a feature of this name leaves none for {RECOMMEND_STORED}'s own: rename it in the "
                 "schema, or export with --no-stored-embeddings"

@@ -174,7 +174,7 @@ def _some(data: str | Path, most: int) -> list[Latest]:
 
 
 def _of_users(fitted: FittedSchema, rows: list[Row], users: list[str]) -> list[Row]:
-    """The rows as requests of these users, where a feature tells whose they are."""
+    """The rows as requests of these users, where a feature names the user."""
     key = user_key(fitted.schema_).name
     return [{**row, key: user} if key in row else row for row, user in zip(rows, users, strict=True)]
 

@@ -43,7 +43,7 @@ class Value:
 
 
 class Graph:
-    """Collects nodes and constants; `column` prefixes the names of what is added until it is set anew."""
+    """Collects nodes and constants; `column` prefixes the names of what is added until it is set again."""
 
     def __init__(self) -> None:
         self.column = ""

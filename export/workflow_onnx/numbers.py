@@ -90,7 +90,7 @@ def emit_halve(graph: Graph, x: Value, expression: Halved) -> Value:
 def emit_bucketize(graph: Graph, x: Value, expression: Bucketed) -> Value:
     """[B, 1] -> how many boundaries are not above x: [B, n] compared, counted; NaN is above all."""
     if not x.exact:
-        raise UnsupportedWorkflow(f"{graph.column}: Bucketize after LogOp hangs on its last bit: cut the raw number")
+        raise UnsupportedWorkflow(f"{graph.column}: Bucketize after LogOp depends on its last bit: cut the raw number")
     boundaries = np.asarray(expression.boundaries)
     compared = np.promote_types(boundaries.dtype, x.dtype)
     if x.held and (boundaries == boundaries.astype(x.held)).all():
@@ -114,8 +114,8 @@ def _holding(graph: Graph, x: Value, number: Number, what: str) -> Value:
         x = replace(x, name=graph.typed(x, x.dtype), held=None)
     if not _holds(x.stored, number):
         raise UnsupportedWorkflow(
-            f"{graph.column}: {what} {number} on {x.dtype}, which does not hold it, so that NVTabular's type hangs on "
-            "the other rows: give a value that it holds"
+            f"{graph.column}: {what} {number} on {x.dtype}, which does not hold it, so that NVTabular's type depends "
+            "on the other rows: give a value that it holds"
         )
     return x
 

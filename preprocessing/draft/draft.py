@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from preprocessing.changes import Changes
-from preprocessing.declared import Schema, SchemaError, first_error, parse_schema
+from preprocessing.declared import Schema, parse_schema
 from preprocessing.draft.compose import Parts, parts_of, text_of
 from preprocessing.draft.proposals import side_of
 from preprocessing.draft.tables import Found, find, title_in
@@ -21,6 +21,7 @@ from preprocessing.log.canonical import RawLog, raw_log
 from preprocessing.log.errors import LogError
 from preprocessing.log.read import Source
 from preprocessing.log_layout import Log
+from preprocessing.schema_errors import SchemaError, first_error
 from preprocessing.split import DAYS_TRIED, split_of_sessions
 from stage.errors import BadInput
 

@@ -1,7 +1,7 @@
 """BYTES tensors between Triton's Python stub and ONNX Runtime, in a quarter of the time of the stub's own way.
 
 For every BYTES tensor the stub calls `deserialize_bytes_tensor` or `serialize_byte_tensor` of
-triton_python_backend_utils, which it looks up anew each time. Those unpack and pack element by element, some 0.4 µs
+triton_python_backend_utils, which it looks up again each time. Those unpack and pack element by element, some 0.4 µs
 each, and give bytes where ONNX Runtime wants str: one more pass. `install` puts the two functions of this module in
 their place, for the one process that the stub is.
 

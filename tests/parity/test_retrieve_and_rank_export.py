@@ -132,7 +132,7 @@ def test_a_ranker_that_is_not_torch_s_is_refused_by_name(compiled_data: Path, tm
     largest = max(tensors, key=lambda each: int(np.prod(each.dims)))
     largest.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(largest) + np.float32(0.1), largest.name))
     onnx.save(model, path)
-    # A verify that wrote what it found of the families before it came to the ranker would mend this.
+    # A verify that wrote what it found of the families before it came to the ranker would hide this.
     before = (folder / "verify.json").read_text().replace('"onnxruntime": "', '"onnxruntime": "0.')
     (folder / "verify.json").write_text(before)
     with pytest.raises(ParityError, match=r"candidate_ranker: score differs from the trained model by"):

@@ -20,6 +20,7 @@ from export.recommend import (
     Plan,
     configs,
 )
+from export.retrieval.plan import ITEM_TOWER, MATCH, RetrievalPlan, retrieval_configs
 from export.shipped import shipped_configs
 from export.stored.models import (
     RECOMMEND_STORED,
@@ -28,7 +29,9 @@ from export.stored.models import (
     stored_configs,
     user_key,
 )
+from preprocessing.changes import Changes
 from preprocessing.schema import Schema, load_schema
+from preprocessing.tensor_names import TENSOR_NAMES
 from tests.orders import write_orders
 from tests.synthetic import schema_toml
 
@@ -157,12 +160,22 @@ def test_whose_a_request_is_tells_the_user_column_else_user_id() -> None:
     keys = {name: user_key(load_schema(name)).name for name in ("complete_journey", "generic", "online_retail")}
     assert keys == {"complete_journey": "household_id", "generic": "user_id", "online_retail": "user_id"}
     generic = load_schema("generic")
-    assert user_key(generic.with_columns("user=customer")).name == "user_id"
+    assert user_key(generic.changed(Changes(columns="user=customer"))).name == "user_id"
     anonymous = generic.model_copy(update={"features": tuple(f for f in generic.features if f.name != "user_id")})
     plan = Plan(anonymous, 24)
     ensemble = stored_configs(plan)[-1]
     assert (ensemble.name, ensemble.inputs) == (RECOMMEND_STORED, (user_key(anonymous), *plan.request))
     assert ensemble.parameters["user_key"] == "user_id"
+
+
+def test_no_feature_of_a_request_may_have_the_name_of_a_tensor_between_models_or_of_an_answer() -> None:
+    schema = load_schema("complete_journey")
+    plan = RetrievalPlan(schema, 24, candidates=9)
+    members = (*configs(Plan(schema, 24)), *stored_configs(Plan(schema, 24)), *retrieval_configs(plan))
+    made = {tensor.name for model in members if model.name not in (ITEM_TOWER, MATCH) for tensor in model.outputs}
+    taken = {tensor.name for tensor in plan.retrieve_request} - {feature.name for feature in schema.request_features}
+    assert {name for name in made | taken if "." not in name} <= TENSOR_NAMES
+    assert {name for name in made | taken if "." not in name} >= TENSOR_NAMES - {"repeat_items", "repeat_logits"}
 
 
 def test_what_only_the_encoder_reads_is_optional() -> None:

@@ -94,6 +94,20 @@ def test_a_log_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("name", ["models/ranker/config.pbtxt", "models/triton.log", "models", "link/triton.log"])
+def test_a_log_file_inside_the_repository_is_refused_and_nothing_is_written(tmp_path: Path, name: str) -> None:
+    (tmp_path / "models" / "ranker").mkdir(parents=True)
+    (tmp_path / "models" / "ranker" / "config.pbtxt").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "models")
+    with (
+        pytest.raises(LogFileError, match=r"inside the repository .*: pass a --log-file outside of it"),
+        run_triton(tmp_path / "models", log_file=tmp_path / name),
+    ):
+        pass
+    assert (tmp_path / "models" / "ranker" / "config.pbtxt").read_bytes() == b""
+    assert not (tmp_path / "models" / "triton.log").exists()
+
+
 def test_libpython_is_the_one_of_this_python() -> None:
     assert launch.find_libpython().name.startswith(f"libpython3.{sys.version_info.minor}.so")
 

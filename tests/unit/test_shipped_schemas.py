@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from preprocessing.changes import Changes
 from preprocessing.fit import Summary, fit
 from preprocessing.schema import SCHEMA_FOLDER, Schema, load_schema, read_fitted
 
@@ -98,7 +99,7 @@ def test_a_log_of_its_columns_is_fitted_with_every_feature(name: str, tmp_path: 
 
 def test_a_log_whose_columns_have_other_names_is_fitted_by_the_generic_schema(tmp_path: Path) -> None:
     visits().rename(columns={"user": "who", "item": "what", "time": "when"}).to_csv(tmp_path / "log.csv", index=False)
-    schema = load_schema("generic").with_columns("user=who,item=what,time=when")
+    schema = load_schema("generic").changed(Changes(columns="user=who,item=what,time=when"))
     hold_every_feature(schema, fit(schema, tmp_path / "log.csv", tmp_path / "data"), tmp_path / "data")
 
 

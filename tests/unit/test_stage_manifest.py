@@ -75,7 +75,7 @@ def test_files_that_others_add_while_the_new_output_is_written_are_kept(
         kept = tmp_path / f"{output.name}.kept-{os.getpid()}"
         assert (kept / "notes.txt").is_file()
         assert names(output) == ["new"]
-        assert f"got notes.txt while it was written anew: the old folder is kept as {kept}" in capsys.readouterr().err
+        assert f"got notes.txt while it was rewritten: the old folder is kept as {kept}" in capsys.readouterr().err
 
 
 def test_a_rewritten_folder_keeps_the_files_of_others_as_theirs(tmp_path: Path) -> None:

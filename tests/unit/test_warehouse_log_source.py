@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from preprocessing.changes import Changes
 from preprocessing.log.errors import LogError
 from preprocessing.log.read import Source, read_log
 from preprocessing.schema import load_schema, schema_path
@@ -112,7 +113,7 @@ def test_what_a_warehouse_lacks_is_named(log: Path, tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"no table 'gone' in duckdb://.*log\.duckdb: give one of interactions, items"):
         read_log(schema, f"{file}/gone")
     with pytest.raises(LogError, match="no column 'sku' in table interactions: the columns are user, session, time, "):
-        read_log(schema.with_columns("item=sku"), f"{file}/interactions")
+        read_log(schema.changed(Changes(columns="item=sku")), f"{file}/interactions")
     with pytest.raises(AddressError, match="no such file"):
         read_log(schema, f"duckdb://{tmp_path}/gone.duckdb/interactions")
     with pytest.raises(ConnectionRefused, match=r"postgres://ann@127\.0\.0\.1:1/shop: .*refused"):

@@ -27,8 +27,8 @@ _WITHOUT = "give a store that answers, or --no-tracking"
 class TrackedRun:
     """A run that is begun before training, told what happens, and kept at the end.
 
-    Logging that fails while training goes on is told once and tried again at the end; what the run has come to so far
-    is never at risk.
+    Logging that fails while training goes on is reported once and tried again at the end; what the run has come to so
+    far is never at risk.
     """
 
     def __init__(self, options: TrackingOptions, data: str | Path | None, output: str | Path) -> None:

@@ -177,7 +177,7 @@ class Store:
             return None
         wanted = hash_id(user)
         place = int(np.searchsorted(self._hash, wanted))
-        # Ids of one hash stand side by side: only the id itself tells whose the row is.
+        # Ids of one hash stand side by side: only the id itself names the owner of the row.
         while place < len(self._hash) and self._hash[place] == wanted:
             if self._ids[_slice(self._id_ends, place)].tobytes() == user:
                 repeats = slice(0) if self._repeat_ends is None else _slice(self._repeat_ends, place)

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from preprocessing.changes import Changes
 from preprocessing.log.errors import LogError
 from preprocessing.log.read import read_log
 from preprocessing.schema import load_schema
@@ -122,7 +123,7 @@ def test_a_log_in_postgres_is_read_as_its_file(server: str, tmp_path: Path) -> N
         left, right = (read.interactions.sort_values(by).reset_index(drop=True) for read in (from_file, from_table))
         pd.testing.assert_frame_equal(left, right)
     with pytest.raises(LogError, match=r"no column 'sku' in table raw\.interactions: the columns are user, session"):
-        read_log(schema.with_columns("item=sku"), f"{server}/logs/raw.interactions")
+        read_log(schema.changed(Changes(columns="item=sku")), f"{server}/logs/raw.interactions")
     with pytest.raises(TableError, match="no table 'gone' in postgres://naiad@127"):
         read_log(schema, f"{server}/logs/gone")
     with pytest.raises(ConnectionRefused, match='database "nowhere" does not exist'):
