@@ -232,17 +232,17 @@ def test_a_schema_without_the_user_s_own_id_has_it_beside_the_features(tmp_path:
     assert answer["source"].tolist() == [[b"stored"], [b"computed"]]
 
 
-def test_a_feature_that_takes_a_name_of_the_answer_is_refused_before_any_work(
+def test_a_feature_that_takes_the_name_of_the_user_s_id_is_refused_before_any_work(
     compiled_data: Path, tmp_path: Path
 ) -> None:
     model = shutil.copytree(checkpoint(compiled_data), tmp_path / "model")
     data = shutil.copytree(compiled_data, tmp_path / "data")
     fitted = read_fitted(compiled_data)
     body = fitted.model_dump(mode="json", by_alias=True)
-    next(each for each in body["schema"]["features"] if each["name"] == "device")["name"] = "source"
+    next(each for each in body["schema"]["features"] if each["name"] == "user_id")["column"] = "city"
     other = type(fitted).model_validate(body).sealed()
     for folder in (model, data):
         (folder / "schema.json").write_text(other.model_dump_json(by_alias=True))
-    with pytest.raises(GraphError, match=r"^source: .*: rename it in the schema, or export with --no-stored-emb"):
+    with pytest.raises(GraphError, match=r"^user_id: .*: rename it in the schema, or export with --no-stored-emb"):
         export_repository(model, data, tmp_path / "out", Options())
     assert not (tmp_path / "out").exists()
