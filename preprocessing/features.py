@@ -1,4 +1,4 @@
-"""The kinds of feature that a schema may hold, each a frozen model discriminated on `kind`."""
+"""The kinds of feature of a schema: frozen models, discriminated on `kind`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from pydantic import (
 )
 
 LONGEST = 4096
-"""Bound of every length: more is a slip of the keys, and a tensor of it fits no memory."""
+"""Upper bound of every length: a larger one is a typing error, and its tensors would not fit in memory."""
 
 
 class Frozen(BaseModel):
-    """A frozen part of the schema; a key of `added_later` is written only where it is not the default.
+    """A frozen part of the schema; keys in `added_later` are written only if they differ from their default.
 
-    So a schema that does not use the key keeps the digest that it had before there was one.
+    A schema that does not use such a key therefore keeps the digest that it had before the key was added.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,14 +38,18 @@ class Frozen(BaseModel):
 
 
 class Encoder(Frozen):
-    """How the vectors of a sequence or of a text's tokens become one vector; sizes of a small Hugging Face config."""
+    """Pooling of the vectors of a sequence or of a text's words; the sizes are those of a small Hugging Face config."""
 
     type: Literal["mean", "t5", "distilbert", "bert"] = Field(
         default="mean",
-        description="the mean of the vectors, or a transformer of that kind with random first weights",
+        description="the mean of the vectors, or a transformer of this architecture, trained from random weights",
     )
-    layers: PositiveInt = Field(default=1, le=64, description="layers of the transformer; `mean` has none")
-    heads: PositiveInt = Field(default=2, le=256, description="attention heads of the transformer; `mean` has none")
+    layers: PositiveInt = Field(
+        default=1, le=64, description="number of layers of the transformer; without effect on `mean`"
+    )
+    heads: PositiveInt = Field(
+        default=2, le=256, description="number of attention heads of the transformer; without effect on `mean`"
+    )
 
 
 class FeatureBase(Frozen):
@@ -53,24 +57,24 @@ class FeatureBase(Frozen):
 
     name: str = Field(
         pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
-        description="of the feature and of its tensor in the request: letters, digits and _; not the name of a "
+        description="name of the feature and of its tensor in the request: letters, digits and _; not the name of a "
         "tensor of the served models, such as `score`",
     )
     side: Literal["user", "item", "context"] = Field(
-        description="what it describes: the user, the item, or the moment of the request"
+        description="what the feature describes: the user, the item, or the moment of the request"
     )
     stage: Literal["offline", "online"] = Field(
         default="offline",
         description="`offline`: known before the request, read by the user encoder; `online`: known only at the "
-        "request, read by the ranker; of no effect on side `item`",
+        "request, read by the ranker; without effect on side `item`",
     )
     column: str | None = Field(
-        default=None, min_length=1, description="the column it is read from, if not named as the feature"
+        default=None, min_length=1, description="column of the feature; by default the column with the feature's name"
     )
     in_session: Literal["constant", "first", "last"] = Field(
         default="constant",
-        description="of a context column: `constant` refuses one that changes inside a session; `first` and `last` "
-        "take that value by time (the last may not be known yet when a request is made)",
+        description="for a context column: `constant` refuses a column that changes inside a session; `first` and "
+        "`last` take the first or last value by time (the last may not be known yet when a request is made)",
     )
 
     added_later: ClassVar[tuple[str, ...]] = ("in_session",)
@@ -85,13 +89,13 @@ class Categorical(FeatureBase):
 
     kind: Literal["categorical"] = Field(description="the kind of feature")
     dtype: Literal["string", "int"] = Field(
-        default="string", description="type of the request's tensor; an `int` has no null and cannot be left out"
+        default="string", description="type of the tensor in the request; an `int` has no null and cannot be left out"
     )
     source: Literal["column", "hour", "weekday"] = Field(
         default="column", description="a column, or the local hour (0-23) or weekday (Monday is 0) of the moment"
     )
     min_frequency: NonNegativeInt = Field(
-        default=0, le=1_000_000_000, description="values rarer than this in training are unknown"
+        default=0, le=1_000_000_000, description="values that are rarer than this in training are unknown"
     )
     embedding_dim: PositiveInt = Field(default=16, le=LONGEST, description="length of a value's embedding")
 
@@ -107,32 +111,32 @@ class EvenBuckets(Frozen):
 class Numeric(FeatureBase):
     """One number per row: filled, clipped, log(1 + x), normalised, in this order; or cut into buckets and embedded.
 
-    `session_value` and `session_size` tell what the session holds so far, `days_since_last` the days since the last.
+    `session_value` and `session_size` describe the session so far; `days_since_last` counts days since the last one.
     """
 
     kind: Literal["numeric"] = Field(description="the kind of feature")
     source: Literal["column", "session_value", "session_size", "days_since_last"] = Field(
         default="column",
-        description="a column; or, as of the moment, the sum of `log.columns.value` in the session so far, the number "
-        "of items in it, or the days since the user's last session",
+        description="a column; or, at the moment of the request, the sum of `log.columns.value` in the session so far, "
+        "the number of items in it, or the days since the user's last session",
     )
-    fill: float = Field(default=0.0, description="number that stands in place of null")
+    fill: float = Field(default=0.0, description="number that replaces null")
     clip: tuple[float, float] | None = Field(
-        default=None, description="`[low, high]`: smaller numbers become low, larger ones high"
+        default=None, description="`[low, high]`: smaller numbers become low, larger numbers become high"
     )
     log: bool = Field(default=False, description="take log(1 + x), for numbers that span orders of magnitude")
     normalize: bool = Field(default=False, description="scale to mean 0 and standard deviation 1 in the train period")
     buckets: tuple[float, ...] = Field(
         default=(),
-        description="rising boundaries, or `{ first = …, last = …, count = … }` for even ones: the number is embedded "
-        "by its bucket, without `log` and `normalize`",
+        description="ascending boundaries, or `{ first = …, last = …, count = … }` for evenly spaced ones: the number "
+        "is embedded by its bucket, without `log` and `normalize`",
     )
     embedding_dim: PositiveInt = Field(default=16, le=LONGEST, description="length of a bucket's embedding")
 
     @field_validator("buckets", mode="before")
     @classmethod
     def _evenly(cls, value: object) -> object:
-        """`{ first = 0.0, last = 10.0, count = 11 }` stands for that many evenly spaced boundaries."""
+        """Replace `{ first = 0.0, last = 10.0, count = 11 }` with that many evenly spaced boundaries."""
         if not isinstance(value, dict):
             return value
         spaced = EvenBuckets.model_validate(value)
@@ -161,19 +165,19 @@ class Sequence(FeatureBase):
     kind: Literal["sequence"] = Field(description="the kind of feature")
     source: Literal["recent", "session", "frequent"] = Field(
         default="recent",
-        description="`recent`: the last items of earlier sessions; `session`: of this session so far; `frequent`: "
-        "those that the user had in most earlier sessions",
+        description="`recent`: the last items of earlier sessions; `session`: items of this session so far; "
+        "`frequent`: items that the user had in most earlier sessions",
     )
     max_length: PositiveInt = Field(default=50, le=LONGEST, description="number of items kept, the last ones")
     half_life_days: float | None = Field(
         default=None,
         gt=0,
-        description="of `frequent`: days after which a session counts half; all count alike if absent",
+        description="for `frequent`: days after which a session counts half; without it all sessions count the same",
     )
     encoder: Encoder = Field(default=Encoder(), description="how the items become one vector")
     repeat: bool = Field(
         default=False,
-        description="let the model score these very items as a repeat; it pays where users take the same items again",
+        description="add a score for taking one of these items again; it pays if users take the same items repeatedly",
     )
 
 
@@ -183,14 +187,14 @@ class Text(FeatureBase):
     kind: Literal["text"] = Field(description="the kind of feature")
     max_length: PositiveInt = Field(default=16, le=LONGEST, description="number of words kept, the first ones")
     min_frequency: NonNegativeInt = Field(
-        default=2, le=1_000_000_000, description="words rarer than this in training are unknown"
+        default=2, le=1_000_000_000, description="words that are rarer than this in training are unknown"
     )
     embedding_dim: PositiveInt = Field(default=16, le=LONGEST, description="length of a word's embedding")
     encoder: Encoder = Field(default=Encoder(), description="how the words become one vector")
     separator: str | None = Field(
         default=None,
         min_length=1,
-        description="text between words, such as `|` in `Action|Comedy`; white space if absent",
+        description="text between words, such as `|` in `Action|Comedy`; by default white space",
     )
 
     added_later: ClassVar[tuple[str, ...]] = ("in_session", "separator")
@@ -202,7 +206,7 @@ class Text(FeatureBase):
 
 
 class Pretrained(FeatureBase):
-    """A vector that comes with the data, passed through as it is; a missing one is all zeros."""
+    """A vector that comes with the data and is passed through unchanged; a missing one is all zeros."""
 
     kind: Literal["pretrained"] = Field(description="the kind of feature")
     dim: PositiveInt = Field(le=16384, description="length of the vector")
@@ -212,5 +216,5 @@ Feature = Annotated[Categorical | Numeric | Sequence | Text | Pretrained, Field(
 
 
 def is_column(feature: Feature) -> bool:
-    """Whether the feature is read from a column, and not derived from the moment."""
+    """Return whether the feature is read from a column rather than derived from the moment."""
     return isinstance(feature, Text | Pretrained) or getattr(feature, "source", "") == "column"

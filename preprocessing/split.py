@@ -1,4 +1,4 @@
-"""Which sessions train, validate and test: by date, each user's last ones left out, or by a shuffle."""
+"""Splits of sessions into train, validation and test: by date, by each user's last sessions, or by a shuffle."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ DAYS_TRIED = (28, 14, 7, 3, 2, 1)
 
 
 def split_of_sessions(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, dict[str, str]]:
-    """The split of every session, [S] str, and the boundaries by name (local times; none for leave one out).
+    """Return the split of every session, [S] str, and the boundaries by name (local times; none for leave one out).
 
     `time`: test = the last `test_days` local days of the log, validation = the `validation_days` before them.
-    `leave_one_out`: a user's last session is the test, the one before it the validation (users of fewer than three
-    sessions only train), as in the SASRec paper (Kang & McAuley 2018, section IV-A).
-    `random`: the first of a shuffle are the test, those after them the validation, each share rounded down.
+    `leave_one_out`: a user's last session is the test, the one before it the validation (users with fewer than three
+    sessions are only in training), as in the SASRec paper (Kang & McAuley 2018, section IV-A).
+    `random`: the first sessions of a shuffle are the test, the next the validation, each share rounded down.
     """
     split, boundaries = _split(schema, sessions)
     for name in SPLITS:
@@ -51,7 +51,7 @@ def _span(schema: Schema, sessions: pd.DataFrame) -> str:
 
 
 def _remedy(schema: Schema, sessions: pd.DataFrame) -> str:
-    """The splits that would work on this log, tried out."""
+    """Return the splits that work on this log, by trying them."""
     found = []
     if schema.log.time_unit != "order":
         for days in DAYS_TRIED:
@@ -62,7 +62,7 @@ def _remedy(schema: Schema, sessions: pd.DataFrame) -> str:
         found.append("--split leave_one_out")
     if _works(schema.with_split("random"), sessions):
         found.append("--split random (it sees the future)")
-    return f"these work: {', or '.join(found)}" if found else "no split of this log has all three, give more of it"
+    return f"these work: {', or '.join(found)}" if found else "no split of this log has all three, give a longer log"
 
 
 def _works(schema: Schema, sessions: pd.DataFrame) -> bool:

@@ -10,4 +10,4 @@ A message is one line: the thing seen, what was expected, the remedy.
 
 
 class BadInput(ValueError):
-    """What was given cannot be worked with; the message names the thing and the remedy."""
+    """The input cannot be used; the message names the thing and the remedy."""

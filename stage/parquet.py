@@ -1,4 +1,4 @@
-"""Reading Parquet files of earlier stages: whole columns, or one line that says what is wrong with the file."""
+"""The reader of Parquet files of earlier stages: whole columns, or one line that says what is wrong."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ParquetError(BadInput):
-    """A file that an earlier stage should have written is missing, torn, or lacks a column."""
+    """A file of an earlier stage is missing, damaged, or lacks a column."""
 
 
 def read_columns(path: str | Path, columns: Sequence[str]) -> pa.Table:

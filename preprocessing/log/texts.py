@@ -1,7 +1,7 @@
-"""Columns of texts as they were written: ids, categories, words.
+"""Columns of texts as written: ids, categories, words.
 
-A column comes in its own Arrow type, a CSV file's as text; integers and decimals are read digit by digit, bytes as
-UTF-8, nothing through a float. What has two readings is refused by the column's name.
+A column has its own Arrow type (text in a CSV file). Integers and decimals are read digit by digit, bytes as
+UTF-8, nothing through a float. A value with two possible texts is refused, and the message names the column.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LARGEST_EXACT_FLOAT = 2**53
 
 @dataclass(frozen=True)
 class Texts:
-    """A column of N texts: `codes` [N] int64 are places in `values` [U] object, each once; -1 is null."""
+    """A column of N texts: `codes` [N] int64 are positions in `values` [U] object, each once; -1 is null."""
 
     codes: Column
     values: Column
@@ -32,7 +32,7 @@ class Texts:
         return int((self.codes < 0).sum())
 
     def sorted(self) -> Texts:
-        """The same with `values` in the order of their code points, and only those that occur."""
+        """Return the column with `values` in the order of code points, and only those that occur."""
         seen = np.unique(self.codes)
         seen = seen[seen >= 0]
         order = seen[np.argsort(self.values[seen], kind="stable")]
@@ -41,7 +41,7 @@ class Texts:
         return Texts(place[self.codes], self.values[order])
 
     def objects(self) -> Column:
-        """[N] of str and None; equal texts are one object."""
+        """Return [N] of str and None; equal texts are one object."""
         return np.append(self.values, np.array([None], dtype=object))[self.codes]
 
 
@@ -66,7 +66,7 @@ def _coded(column: pa.ChunkedArray, name: str) -> pa.DictionaryArray:
         except pa.ArrowNotImplementedError:
             raise wrong_type(column.type, name) from None
     array = column.unify_dictionaries().combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # combine_chunks of no chunk at all, or of one
+    if isinstance(array, pa.ChunkedArray):  # combine_chunks of no chunk, or of one
         array = array.chunk(0) if array.num_chunks else pa.array([], column.type)
     return array
 
@@ -90,26 +90,26 @@ def _as_text(values: pa.Array, name: str) -> pa.Array:
 
 
 def whole_floats(values: pa.Array, name: str) -> pa.Array:
-    """Floats that stand for whole numbers, as pandas makes of integers beside nulls; NaN is null."""
+    """Return the texts of floats that are whole numbers, as pandas makes of integers next to nulls; NaN is null."""
     numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
     known = numbers[~np.isnan(numbers)]
     bad = known[(known % 1 != 0) | (np.abs(known) >= LARGEST_EXACT_FLOAT)]
     if len(bad):
         raise LogError(
             f"column {name!r} holds the float {bad[0]!r}, which has more than one text: write ids and categories as "
-            "text or whole numbers where the log is made"
+            "text or whole numbers in the program that writes the log"
         )
     return pa.array(np.nan_to_num(numbers).astype(np.int64), mask=np.isnan(numbers))
 
 
 def wrong_type(kind: pa.DataType, name: str) -> LogError:
-    return LogError(f"column {name!r} is {kind}, which is no text, number or time: cast it where the log is made")
+    return LogError(
+        f"column {name!r} is {kind}, which is not text, a number or a time: cast it in the program that writes the log"
+    )
 
 
 def _not_utf8(name: str) -> LogError:
-    return LogError(
-        f"column {name!r} holds bytes that are not UTF-8: write it as text where the log is made, such as hex"
-    )
+    return LogError(f"column {name!r} has bytes that are not UTF-8: write it as text, such as hex")
 
 
 def _refuse_nul(values: pa.Array, name: str) -> None:
@@ -117,7 +117,7 @@ def _refuse_nul(values: pa.Array, name: str) -> None:
     if pc.any(holds).as_py():
         seen = values.filter(holds)[0].as_py()
         raise LogError(
-            f"column {name!r} holds a NUL character in {seen!r}, at which NVIDIA's server cuts a text: clean the column"
+            f"column {name!r} has a NUL character in {seen!r}, at which NVIDIA's server cuts a text: clean the column"
         )
 
 
@@ -127,7 +127,7 @@ def is_textual(kind: pa.DataType) -> bool:
 
 
 def plain_texts(column: pa.ChunkedArray, name: str, log: Log) -> pa.ChunkedArray:
-    """Trim a textual column, nulls where `log` says so; not coded, for columns whose values are mostly different."""
+    """Return a text column with trimmed values and the nulls of `log`; not coded, for mostly different values."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
@@ -140,7 +140,7 @@ def plain_texts(column: pa.ChunkedArray, name: str, log: Log) -> pa.ChunkedArray
 
 
 def refuse_unlike(column: pa.ChunkedArray, pattern: str, name: str, what: str, remedy: str) -> None:
-    """Refuse a textual column with a value that `pattern` does not match, by the first such value and their count."""
+    """Refuse a text column with values that `pattern` does not match; the message has the first one and their count."""
     unlike = pc.invert(pc.match_substring_regex(column, pattern))
     count = pc.sum(unlike).as_py() or 0
     if count:

@@ -64,7 +64,7 @@ def test_a_draft_is_utf_8_on_any_terminal(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("--from", "gone.csv"), "gone.csv: no such file, give the path of a .parquet"),
-        (("--from", "duckdb:///shop.duckdb/log"), "is no file or folder: write some rows of the table to one"),
+        (("--from", "duckdb:///shop.duckdb/log"), "is not a file or folder: write some rows of the table to a file"),
         (("--from", "log.csv", "--output", "mine.txt"), "--output mine.txt: a schema is a .toml file"),
         (("--from", "log.csv", "--output", "log.csv/mine.toml"), "log.csv/mine.toml: cannot be written"),
         (("--from", "log.csv", "--columns", "who=user"), "'who=user' is not ROLE=NAME"),
