@@ -1,4 +1,4 @@
-"""A session in a warehouse: what its driver does in a way of its own, so that everything above is the same code."""
+"""A session in a warehouse: the operations that differ between drivers, below code that is the same for all."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ class Session(Protocol):
     statements: Statements
 
     def prepare(self) -> None:
-        """Create the vector tables where they are not there yet."""
+        """Create the vector tables if they do not exist."""
 
     def columns(self, table: str) -> dict[str, str]:
-        """Names and types of a table's columns; none where there is no such table."""
+        """Return names and types of a table's columns; none if there is no such table."""
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """All rows of a small answer."""
+        """Return all rows of a small answer."""
 
     def batches(self, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
-        """An answer as it comes, about `rows` rows at a time."""
+        """Stream an answer, about `rows` rows at a time."""
 
     def stage(self, kind: str) -> str:
-        """Create an empty staging table; its name as SQL has it."""
+        """Create an empty staging table; return its name in SQL."""
 
     def append(self, staging: str, batches: Iterable[Batch]) -> None:
-        """Write the batches into a staging table."""
+        """Write the batches to a staging table."""
 
     def drop(self, staging: str) -> None:
         """Drop a staging table."""
 
     def publish(self, statements: list[str], refuse: Callable[[], None]) -> None:
-        """Run `refuse`, which may raise, and the statements: all of them or none."""
+        """Run `refuse`, which may raise, and then the statements: all of them or none."""
 
     def close(self) -> None:
-        """End the session; what is not published is gone."""
+        """Close the session; unpublished data are discarded."""
 
 
 def open_session(address: Address, read_only: bool) -> Session:
-    """Connect to a warehouse that vectors may be written to.
+    """Connect to a warehouse for reading and writing vectors.
 
-    Raises `ConnectionRefused` or `AddressError` where it does not answer, is missing, or is of another kind.
+    Raises `ConnectionRefused` or `AddressError` if it does not answer, is missing, or is of another kind.
     """
     require_ibis(address)
     if address.kind == "duckdb":
@@ -68,18 +68,18 @@ def open_session(address: Address, read_only: bool) -> Session:
         from warehouse.bigquery_session import BigQuerySession
 
         return BigQuerySession(address)
-    raise ConnectionRefused(f"{address}: vectors are kept in DuckDB, PostgreSQL or BigQuery alone, give one of them")
+    raise ConnectionRefused(f"{address}: vectors are stored only in DuckDB, PostgreSQL or BigQuery: give one of them")
 
 
 def require_ibis(address: Address) -> None:
-    """Raise `WarehouseError` where naiad's extra `warehouse` is not installed."""
+    """Raise `WarehouseError` if naiad's extra `warehouse` is not installed."""
     if find_spec("ibis") is None:
         raise WarehouseError(f"{address}: Ibis is not installed: install naiad's extra `warehouse`")
 
 
 @contextmanager
 def told(address: Address, errors: tuple[type[Exception], ...], remedy: str) -> Iterator[None]:
-    """Make the driver's errors one line that names the warehouse."""
+    """Turn the driver's errors into one line that names the warehouse."""
     try:
         yield
     except errors as error:
@@ -87,5 +87,5 @@ def told(address: Address, errors: tuple[type[Exception], ...], remedy: str) -> 
 
 
 def in_one_line(error: Exception) -> str:
-    """What a driver's error says; the name of one that says nothing."""
+    """Return the message of a driver's error, or the error's name if it has no message."""
     return " ".join((str(error) or type(error).__name__).split())[:300]

@@ -148,7 +148,7 @@ def test_an_edited_schema_json_is_refused(tmp_path: Path) -> None:
     body["schema"]["features"][0]["embedding_dim"] = 99
     path.write_text(json.dumps(body), encoding="utf-8")
     with pytest.raises(
-        SchemaError, match=r"schema\.json: digest \w+ does not match the content: the file was edited, run the fit again"
+        SchemaError, match=r"schema\.json: digest \w+ does not match the content: the file was edited, run the fit"
     ):
         read_fitted(tmp_path)
     path.write_text(json.dumps({**body, "extra": 1}), encoding="utf-8")

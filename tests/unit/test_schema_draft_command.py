@@ -45,7 +45,7 @@ def test_a_draft_is_printed_or_written_and_never_replaced_unasked(
     output.write_text(edited, encoding="utf-8")
     code, printed, errors = run(capsys, monkeypatch, "--from", tmp_path / "log.csv", "--output", output)
     assert (code, printed) == (2, "")
-    assert errors == f"naiad: --output {output}: is there already, give another name or --overwrite\n"
+    assert errors == f"naiad: --output {output}: exists already, give another name or --overwrite\n"
     assert output.read_text(encoding="utf-8") == edited
     assert run(capsys, monkeypatch, "--from", tmp_path / "log.csv", "--output", output, "--overwrite")[0] == 0
     assert "# edited" not in output.read_text(encoding="utf-8")
