@@ -1,4 +1,4 @@
-"""The one table from what the libraries below the client raise to the client's own errors.
+"""The only table that maps errors of the client's libraries to the client's own errors.
 
 raised                                                          becomes
 InferenceServerException, a status that means "not there"       ServerUnavailable
@@ -8,7 +8,7 @@ InferenceServerException, a status that means "not there"       ServerUnavailabl
   anything else: Triton's own refusal                           RequestRefused
 TimeoutError                                                    RequestTimeout
 OSError; HTTPException of an answer that broke off              ServerUnavailable
-every other exception: what came cannot be read as an answer    NotTriton
+every other exception: the answer cannot be parsed              NotTriton
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from client.errors import ClientError, NotTriton, RequestRefused, RequestTimeout
 
 _UNAVAILABLE = ("StatusCode.UNAVAILABLE", "StatusCode.CANCELLED", "502", "503", "504")
 _TIMEOUT = ("StatusCode.DEADLINE_EXCEEDED", "499")
-# Triton's own errors are JSON with a text; tritonclient says one of these of anything else.
+# Triton's own errors are JSON with a text; for anything else tritonclient raises one of these.
 _PAGE = (
     "an exception occurred in the client while decoding the response",
     "client received an empty response from the server",
@@ -38,7 +38,7 @@ _BROKE_OFF = ("closed", "Incomplete", "EOF")
 
 
 def client_error(error: Exception, url: str, timeout_s: float, model: str = "") -> ClientError:
-    """Return the client's error for what a library raised during a call to `url`, about `model` if it names one."""
+    """Return the client's error for a library's error in a call to `url`, about `model` if the call has one."""
     from tritonclient.utils import InferenceServerException
 
     if isinstance(error, ClientError):
@@ -56,7 +56,7 @@ def client_error(error: Exception, url: str, timeout_s: float, model: str = "") 
 
 
 def not_triton(url: str, seen: str) -> NotTriton:
-    """Return the error about a url where something else answers."""
+    """Return the error about a URL at which something else answers."""
     seen = seen if len(seen) <= 160 else seen[:157] + "..."
     port = "gRPC" if url.lower().startswith("grpc") else "HTTP"
     return NotTriton(f"{url}: answers, but not as a Triton server ({seen}): give the {port} port of `serving up`")
@@ -64,7 +64,7 @@ def not_triton(url: str, seen: str) -> NotTriton:
 
 def _answered(url: str, timeout_s: float, model: str, status: str, said: object) -> ClientError:
     message = _CONNECTING.sub("", " ".join(str(said).split()))
-    # Triton says so of a model that is in no repository and of one that is not loaded (any more).
+    # Triton's message for a model that is not in the repository, and for one that is not loaded (any more).
     if message.startswith("Request for unknown model"):
         return UnknownModel(f"{url} has no model {model!r} ready: `python -m client health` lists its models")
     page = not isinstance(said, str) or message.startswith(_PAGE)
@@ -93,10 +93,12 @@ def _hangs_up(url: str, reason: str) -> ServerUnavailable:
 
 
 def _timeout(url: str, timeout_s: float) -> RequestTimeout:
-    return RequestTimeout(f"{url} gave no answer in {timeout_s:g} s: raise the timeout (--timeout) or lower the load")
+    return RequestTimeout(
+        f"{url} gave no answer within {timeout_s:g} s: raise the timeout (--timeout) or lower the load"
+    )
 
 
 def _said(error: Exception) -> str:
-    # llhttp's errors carry a number behind their text.
+    # llhttp's errors have a number after their text.
     text = error.args[0] if isinstance(error, HTTPException) and error.args else error
     return " ".join(str(text).split())

@@ -1,4 +1,4 @@
-"""Output that no terminal can fail on: what its encoding lacks is replaced, the last line stays the JSON that it is."""
+"""Output for any terminal: characters that its encoding lacks are replaced, and the last line stays valid JSON."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from stage import command
 
 
 def speak_any_terminal() -> None:
-    """Let stdout show "?" for a character that its encoding lacks, and stderr an escape, in place of an error."""
+    """Let stdout show "?" and stderr an escape for a character that the encoding lacks, instead of an error."""
     for stream, errors in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=errors)
 
 
 def print_result(result: Mapping[str, object]) -> None:
-    """Print the last line of a command: one JSON object, escaped where stdout cannot encode it as it is."""
+    """Print the last line of a command: one JSON object, escaped if stdout cannot encode it."""
     try:
         json.dumps(result, ensure_ascii=False).encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
@@ -28,5 +28,5 @@ def print_result(result: Mapping[str, object]) -> None:
 
 
 def note(text: str) -> None:
-    """Print something that the reader should know, on stderr."""
+    """Print a note for the user on stderr."""
     print(f"note: {text}", file=sys.stderr)

@@ -168,7 +168,7 @@ def test_the_first_sequence_of_the_model_is_shown_unless_another_is_named(
     assert capsys.readouterr().out == named
     assert main([*arguments, "--history", "hour"]) == 2
     assert capsys.readouterr().err == (
-        f"naiad: --history hour: {SHOP} takes no such sequence: give one of recent_items\n"
+        f"naiad: --history hour: {SHOP} has no such sequence: give one of recent_items\n"
     )
 
 
@@ -204,7 +204,7 @@ def test_a_nul_is_refused_by_name_before_anything_is_sent(
     (tmp_path / "request.json").write_text(json.dumps([{"hour": 9}, {"hour": 9, "household_id": "2223\0junk"}]))
     assert main(["recommend", "--url", url, "--request", str(tmp_path / "request.json")]) == 2
     captured = capsys.readouterr()
-    assert captured.err.startswith("naiad: request 1: household_id: holds a NUL character (str '2223\\x00junk')")
+    assert captured.err.startswith("naiad: request 1: household_id: has a NUL character (str '2223\\x00junk')")
     assert captured.out == ""
 
 

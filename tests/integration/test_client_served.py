@@ -161,7 +161,7 @@ def test_a_server_that_goes_and_comes_back_is_waited_for(scheme: str, tmp_path: 
 def test_a_model_that_is_no_recommender_is_named(url: str) -> None:
     with (
         RecommendClient(url, "no_score") as client,
-        pytest.raises(ModelMismatch, match="gives no score but item_id, points"),
+        pytest.raises(ModelMismatch, match="returns no score but item_id, points"),
     ):
         client.recommend([{"hour": 1}])
     with RecommendClient(url, "no_batches") as client, pytest.raises(ModelMismatch, match="takes no batches"):

@@ -69,7 +69,7 @@ def test_a_folder_without_a_native_backend_is_refused_in_one_line(good: Path, tm
     done = subprocess.run(asked, cwd=CHECKOUT, env=environment, text=True, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith(f"naiad: {tmp_path} holds no native backend: give a folder with onnxruntime/")
+    assert done.stderr.startswith(f"naiad: {tmp_path} has no native backend: give a folder with onnxruntime/")
 
 
 @pytest.mark.skipif(

@@ -183,7 +183,7 @@ def test_what_describe_says_of_every_recommender_is_true(
         assert kinds["last_few"] == "list of strings, oldest first; the newest 3 are kept"
         assert (kinds["mood"], kinds["user_id"], kinds["age"]) == ("vector of 3 numbers", "string", "number")
     assert "whose stored embedding is used" in absences(said)["user_id"]
-    assert absences(said)["tier"] == "unknown; not read for a user whose embedding is stored"
+    assert absences(said)["tier"] == "unknown; not read for a stored user"
 
 
 def test_a_store_of_another_encoder_is_refused_by_the_server_with_a_readable_reason(

@@ -184,8 +184,8 @@ def test_another_grpc_service_is_told_from_a_triton_server(
     [
         ("https://host:443", "the client does not speak TLS"),
         ("grpcs://host:443", "the client does not speak TLS"),
-        ("http://me:secret@host:1", r"'http://\*\*\*@host:1': holds a user or password"),
-        ("grpc://me@host:1", "holds a user or password"),
+        ("http://me:secret@host:1", r"'http://\*\*\*@host:1': has a user or password"),
+        ("grpc://me@host:1", "has a user or password"),
         ("http://[::1", "is no address"),
         ("http://host:0", "is no address"),
         ("http://ho st:1", "is no address"),

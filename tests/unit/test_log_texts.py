@@ -64,10 +64,10 @@ def test_a_text_is_what_was_written_whatever_type_carries_it(raw: pa.ChunkedArra
 REFUSED: dict[str, tuple[pa.ChunkedArray, str]] = {
     "a float with a fraction": (column([1.5, 2.0]), "column 'c' holds the float 1.5, which has more than one text"),
     "a float beyond 2^53": (column([2.0**60, 1.0]), "holds the float 1.152921504606847e.18, which has more"),
-    "bytes that are no text": (column([b"\xff\xfe", b"a"], pa.binary()), "'c' holds bytes that are not UTF-8"),
+    "bytes that are no text": (column([b"\xff\xfe", b"a"], pa.binary()), "'c' has bytes that are not UTF-8"),
     "lists": (column([[1], [2]]), "column 'c' is list<item: int64>, which is not text, a number or a time: cast it"),
     "structs": (column([{"a": 1}, {"a": 2}]), "column 'c' is struct<a: int64>, which is no text"),
-    "a NUL": (column(["2223\0junk", "a"]), r"column 'c' holds a NUL character in '2223\\x00junk', at which NVIDIA"),
+    "a NUL": (column(["2223\0junk", "a"]), r"column 'c' has a NUL character in '2223\\x00junk', at which NVIDIA"),
 }
 
 
