@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from export.data.files import REMEDY, read_columns
 from export.data.golden import Arrays
-from export.errors import RepositoryError
+from export.errors import FIT_AGAIN, RepositoryError
 from export.triton.tensors import ENCODED, Tensor, encoded_tensor
 from preprocessing.schema import Feature, Pretrained, Sequence, Text
+from stage.parquet import read_columns
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def latest_rows(data: Path) -> list[Latest]:
     newest: dict[str, tuple[Any, Path, int]] = {}
     for split in ("train", "validation", "test"):
         for file in sorted((data / "requests" / split).glob("week=*/*.parquet")):
-            table = read_columns(file, ["user", "time"])
+            table = read_columns(file, ["user", "time"], FIT_AGAIN)
             encoded = data / split / file.parent.name / file.name
             moments = zip(table["user"].to_pylist(), table["time"].to_numpy(), strict=True)
             for row, (user, moment) in enumerate(moments):
@@ -54,9 +54,9 @@ def encoded_batches(
     users: list[str] = []
     tables: list[pa.Table] = []
     for each in latest:
-        encoded = read_columns(each.file, [feature.name for feature in features])
+        encoded = read_columns(each.file, [feature.name for feature in features], FIT_AGAIN)
         if max(each.rows) >= encoded.num_rows:
-            raise RepositoryError(f"{each.file}: has {encoded.num_rows} rows, fewer than its requests: {REMEDY}")
+            raise RepositoryError(f"{each.file}: has {encoded.num_rows} rows, fewer than its requests: {FIT_AGAIN}")
         tables.append(encoded.take(each.rows))
         users += each.users
         while len(users) >= size:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Schema, Sequence, Text
-from training.families.offline_online.model import has_repeats, ranker_features
+from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Sequence, Text
 
 Dtype = Literal["string", "int64", "float32"]
 ENCODED = ".encoded"
@@ -64,27 +63,3 @@ def encoded_tensor(feature: Feature) -> Tensor:
             return Tensor(name, "float32", (1,))
         case Categorical() | Numeric():
             return Tensor(name, "int64", (1,))
-
-
-def state_tensors(schema: Schema, dim: int) -> tuple[Tensor, ...]:
-    """Return what the offline encoder gives and the online ranker takes.
-
-    Without repeat sequences it is the embedding alone, without offline features nothing.
-    """
-    embedding = Tensor("user_embedding", "float32", (dim,))
-    offline = schema.stage("offline")
-    if not offline:
-        return ()
-    if not has_repeats(offline):
-        return (embedding,)
-    longest = sum(feature.max_length for feature in offline if isinstance(feature, Sequence) and feature.repeat)
-    return (
-        embedding,
-        _items("repeat_items", "int64", longest),
-        _items("repeat_logits", "float32", longest),
-    )
-
-
-def online_features(schema: Schema, exclude_seen: bool) -> tuple[Feature, ...]:
-    """What the ranker reads of a request; excluded sequences of the offline side only where they are masked."""
-    return ranker_features(schema) if exclude_seen else schema.stage("online")
