@@ -32,10 +32,7 @@ class Trained:
     def load(self, part: type[Part]) -> Part:
         """Return a part of the model by its class, in evaluation mode."""
         if part not in self._loaded:
-            from training.families.family import FAMILIES
-
-            names = {kind: n for n, (kind, _) in FAMILIES[self.config.family].parts.items()}
-            self._loaded[part] = load(self.folder, names[part])  # type: ignore[call-overload]
+            self._loaded[part] = load(self.folder, part)
         loaded: Any = self._loaded[part]
         return loaded  # type: ignore[no-any-return]
 

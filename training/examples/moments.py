@@ -158,10 +158,11 @@ def _ragged(column: pa.ChunkedArray) -> Ragged:
     return Ragged(values[offsets[0] : offsets[-1]], (offsets - offsets[0]).astype(np.int64))
 
 
-class Rows(torch.utils.data.Dataset[int]):
-    """Row numbers; a loader's collate function turns a batch of them into tensors at once."""
+class Moments(torch.utils.data.Dataset[int]):
+    """Rows of a split as examples; an example is the number of its row, and a batch of them becomes tensors at once."""
 
-    def __init__(self, rows: Array) -> None:
+    def __init__(self, split: SplitData, rows: Array) -> None:
+        self.split = split
         self._rows = rows
 
     def __len__(self) -> int:
@@ -170,8 +171,16 @@ class Rows(torch.utils.data.Dataset[int]):
     def __getitem__(self, place: int) -> int:
         return int(self._rows[place])
 
+    def collate(self, rows: Indices[int]) -> dict[str, Any]:
+        """Return `features`, `rows` and `targets` of a `Batch`: the keyword arguments of a step."""
+        batch = self.split.batch(np.asarray(rows, dtype=np.int64))
+        return {"features": batch.features, "rows": batch.rows, "targets": batch.targets}
 
-def collate(data: SplitData, rows: Indices[int]) -> dict[str, Any]:
-    """A batch as the keyword arguments of a `training.families.steps.TrainingStep`."""
-    batch = data.batch(np.asarray(rows, dtype=np.int64))
-    return {"features": batch.features, "rows": batch.rows, "targets": batch.targets}
+
+def train_moments(data: str | Path, fitted: FittedSchema) -> Moments:
+    """Return the train rows that have a target in the catalogue; raise `DataError` where there are none."""
+    split = SplitData(data, "train", fitted)
+    rows = split.having_targets()
+    if not len(rows):
+        raise DataError(f"no train row of {data} has a known target: lower min_frequency of the item id")
+    return Moments(split, rows)
