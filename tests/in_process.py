@@ -15,14 +15,16 @@ from unittest import mock
 MODULES = {"client": "client.cli", "serving": "serving.cli"}
 
 
-def run_in_process(*command: str | Path) -> "subprocess.CompletedProcess[str]":
+def run_in_process(*command: object, encoding: str = "utf-8") -> "subprocess.CompletedProcess[str]":
     """Run `command`, a package and its words, through the package's `main`; its exit code and what it printed.
 
-    What a process would take with it at its end is put back: environment, arguments, folder, signals and warnings.
+    `encoding` is the terminal's. What a process would take with it at its end is put back: environment, arguments,
+    folder, signals and warnings.
     """
     package, *words = map(str, command)
-    main = importlib.import_module(MODULES.get(package, f"{package}.__main__")).main
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    module = package if "." in package else MODULES.get(package, f"{package}.__main__")
+    main = importlib.import_module(module).main
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding, errors) for errors in ("strict", "backslashreplace"))
     with (
         mock.patch.object(sys, "argv", [package, *words]),
         mock.patch.dict(os.environ),

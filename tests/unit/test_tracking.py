@@ -14,6 +14,7 @@ import pytest
 
 from preprocessing.schema import read_fitted
 from stage.mlflow_store import StoreError, open_store, without_password
+from tests.in_process import run_in_process
 from training.__main__ import main
 from training.checkpoint import CheckpointError, new_model, save
 from training.families.config import ModelConfig
@@ -162,7 +163,9 @@ def test_what_cannot_be_tracked_is_one_line_before_a_step_is_taken(
     assert not (tmp_path / "model").exists()
 
 
-def test_a_cut_off_run_is_killed_in_the_store_and_goes_on_there(tmp_path: Path, synthetic_data: Path, uri: str) -> None:
+def test_a_cut_off_run_is_killed_in_the_store_and_goes_on_there(
+    tmp_path: Path, synthetic_data: Path, uri: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "model"
     command = [
         sys.executable, "-m", "training", "fit", "--data", str(synthetic_data), "--output", str(output), *FLAGS,
@@ -180,11 +183,12 @@ def test_a_cut_off_run_is_killed_in_the_store_and_goes_on_there(tmp_path: Path, 
     assert process.wait() == 143
     (cut_off,) = client.search_runs([experiment])
     assert cut_off.info.status == "KILLED"
-    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True)
+    done = run_in_process(*command[2:], "--resume")
+    assert done.returncode == 0, done.stderr
     (whole,) = client.search_runs([experiment])
     assert (whole.info.run_id, whole.info.status) == (cut_off.info.run_id, "FINISHED")
     assert json.loads(done.stdout.splitlines()[-1])["run"] == whole.info.run_id
-    assert "mlflow" not in done.stderr.lower()
+    assert "mlflow" not in (done.stderr + capfd.readouterr().err).lower()
 
 
 def test_without_tracking_mlflow_is_neither_imported_nor_needed(tmp_path: Path, synthetic_data: Path) -> None:
