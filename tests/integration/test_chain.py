@@ -42,7 +42,8 @@ def test_served_metrics_are_the_offline_metrics(
     compiled_data: Path, model: Path, tmp_path: Path, format_: str, scheme: str
 ) -> None:
     data, repository = str(compiled_data), str(tmp_path / "repository")
-    run("export", "repository", "--data", data, "--model", str(model), "--output", repository, "--format", format_)
+    run("export", "repository", "--data", data, "--model", str(model), "--output", repository, "--format", format_,
+        "--no-reference-path", "--no-stored-embeddings")  # fmt: skip
     offline = run("training", "evaluate", "--data", data, "--model", str(model), "--k", "5,10")
     with run_triton(repository, grace_s=0) as server:
         url = server.grpc_url if scheme == "grpc" else server.http_url
