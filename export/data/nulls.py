@@ -17,7 +17,7 @@ from torch import Tensor
 from export.data.golden import Arrays, null_row, unknown_row
 from export.parity.answers import encode_rows
 from export.triton.tensors import ENCODED
-from preprocessing.schema import Feature, Numeric, Pretrained
+from preprocessing.schema import Feature
 
 Nulls = Mapping[str, float]
 """Of each feature that is encoded as numbers, by name, what null is encoded as."""
@@ -27,7 +27,8 @@ def encoded_nulls(features: tuple[Feature, ...], data: str | Path) -> Nulls:
     """Ask the workflow of `data`."""
     # Categorify fails on a column of nothing but nulls: a row without one goes first.
     encoded = encode_rows(features, data, [unknown_row(features), null_row(features)])
-    return {each.name: float(encoded[each.name + ENCODED][1, 0]) for each in features if _is_number(each)}
+    numbers = [feature.name for feature in features if feature.encoded.dtype == "float32"]
+    return {name: float(encoded[name + ENCODED][1, 0]) for name in numbers}
 
 
 def fill_tensor(encoded: Tensor, null: float) -> Tensor:
@@ -43,7 +44,3 @@ def fill_arrays(encoded: Arrays, nulls: Nulls) -> Arrays:
         finite = True if null is None else np.isfinite(values).all(axis=1, keepdims=True)
         filled[name] = np.where(finite, values, values if null is None else np.float32(null))
     return filled
-
-
-def _is_number(feature: Feature) -> bool:
-    return isinstance(feature, Pretrained) or (isinstance(feature, Numeric) and not feature.buckets)
