@@ -81,10 +81,11 @@ class FittedSchema(Frozen):
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
 
     def cardinality(self, feature: str) -> int:
-        """Number of a feature's ids, special ids included."""
-        if feature == self.schema_.item_id.name:
+        """Number of a feature's ids, special ids included; for a sequence that of the items."""
+        of_items = [each.name for each in self.schema_.features if each.ids == "items"]
+        if feature in (self.schema_.item_id.name, *of_items):
             return self.items
-        value = self.learned[feature].cardinality
+        value = self.learned.get(feature, Learned()).cardinality
         if value is None:
             raise SchemaError(f"{feature}: has no ids, it is not categorical")
         return value

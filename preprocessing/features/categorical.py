@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from preprocessing.features.feature import UNKNOWN_TEXT, Edges, FeatureBase, Statistics
+from preprocessing.features.feature import UNKNOWN_TEXT, Edges, FeatureBase
 from preprocessing.features.frozen import LONGEST
 from preprocessing.features.layout import Layout
-from preprocessing.features.learned import FIRST_KNOWN_ID, Learned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,9 +69,3 @@ class Categorical(FeatureBase):
             return column.to_numpy(dtype=np.int64)
         values = column.to_numpy(dtype=object)
         return pd.Series(values, dtype=object).where(pd.notna(values) & (values != ""), None)
-
-    def learned(self, vocabulary: Callable[[str], int], _statistics: Statistics, /) -> Learned:
-        return Learned(cardinality=vocabulary(self.name) + FIRST_KNOWN_ID)
-
-    def summary(self, learned: Learned | None, /) -> str:
-        return f"{learned.cardinality:,} ids" if learned and learned.cardinality else ""

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field
 from preprocessing.features.encoder import Encoder
 from preprocessing.features.frozen import Frozen
 from preprocessing.features.layout import Layout
-from preprocessing.features.learned import Learned
+from preprocessing.features.learned import FIRST_KNOWN_ID, Learned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,22 +92,22 @@ class FeatureBase(Frozen):
 
     @property
     def ids(self) -> Literal["vocabulary", "buckets", "items"] | None:
-        """What its encoded ids number: values of its own vocabulary, buckets, or items; None where it has no ids."""
+        """What its encoded ids stand for: values of its own vocabulary, buckets or items; None if it has no ids."""
         return None
 
     @property
     def embedding(self) -> int | None:
-        """Length of the embedding of an id of its own; None where it has none, as items bring theirs."""
+        """Length of the embedding of an id; None if it has no ids, or those of items, which have their own table."""
         return None
 
     @property
     def width(self) -> int:
-        """Length of the vector that a model reads of a row; -1 for items, whose vectors are as long as the model's."""
+        """Length of the vector that a model reads for a row; -1 for items, whose table has the model's own width."""
         return self.embedding or self.encoded.dims[0]
 
     @property
     def pooling(self) -> Encoder | None:
-        """How the vectors of a list become one; None where there is no list."""
+        """How the vectors of an encoded list become one; None if it is no list."""
         return None
 
     @property
@@ -117,13 +117,16 @@ class FeatureBase(Frozen):
 
     @property
     def is_split(self) -> bool:
-        """Whether one string becomes a list, by Python's `lower` and `split`: no ONNX graph splits as they do."""
+        """Whether one string is split into a list, as Python splits it; no ONNX graph gives the same."""
         return (self.request.form, self.encoded.form) == ("scalar", "list")
 
     @property
     @abstractmethod
     def parameters(self) -> dict[str, str]:
-        """What the model `preprocess_nvtabular` reads of its config.pbtxt beyond the tensors, `kind` first."""
+        """What the model `preprocess_nvtabular` reads of its config.pbtxt beyond the tensors, by key; `kind` first.
+
+        It takes scalars of a `kind` that it does not know by their tensors.
+        """
 
     def arrow(self) -> pa.DataType:
         """Return the type of a Parquet column of raw values."""
@@ -131,19 +134,22 @@ class FeatureBase(Frozen):
 
     @abstractmethod
     def operators(self, items: pd.Series[str], folder: Path, /) -> Any:
-        """Return its own chain of NVTabular operators; see `preprocessing.workflow.build_workflow`."""
+        """Return a chain of NVTabular operators, used by no other feature; see `build_workflow` for the arguments."""
 
     @abstractmethod
     def workflow_values(self, column: pd.Series[Any]) -> Any:
         """Return raw values [N] as the operators take them: "" is null, padding is dropped, a text is its words."""
 
-    def learned(self, _vocabulary: Callable[[str], int], _statistics: Statistics, /) -> Learned | None:
+    def learned(self, vocabulary: Callable[[str], int], _statistics: Statistics, /) -> Learned | None:
         """Return what a fit learned of it.
 
-        vocabulary: counts the known values of a feature by its name. statistics: of normalized features by name.
+        vocabulary: counts the values of a feature's vocabulary, by its name. statistics: of normalized numbers, by
+        the feature's name.
         """
-        return None
+        if self.ids != "vocabulary":
+            return None
+        return Learned(cardinality=vocabulary(self.name) + FIRST_KNOWN_ID)
 
-    @abstractmethod
     def summary(self, learned: Learned | None, /) -> str:
         """Return in a few words what a fit learned of it, for a person to read; "" for nothing."""
+        return f"{learned.cardinality:,} ids" if learned and learned.cardinality else ""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from preprocessing.features.encoder import Encoder
-from preprocessing.features.feature import UNKNOWN_TEXT, Edges, FeatureBase, Statistics
+from preprocessing.features.feature import UNKNOWN_TEXT, Edges, FeatureBase
 from preprocessing.features.frozen import LONGEST
 from preprocessing.features.layout import Layout
-from preprocessing.features.learned import FIRST_KNOWN_ID, Learned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,9 +79,3 @@ class Text(FeatureBase):
 
         words = [self.words(text) if isinstance(text, str) else [] for text in column]
         return pd.Series(words, dtype=object)
-
-    def learned(self, vocabulary: Callable[[str], int], _statistics: Statistics, /) -> Learned:
-        return Learned(cardinality=vocabulary(self.name) + FIRST_KNOWN_ID)
-
-    def summary(self, learned: Learned | None, /) -> str:
-        return f"{learned.cardinality:,} ids" if learned and learned.cardinality else ""
