@@ -22,7 +22,7 @@ from preprocessing.declared import Schema, parse_schema
 from preprocessing.features import FeatureBase
 from preprocessing.features.feature import Edges
 from preprocessing.fit import fit
-from preprocessing.schema import Feature, FittedSchema, Layout, read_fitted
+from preprocessing.schema import Feature, FittedSchema, Layout, Sequence, read_fitted
 from training.examples.moments import SplitData
 from training.layers.features import ScalarFeatures
 from training.layers.items import ItemEmbedding
@@ -114,13 +114,41 @@ def test_a_new_kind_is_one_class_from_the_log_to_the_served_graph(tmp_path: Path
     assert (vector.shape, vector.dtype) == ((2, 1), torch.float32)
     items = ItemEmbedding(fitted, 4)
     items.load_index(data / "item_index.parquet")
-    known = items.index_weight[3:].sort().values
+    special, known = items.index_weight[:3], items.index_weight[3:].sort().values
+    assert special.tolist() == [0, 0, 0]
     torch.testing.assert_close(known, torch.tensor([0, 5, 70]).log1p())
 
 
 @pytest.fixture(scope="module")
 def fitted(synthetic_data: Path) -> FittedSchema:
     return read_fitted(synthetic_data)
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "made"),
+    [
+        ("city", ("string", (1,), None, "string"), ("int64", (1,), None, "int64")),
+        ("tier", ("int64", (1,), None, "int64"), ("int64", (1,), None, "int64")),
+        ("age", ("float32", (1,), None, "double"), ("float32", (1,), None, "float")),
+        ("screen", ("float32", (1,), None, "double"), ("int64", (1,), None, "int64")),
+        ("recent", ("string", (-1,), 8, "list<item: string>"), ("int64", (-1,), 8, "list<item: int64>")),
+        ("bio", ("string", (1,), None, "string"), ("int64", (6,), None, "list<item: int64>")),
+        ("taste", ("float32", (4,), None, "list<item: float>"), ("float32", (4,), None, "list<item: float>")),
+    ],
+)
+def test_every_kind_has_its_tensors_and_columns(
+    fitted: FittedSchema, name: str, sent: tuple[Any, ...], made: tuple[Any, ...]
+) -> None:
+    """Dtype, dims, longest and the type in Parquet, of what a client sends and of what the workflow makes of it."""
+    feature = next(each for each in fitted.schema_.features if each.name == name)
+    request, encoded = request_tensor(feature), encoded_tensor(feature)
+    assert (request.dtype, request.dims, request.longest, str(feature.arrow())) == sent
+    assert (encoded.dtype, encoded.dims, encoded.longest, str(feature.encoded.arrow())) == made
+
+
+def test_a_sequence_of_one_item_has_a_known_width() -> None:
+    feature = Sequence(name="last", kind="sequence", side="user", max_length=1)
+    assert (encoded_tensor(feature).dims, request_tensor(feature).dims) == ((1,), (-1,))
 
 
 def holds(tensor: Tensor, values: Any) -> bool:
