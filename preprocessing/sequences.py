@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from preprocessing.histories import Histories, slices
 from preprocessing.nvtabular_engine import import_nvtabular, quiet
-from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Schema, Sequence
+from preprocessing.schema import Categorical, Feature, Numeric, Schema, Sequence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,15 +114,10 @@ def _histories(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame) -> H
 
 def _array(feature: Feature, values: Any) -> pa.Array:
     """One column of one type, whatever nulls this part of the log has."""
-    match feature:
-        case Numeric():
-            return pa.array(np.asarray(values, dtype=np.float64), pa.float64())
-        case Categorical(dtype="int"):
-            return pa.array(np.asarray(values, dtype=np.int64), pa.int64())
-        case Pretrained():
-            return pa.array(values.tolist(), pa.list_(pa.float32()))
-        case _:
-            return pa.array(values.tolist(), pa.string(), from_pandas=True)
+    kind = feature.arrow()
+    if pa.types.is_primitive(kind):
+        return pa.array(np.asarray(values, dtype=kind.to_pandas_dtype()), kind)
+    return pa.array(values.tolist(), kind, from_pandas=pa.types.is_string(kind))
 
 
 def _flat(lists: pd.Series[Any], dtype: type) -> Column:

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from export.data.golden import Arrays
 from export.errors import FIT_AGAIN, RepositoryError
-from export.triton.tensors import ENCODED, Tensor, encoded_tensor
-from preprocessing.schema import Feature, Pretrained, Sequence, Text
+from export.triton.tensors import ENCODED
+from preprocessing.ragged import pad_lists
+from preprocessing.schema import Feature
 from stage.parquet import read_columns
 
 
@@ -73,14 +74,11 @@ def encoded_tensors(features: tuple[Feature, ...], table: pa.Table) -> Arrays:
 
 
 def _tensor(feature: Feature, column: pa.ChunkedArray) -> Any:
-    tensor: Tensor = encoded_tensor(feature)
-    if isinstance(feature, Pretrained):
-        return np.stack(column.to_numpy()).astype(np.float32)
-    if isinstance(feature, Sequence | Text):
-        lists = column.to_numpy()
-        width = tensor.dims[0] if tensor.dims[0] > 0 else max(1, *map(len, lists))
-        padded = np.zeros((len(lists), width), dtype=np.int64)
-        for row, ids in enumerate(lists):
-            padded[row, : len(ids)] = ids
-        return padded
-    return column.to_numpy().astype(np.dtype(tensor.dtype))[:, None]
+    layout, values = feature.encoded, column.to_numpy()
+    match layout.form:
+        case "scalar":
+            return values.astype(layout.dtype)[:, None]
+        case "list":
+            return pad_lists(values, layout.dims[0])
+        case "vector":
+            return np.stack(values).astype(np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 from export.data.golden import Arrays, null_row, unknown_row
 from export.data.saved_workflow import SavedWorkflow
 from export.triton.tensors import ENCODED
-from preprocessing.schema import Feature, Numeric, Pretrained
+from preprocessing.schema import Feature
 
 Nulls = Mapping[str, float]
 """Of each feature that is encoded as numbers, by name, what null is encoded as."""
@@ -24,7 +24,8 @@ def encoded_nulls(features: tuple[Feature, ...], workflow: SavedWorkflow) -> Nul
     """Ask the workflow what it makes of nulls."""
     # Categorify fails on a column of nothing but nulls: a row without one goes first.
     encoded = workflow.encode(features, [unknown_row(features), null_row(features)])
-    return {each.name: float(encoded[each.name + ENCODED][1, 0]) for each in features if _is_number(each)}
+    numbers = [feature.name for feature in features if feature.encoded.dtype == "float32"]
+    return {name: float(encoded[name + ENCODED][1, 0]) for name in numbers}
 
 
 def fill_arrays(encoded: Arrays, nulls: Nulls) -> Arrays:
@@ -35,7 +36,3 @@ def fill_arrays(encoded: Arrays, nulls: Nulls) -> Arrays:
         finite = True if null is None else np.isfinite(values).all(axis=1, keepdims=True)
         filled[name] = np.where(finite, values, values if null is None else np.float32(null))
     return filled
-
-
-def _is_number(feature: Feature) -> bool:
-    return isinstance(feature, Pretrained) or (isinstance(feature, Numeric) and not feature.buckets)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from export.data.golden import Arrays, Row, workflow_frame
 from export.errors import FIT_AGAIN, RepositoryError, first_line
-from export.triton.tensors import ENCODED, encoded_tensor
-from preprocessing.schema import Feature, Pretrained, Sequence, Text
+from export.triton.tensors import ENCODED
+from preprocessing.ragged import pad_lists
+from preprocessing.schema import Feature
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,16 +66,13 @@ class SavedWorkflow:
 
 
 def _tensor(feature: Feature, rows: list[Row], values: list[Any]) -> Any:
+    """The values of one feature, [N, ...]; an open length is that of the longest list that was sent."""
     import numpy as np
 
-    if isinstance(feature, Pretrained):
-        return np.array(values, dtype=np.float32).reshape(-1, feature.dim)
-    if isinstance(feature, Sequence | Text):
-        width = feature.max_length
-        if isinstance(feature, Sequence):
-            width = max(1, min(width, max(len(row[feature.name] or []) for row in rows)))
-        out = np.zeros((len(values), width), dtype=np.int64)
-        for place, ids in enumerate(values):
-            out[place, : len(ids)] = ids
-        return out
-    return np.array(values, dtype=np.int64 if encoded_tensor(feature).dtype == "int64" else np.float32)[:, None]
+    layout = feature.encoded
+    if layout.form == "list":
+        width = layout.dims[0]
+        if width == -1:
+            width = max(1, min(layout.length, max(len(row[feature.name] or []) for row in rows)))
+        return pad_lists(values, width)
+    return np.array(values, dtype=np.dtype(layout.dtype)).reshape(len(values), *layout.dims)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from export.data.nulls import Nulls
-from preprocessing.schema import PADDING_ID, Categorical, Feature, Numeric
+from preprocessing.schema import PADDING_ID, Feature
 
 NOTHING = float("-inf")
 """The score of what is no candidate."""
@@ -17,7 +17,7 @@ def as_model_takes(features: tuple[Feature, ...], nulls: Nulls, encoded: tuple[T
     taken = {}
     for feature, tensor in zip(features, encoded, strict=True):
         known = fill_tensor(tensor, nulls[feature.name]) if feature.name in nulls else tensor
-        taken[feature.name] = known.squeeze(1) if isinstance(feature, Categorical | Numeric) else known
+        taken[feature.name] = known.squeeze(1) if feature.encoded.form == "scalar" else known
     return taken
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from export.data.golden import Arrays, Row, arrow_schema
 from export.errors import RepositoryError
 from export.triton.tensors import ENCODED, ITEM_ID, ITEM_IDS, SCORE
-from preprocessing.schema import PADDING_ID, Categorical, Feature, Numeric
+from preprocessing.schema import PADDING_ID, Feature
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +52,7 @@ def model_features(features: tuple[Feature, ...], encoded: Arrays) -> dict[str, 
 
     tensors = {feature.name: torch.from_numpy(encoded[feature.name + ENCODED]) for feature in features}
     return {
-        each.name: tensors[each.name][:, 0] if isinstance(each, Categorical | Numeric) else tensors[each.name]
+        each.name: tensors[each.name][:, 0] if each.encoded.form == "scalar" else tensors[each.name]
         for each in features
     }
 

@@ -8,7 +8,6 @@ from export.triton.config import Backend, ModelConfig, Step, Warmup
 from export.triton.plan import DECODE, PREPROCESS, PREPROCESS_NVTABULAR, Plan
 from export.triton.tensors import Tensor
 from export.triton.version import naiad_version
-from preprocessing.schema import Feature, Numeric, Sequence, Text
 
 # One thread a model: on a busy server the requests keep the cores busy, and threads of one request wait for each other.
 # TorchScript's optimizer would hold up the first requests, and gains nothing here (tried on CPU).
@@ -136,18 +135,6 @@ def preprocessing(plan: Plan) -> ModelConfig:
 
 
 def _interpreted(plan: Plan) -> ModelConfig:
-    parameters = _preprocess_parameters(plan.schema.request_features)
+    features = plan.schema.request_features
+    parameters = {f"{key}.{each.name}": value for each in features for key, value in each.parameters.items()}
     return member(plan, PREPROCESS_NVTABULAR, "python", plan.request, plan.encoded, parameters)
-
-
-def _preprocess_parameters(features: tuple[Feature, ...]) -> dict[str, str]:
-    """What the python model has to know of a feature beyond its tensors."""
-    parameters: dict[str, str] = {}
-    for feature in features:
-        bucketed = isinstance(feature, Numeric) and feature.buckets
-        parameters[f"kind.{feature.name}"] = "bucketed" if bucketed else feature.kind
-        if isinstance(feature, Sequence | Text):
-            parameters[f"max_length.{feature.name}"] = str(feature.max_length)
-        if isinstance(feature, Text) and feature.separator:
-            parameters[f"separator.{feature.name}"] = feature.separator
-    return parameters

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
 
 # The schema, with the modules that it is made of; the workflow, with what starts NVTabular.
-SCHEMA = {"schema", "changes", "declared", "features", "log_layout", "schema_errors", "tensor_names"}
+SCHEMA = {"schema", "changes", "declared", "features", "log_layout", "ragged", "schema_errors", "tensor_names"}
 WORKFLOW = {"workflow", "nvtabular_engine"}
 # The history of embeddings, with the modules that it is made of.
 HISTORY = {"history", "partition", "address", "errors", "statements", "dialects", "session"}

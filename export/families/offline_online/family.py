@@ -19,13 +19,13 @@ from export.families.offline_online.stored.replace import require_replaceable, w
 from export.families.offline_online.write import write
 from export.repository.job import Job
 from export.repository.models import Models
-from preprocessing.schema import Schema, Text
+from preprocessing.schema import Schema
 from training.families import find
 
 
 def _shipped(schema: Schema, plans: Mapping[str, Any]) -> RankingPlan:  # noqa: ARG001
     dim = find(RankingPlan.family).config().dim
-    compiled = not any(isinstance(feature, Text) for feature in schema.request_features)
+    compiled = not any(feature.is_split for feature in schema.request_features)
     return RankingPlan(schema, dim, compiled=compiled, stored=not nothing_to_store(schema))
 
 

@@ -19,7 +19,7 @@ from export.triton.config import ModelConfig
 from export.triton.ensembles import decoding, member, served_in_three_ways
 from export.triton.plan import BACKENDS, Plan
 from export.triton.tensors import Dtype, Tensor, encoded_tensor
-from preprocessing.schema import Feature, Sequence
+from preprocessing.schema import Feature, Sequence, encoded_list
 from training.families.offline_online.model import has_repeats, ranker_features
 
 ENCODER, RANKER = "offline_encoder", "online_ranker"
@@ -78,5 +78,5 @@ def offline_encoder(plan: RankingPlan) -> tuple[ModelConfig, ...]:
 
 
 def _repeats(name: str, dtype: Dtype, longest: int) -> Tensor:
-    """Padded to 1 at least: repeats of at most 1 have a width that is known."""
-    return Tensor(name, dtype, (-1,) if longest > 1 else (1,), longest)
+    layout = encoded_list(dtype, longest)
+    return Tensor(name, dtype, layout.dims, layout.longest)

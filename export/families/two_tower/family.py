@@ -19,12 +19,12 @@ from export.families.two_tower.write import write
 from export.parity.local import LocalRepository
 from export.repository.job import Job
 from export.repository.models import Models
-from preprocessing.schema import FittedSchema, Schema, Text
+from preprocessing.schema import FittedSchema, Schema
 from training.families import find
 
 
 def _shipped(schema: Schema, plans: Mapping[str, Any]) -> RetrievalPlan:  # noqa: ARG001
-    compiled = not any(isinstance(feature, Text) for feature in schema.request_features)
+    compiled = not any(feature.is_split for feature in schema.request_features)
     return RetrievalPlan(schema, find(RetrievalPlan.family).config().dim, compiled=compiled)
 
 
