@@ -49,6 +49,16 @@ def test_a_disk_that_refuses_is_one_line(write: Callable[[Path], None], tmp_path
     assert "\n" not in str(raised.value)
 
 
+def test_only_files_of_the_run_are_called_unwritten(tmp_path: Path) -> None:
+    for missing in (tmp_path / "data" / "week.parquet", tmp_path / "scratch" / "week.parquet"):
+        with pytest.raises(FileNotFoundError), written(tmp_path / "scratch"):
+            missing.read_bytes()
+    (tmp_path / "scratch").mkdir()
+    said = r"scratch: cannot be written \(File name too long\), make room or give"
+    with pytest.raises(OutputError, match=said), written(tmp_path / "scratch"):
+        (tmp_path / "scratch" / ("n" * 300)).touch()
+
+
 def test_memory_that_does_not_suffice_is_one_line() -> None:
     for ask in (lambda: torch.empty(1 << 50), lambda: np.empty(1 << 50)):
         with pytest.raises(MemoryShortage, match="lower --batch-size") as raised, enough_memory():
