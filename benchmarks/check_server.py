@@ -79,8 +79,8 @@ def check_server(url: str, repository: Path, data: Path, recorded: int) -> list[
 
     """
     from client.recommend_client import RecommendClient
-    from export.golden import read_item_ids, recorded_rows
-    from export.reference import read_reference
+    from export.data.golden import read_item_ids, recorded_rows
+    from export.parity.answers import read_reference
     from preprocessing.schema import read_fitted
     from stage.errors import BadInput
 

@@ -34,7 +34,7 @@ def approximate_rows(count: int, queries: int, report: Callable[[str], None]) ->
     import numpy as np
 
     from benchmarks.retrieval_vectors import mixture
-    from export.retrieval.hnsw import build_hnsw, load_faiss, recall
+    from export.families.two_tower.index.hnsw import build_hnsw, load_faiss, recall
 
     faiss = load_faiss()
     faiss.omp_set_num_threads(CORES)
@@ -87,7 +87,7 @@ def graph_rows(count: int) -> list[Row]:
     import onnxruntime
 
     from benchmarks.retrieval_vectors import mixture
-    from export.retrieval.exact import write_exact
+    from export.families.two_tower.index.exact import write_exact
     from preprocessing.schema import FIRST_KNOWN_ID
 
     source = mixture(count, DIM)
@@ -130,7 +130,7 @@ def _median_s(call: Callable[[], Any], rounds: int) -> float:
 
 def _size_mb(index: Any) -> float:
     """What the index is as a file, which is what it is in memory."""
-    from export.retrieval.hnsw import load_faiss
+    from export.families.two_tower.index.hnsw import load_faiss
 
     with tempfile.NamedTemporaryFile() as file:
         load_faiss().write_index(index, file.name)

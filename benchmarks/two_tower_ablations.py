@@ -63,7 +63,7 @@ def one_run(data: Path, model: Path, dim: int, seed: int, settings: dict[str, An
     from preprocessing.schema import read_fitted
     from training.baselines import train_counts
     from training.checkpoint import load
-    from training.data import SplitData
+    from training.examples.moments import SplitData
     from training.ranking import model_scorer, rank_split
 
     started = time.monotonic()

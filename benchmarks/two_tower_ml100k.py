@@ -79,7 +79,7 @@ def preprocess(source: Path, schema: str, seed: int, data: Path) -> None:
 
 def train(data: Path, model: Path, seed: int, settings: dict[str, Any], dim: int = DIM) -> float:
     """The best recall@100 on the validation part, which for rows of one target is the top-100 accuracy."""
-    from training.models.config import TwoTowerConfig
+    from training.families.config import TwoTowerConfig
     from training.settings import TwoTowerSettings
     from training.trainer import fit
 
@@ -95,7 +95,7 @@ def accuracies(data: Path, model: Path) -> tuple[float, float]:
     from preprocessing.schema import read_fitted
     from training.baselines import baselines
     from training.checkpoint import load
-    from training.data import SplitData
+    from training.examples.moments import SplitData
     from training.ranking import model_scorer, rank_split
 
     fitted = read_fitted(data)

@@ -26,8 +26,8 @@ from stage.command import Parser, print_result, run_command
 from stage.errors import BadInput
 
 if TYPE_CHECKING:
-    from export.golden import Arrays, Row
-    from export.workflow_onnx.expressions import Expression
+    from export.data.golden import Arrays, Row
+    from export.graphs.workflow.expressions import Expression
     from preprocessing.schema import Feature
 
 CONSOLE = Console(stderr=True)
@@ -37,9 +37,9 @@ Result = dict[str, Any]
 
 def run(data: Path, repeats: int) -> None:
     """Measure the workflow that `preprocessing fit` saved in `data` on requests of the test period."""
-    from export.workflow_onnx import compile_workflow, request_columns
-    from export.workflow_onnx.compile import write_graph
-    from export.workflow_onnx.read import read_workflow
+    from export.graphs.workflow import compile_workflow, request_columns
+    from export.graphs.workflow.compile import write_graph
+    from export.graphs.workflow.read import read_workflow
     from preprocessing.schema import read_fitted
 
     features = read_fitted(data).schema_.request_features
@@ -96,8 +96,8 @@ def _graphs(
     """Measured in a process of its own, so that what memory is added is a graph's."""
     import numpy as np
 
-    from export.golden import request_tensors
-    from export.onnx_inputs import onnx_inputs
+    from export.data.golden import request_tensors
+    from export.parity.onnx_inputs import onnx_inputs
 
     raw = [request_tensors(features, rows[place : place + size]) for place in range(0, len(rows), size)]
     strings = [onnx_inputs(each) for each in raw]
@@ -150,8 +150,8 @@ def _resident_mb() -> float:
 
 def _enlarge(expression: Expression) -> Expression:
     """The same lists with a vocabulary of a million items."""
-    from export.workflow_onnx.expressions import Encoded
-    from export.workflow_onnx.lists import is_list
+    from export.graphs.workflow.expressions import Encoded
+    from export.graphs.workflow.lists import is_list
 
     if not isinstance(expression, Encoded) or not is_list(expression):
         return expression

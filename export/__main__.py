@@ -136,12 +136,12 @@ def _parser() -> argparse.ArgumentParser:
 def _repository(arguments: argparse.Namespace) -> None:
     import time
 
-    from export.early import before_export
+    from export.commands.early import before_export
 
     started = time.monotonic()
     models = [each for each in (arguments.model, arguments.retriever) if each is not None]
     before_export(models, arguments.data, arguments.output, arguments.overwrite)
-    from export.any_family import Wanted, export_any
+    from export.commands.any_family import Wanted, export_any
 
     common = ("format", "top_k", "max_batch_size", "exclude_seen", "overwrite", "reference_path")
     wanted = Wanted(
@@ -166,7 +166,7 @@ def _repository(arguments: argparse.Namespace) -> None:
 def _verify(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from export.any_family import verify_any
+    from export.commands.any_family import verify_any
     from stage.write_errors import writing
 
     with writing(arguments.repository, Path(arguments.repository).absolute()):
@@ -177,7 +177,7 @@ def _verify(arguments: argparse.Namespace) -> None:
 def _stored(arguments: argparse.Namespace) -> None:
     import time
 
-    from export.stored.repository import replace_store
+    from export.families.offline_online.stored.repository import replace_store
 
     started = time.monotonic()
     result = replace_store(arguments.repository, arguments.embeddings)
@@ -187,7 +187,7 @@ def _stored(arguments: argparse.Namespace) -> None:
 def _items(arguments: argparse.Namespace) -> None:
     import time
 
-    from export.any_family import refresh_any
+    from export.commands.any_family import refresh_any
 
     started = time.monotonic()
     result = refresh_any(arguments.repository, arguments.data)
@@ -195,7 +195,7 @@ def _items(arguments: argparse.Namespace) -> None:
 
 
 def _embeddings(arguments: argparse.Namespace) -> None:
-    from export.embeddings import export_embeddings
+    from export.embeddings.export import export_embeddings
 
     print_result(
         export_embeddings(
@@ -215,8 +215,8 @@ def _embeddings(arguments: argparse.Namespace) -> None:
 def _configs(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from export.members import write_configs
-    from export.shipped import shipped_configs
+    from export.commands.shipped import shipped_configs
+    from export.repository.members import write_configs
     from preprocessing.schema import load_schema
     from stage.manifest import read_manifest
     from stage.write_errors import OutputError, cannot_be_written

@@ -3,11 +3,11 @@
 from functools import cache
 from pathlib import Path
 
-from export.options import Options
-from export.recommend import Format
-from export.repository import export_repository
+from export.families.offline_online.plan import Format
+from export.families.offline_online.repository import export_repository
+from export.repository.options import Options
 from tests.lively import lively_checkpoint
-from training.models.config import ModelConfig
+from training.families.config import ModelConfig
 
 CONFIG = ModelConfig(dim=16, hidden=24)
 

@@ -7,7 +7,7 @@ import torch
 
 from preprocessing.schema import FittedSchema, read_fitted
 from training.checkpoint import new_model, save
-from training.models.config import AnyConfig
+from training.families.config import AnyConfig
 
 
 def lively_model(data: Path, fitted: FittedSchema, config: AnyConfig) -> Any:

@@ -4,9 +4,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from export.retrieve_and_rank.repository import Source, TwoStageOptions, export_two_stages
+from export.families.retrieve_and_rank.repository import Source, TwoStageOptions, export_two_stages
 from tests.lively import lively_checkpoint
-from training.models.config import ModelConfig, TwoTowerConfig
+from training.families.config import ModelConfig, TwoTowerConfig
 
 TOP_K, CANDIDATES = 4, 6
 

@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from export.retrieve_and_rank.repository import Source, TwoStageOptions, export_two_stages
+from export.families.retrieve_and_rank.repository import Source, TwoStageOptions, export_two_stages
 from tests import exported, two_tower
 
 TOP_K, RETRIEVED = 5, 9

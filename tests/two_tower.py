@@ -4,9 +4,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from export.retrieval.repository import RetrievalOptions, export_retrieval
+from export.families.two_tower.repository import RetrievalOptions, export_retrieval
 from tests.lively import lively_checkpoint
-from training.models.config import TwoTowerConfig
+from training.families.config import TwoTowerConfig
 
 CONFIG = TwoTowerConfig(dim=12)
 EXPORTS = [("onnx", "exact"), ("torchscript", "hnsw")]

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from stage.command import Parser, leave, print_result, run_command
 from stage.errors import BadInput
 from stage.mlflow_store import URI_HELP
-from training.models.config import CONFIGS
+from training.families.config import CONFIGS
 from training.settings import MOST, SETTINGS
 from training.threads import share_cores, threads
 from training.tracking.options import TrackingOptions

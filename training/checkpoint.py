@@ -18,12 +18,12 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 
 from preprocessing.schema import FittedSchema, read_fitted
-from training.models.config import AnyConfig, ModelConfig, TwoTowerConfig
-from training.models.config import CheckpointError as CheckpointError
-from training.models.config import read_config as read_config
-from training.models.families import FAMILIES, Model
-from training.models.offline_online import OfflineEncoder, OfflineOnline, OnlineRanker
-from training.models.towers import ItemTower, TwoTower, UserTower
+from training.families.config import AnyConfig, ModelConfig, TwoTowerConfig
+from training.families.config import CheckpointError as CheckpointError
+from training.families.config import read_config as read_config
+from training.families.family import FAMILIES, Model
+from training.families.offline_online.model import OfflineEncoder, OfflineOnline, OnlineRanker
+from training.families.two_tower.model import ItemTower, TwoTower, UserTower
 
 SHARED = ("schema.json", "items.parquet", "item_index.parquet", "workflow")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, read_fitted, require_same_digest
 from stage.free_output import require_free_output
-from training.data_folder import DataError, require_data
-from training.interrupted import require_same_run
-from training.models.config import AnyConfig, read_config
+from training.examples.folder import DataError, require_data
+from training.families.config import AnyConfig, read_config
+from training.resume import require_same_run
 from training.settings import TrainingSettings
 
 COMMAND = "training fit"

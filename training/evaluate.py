@@ -10,8 +10,8 @@ from metrics.table import metrics_table
 from preprocessing.schema import FIRST_KNOWN_ID
 from training.baselines import baselines, train_counts
 from training.checkpoint import load_whole
-from training.data import SplitData
 from training.early import before_evaluate
+from training.examples.moments import SplitData
 from training.failures import enough_memory
 from training.ranking import model_scorer, rank_split
 

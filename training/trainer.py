@@ -21,14 +21,14 @@ from stage.errors import BadInput
 from stage.inputs import require_apart
 from stage.output import whole_folder
 from training.checkpoint import new_model, save
-from training.data import DataError, Rows, SplitData, collate
 from training.early import COMMAND, before_fit, cut_off
+from training.examples.moments import DataError, Rows, SplitData, collate
 from training.failures import enough_memory, written
-from training.interrupted import begin, checkpoint_folder
-from training.models.config import AnyConfig
+from training.families.config import AnyConfig
+from training.families.steps import new_step
 from training.ranking import model_scorer, rank_split
+from training.resume import begin, checkpoint_folder
 from training.settings import TrainingSettings
-from training.steps import new_step
 
 
 class DeviceError(BadInput):

@@ -14,8 +14,8 @@ from benchmarks.serving_plot import SERVED, WITHOUT_SERVER, draw
 from benchmarks.serving_repository import add_identities
 from benchmarks.serving_results import Cell, best_windows, ratios, to_json
 from client.perf_analyzer import Measurement
-from export.config import ModelConfig, read_config, to_text
-from export.tensors import Tensor
+from export.triton.config import ModelConfig, read_config, to_text
+from export.triton.tensors import Tensor
 
 MEASURED = {
     Cell("fused_in_process", 0): Measurement(200, 300, 5000),

@@ -21,7 +21,7 @@ HISTORY |= {"duckdb_session", "postgres_session", "bigquery_session"}
     [
         ("training", "preprocessing", SCHEMA),
         ("export", "preprocessing", SCHEMA | WORKFLOW),
-        ("export", "training", {"models", "checkpoint"}),
+        ("export", "training", {"families", "layers", "checkpoint", "step"}),
         ("export", "warehouse", HISTORY),
     ],
 )

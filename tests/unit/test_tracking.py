@@ -16,7 +16,7 @@ from preprocessing.schema import read_fitted
 from stage.mlflow_store import StoreError, open_store, without_password
 from training.__main__ import main
 from training.checkpoint import CheckpointError, new_model, save
-from training.models.config import ModelConfig
+from training.families.config import ModelConfig
 from training.settings import TrainingSettings
 from training.tracking.fit import fit_tracked
 from training.tracking.options import TrackingError, TrackingOptions

@@ -11,7 +11,7 @@ import pytest
 
 from preprocessing.schema import read_fitted
 from training.__main__ import _parser, main
-from training.models.config import CONFIGS, ModelConfig
+from training.families.config import CONFIGS, ModelConfig
 
 HEAVY = ("torch", "transformers", "nvtabular", "pandas", "pyarrow", "mlflow")
 

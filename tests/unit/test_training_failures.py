@@ -17,11 +17,11 @@ from stage.output import OutputError
 from stage.parquet import ParquetError
 from tests.lively import lively_checkpoint
 from training.checkpoint import CheckpointError, load
-from training.data import DataError, SplitData
 from training.evaluate import behind_a_baseline, evaluate
+from training.examples.moments import DataError, SplitData
 from training.failures import MemoryShortage, enough_memory, written
-from training.interrupted import RUN, ResumeError, begin
-from training.models.config import ModelConfig
+from training.families.config import ModelConfig
+from training.resume import RUN, ResumeError, begin
 from training.settings import TrainingSettings
 from training.trainer import fit, warmup_steps
 

@@ -19,9 +19,9 @@ from preprocessing.schema import SchemaError, read_fitted
 from stage.parquet import ParquetError
 from training.__main__ import main
 from training.evaluate import evaluate
-from training.interrupted import ResumeError, begin
-from training.models.config import ModelConfig
-from training.models.encoders import EncoderError
+from training.families.config import ModelConfig
+from training.layers.encoders import EncoderError
+from training.resume import ResumeError, begin
 from training.settings import TrainingSettings
 from training.trainer import fit
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from training.models.encoders import INVISIBLE
-from training.models.exclusion import exclude_items
-from training.models.offline_online import RankerParts
+from training.families.offline_online.model import RankerParts
+from training.layers.encoders import INVISIBLE
+from training.layers.exclusion import exclude_items
 
 
 def softmax_cross_entropy(parts: RankerParts, excluded: list[Tensor], rows: Tensor, targets: Tensor) -> Tensor:

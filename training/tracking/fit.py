@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 
 from preprocessing.schema import read_fitted
 from stage.mlflow_store import StoreError, store_paths
-from training.models.config import AnyConfig
+from training.families.config import AnyConfig
 from training.settings import TrainingSettings
 from training.tracking.options import TrackingOptions
 from training.tracking.run import TrackedRun

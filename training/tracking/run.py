@@ -14,7 +14,7 @@ from typing import Any
 from preprocessing.schema import FittedSchema
 from stage.library_errors import first_line
 from stage.mlflow_store import StoreError, error_code, open_store, told, without_password
-from training.models.config import AnyConfig
+from training.families.config import AnyConfig
 from training.settings import TrainingSettings
 from training.tracking.options import TrackingOptions
 
