@@ -142,12 +142,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="the data folder that it was exported from")
     parser.add_argument("--rows", type=positive, default=500, metavar="N", help="recorded rows to send (%(default)s)")
     options = parser.parse_args(arguments)
-    from client.errors import ClientError
-    from stage.errors import BadInput
+    from stage.errors import NaiadError
 
     try:
         compared = check_server(options.url, options.repository, options.data, options.rows)
-    except (BadInput, ClientError) as error:
+    except NaiadError as error:
         print(f"naiad: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
     _print_table(compared, options)

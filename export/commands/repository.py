@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from export.commands.early import COMMAND, SCHEME
+from export.commands.early import COMMAND
 from export.commands.opened import hops_of
 from export.data.golden import golden_rows
 from export.data.saved_workflow import SavedWorkflow
@@ -29,7 +29,7 @@ from export.repository.members import write_decoding, write_preprocess
 from export.repository.models import Models, Trained
 from export.repository.options import RepositoryOptions, cut_to_catalogue
 from export.repository.plans import joined_plans, plan_as_json, with_plans
-from export.repository.registry import model_folder
+from export.repository.registry import SCHEME, model_folder
 from export.repository.result import FamilyResult, Result, versions, write_result
 from preprocessing.schema import read_fitted, require_same_digest
 from stage.flags import flag

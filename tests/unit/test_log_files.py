@@ -193,6 +193,8 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         "text.parquet": (None, r"the log has a single user \('a'\)"),
         "nothing": (None, "no such file"),
         "lacks": (None, r"no column 'user' in .*0\.csv, 1\.csv has one: write all part files with the same columns"),
+        "told.csv": ("sep=;\n" + LOG.replace(",", ";"), r"told\.csv: begins with 'sep=;', .*: remove that line"),
+        "marked.csv": ('\ufeff"SEP=,"\r\n' + LOG, "begins with '\"SEP=,\"', .*: remove that line"),
         "zip.csv": ("PK\x03\x04", "is a spreadsheet or a zip: export it as CSV"),
         "named.csv": ("PAR1", "is Parquet: name it .parquet"),
     }

@@ -1,4 +1,4 @@
-"""The client's output on terminals that are not UTF-8."""
+"""The output of commands on terminals that are not UTF-8."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from client.terminal import print_result, speak_any_terminal
+from stage.command import print_result, replace_what_cannot_be_shown
 
 RESULT = {"item_ids": ["😀", "café"]}
 
@@ -21,7 +21,7 @@ def test_what_a_terminal_cannot_show_is_replaced_and_the_json_keeps_every_charac
 ) -> None:
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
-    speak_any_terminal()
+    replace_what_cannot_be_shown()
     print("😀 café")
     print_result(RESULT)
     first, last = written.getvalue().decode(encoding).splitlines()
@@ -33,7 +33,7 @@ def test_what_a_terminal_cannot_show_is_replaced_and_the_json_keeps_every_charac
 def test_text_that_no_encoding_has_is_shown_too(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="utf-8"))
-    speak_any_terminal()
+    replace_what_cannot_be_shown()
     print("\ud800")
     print_result({"user": "\ud800"})
     first, last = written.getvalue().decode().splitlines()

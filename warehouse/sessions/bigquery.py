@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from warehouse.address import Address
 from warehouse.dialects import BIGQUERY
 from warehouse.partition import Batch
-from warehouse.session import told
+from warehouse.session import driver_errors
 from warehouse.statements import Statements
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class BigQuerySession:
         self._errors = (GoogleAPIError, GoogleAuthError)
         project, dataset = address.path.strip("/").split("/")[:2]
         self.statements = Statements(BIGQUERY, (project, dataset))
-        with self._told("log in with `gcloud auth application-default login`"):
+        with self._driver_errors("log in with `gcloud auth application-default login`"):
             credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/bigquery"])
             self.ibis: Any = ibis.bigquery.connect(project_id=project, dataset_id=dataset, credentials=credentials)
         self._client: Any = self.ibis.client
@@ -49,11 +50,11 @@ class BigQuerySession:
         )
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self._told("give a dataset that you may use"):
+        with self._driver_errors("give a dataset that you may use"):
             return [tuple(row.values()) for row in self._client.query_and_wait(sql)]
 
     def batches(self, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
-        with self._told("give a dataset that you may use"):
+        with self._driver_errors("give a dataset that you may use"):
             yield from self._client.query_and_wait(sql, page_size=rows).to_arrow_iterable()
 
     def stage(self, kind: str) -> str:
@@ -78,7 +79,7 @@ class BigQuerySession:
             vectors = pa.array(list(batch.matrix.astype("float64")), type=pa.list_(pa.float64()))
             pq.write_table(pa.table({"id": batch.ids, "vector": vectors}), file)
             file.seek(0)
-            with self._told("nothing was written, try again"):
+            with self._driver_errors("nothing was written, try again"):
                 self._client.load_table_from_file(file, staging.replace("`", ""), job_config=job).result()
 
     def drop(self, staging: str) -> None:
@@ -91,8 +92,8 @@ class BigQuerySession:
     def close(self) -> None:
         self._client.close()
 
-    def _told(self, remedy: str) -> Any:
-        return told(self.address, self._errors, remedy)
+    def _driver_errors(self, remedy: str) -> AbstractContextManager[None]:
+        return driver_errors(self.address, self._errors, remedy)
 
 
 def script(statements: list[str]) -> str:

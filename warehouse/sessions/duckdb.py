@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from warehouse.address import Address
 from warehouse.dialects import DUCKDB
 from warehouse.errors import AddressError
 from warehouse.partition import Batch
-from warehouse.session import told
+from warehouse.session import driver_errors
 from warehouse.statements import Statements
 
 if TYPE_CHECKING:
@@ -27,18 +28,18 @@ class DuckDBSession:
         import ibis
 
         self.address, self.statements = address, Statements(DUCKDB)
-        self._errors = (duckdb.Error,)
+        self._errors = duckdb.Error
         file = Path(address.path)
         if read_only and not file.is_file():
             raise AddressError(f"{address}: no such file, give a DuckDB file that holds tables")
         if not file.parent.is_dir():
             raise AddressError(f"{address}: no folder {file.parent}, make it first")
-        with self._told("give a DuckDB file that you may open and no one else writes to"):
+        with self._driver_errors("give a DuckDB file that you may open and no one else writes to"):
             self.ibis: Any = ibis.duckdb.connect(file, read_only=read_only)
         self._connection: Any = self.ibis.con
 
     def prepare(self) -> None:
-        with self._told("give a file that you may write to"):
+        with self._driver_errors("give a file that you may write to"):
             for sql in self.statements.create():
                 self._connection.execute(sql)
 
@@ -52,18 +53,18 @@ class DuckDBSession:
         )
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self._told("give the tables that this version writes"):
+        with self._driver_errors("give the tables that this version writes"):
             rows: list[tuple[Any, ...]] = self._connection.execute(sql).fetchall()
             return rows
 
     def batches(self, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
         # Its own cursor: an answer that is half read would keep the connection from all else.
-        with self._told("give a whole file"), self._connection.cursor() as cursor:
+        with self._driver_errors("give a whole file"), self._connection.cursor() as cursor:
             yield from cursor.sql(sql).to_arrow_reader(rows)
 
     def stage(self, kind: str) -> str:
         staging = f"naiad_staging_{kind}"
-        with self._told("free space for the vectors"):
+        with self._driver_errors("free space for the vectors"):
             self._connection.execute(f"DROP TABLE IF EXISTS {staging}")
             self._connection.execute(self.statements.create_staging(staging))
         return staging
@@ -74,7 +75,7 @@ class DuckDBSession:
         for batch in batches:
             vectors = pa.FixedSizeListArray.from_arrays(pa.array(batch.matrix.ravel()), batch.matrix.shape[1])
             table = pa.table({"id": batch.ids, "vector": vectors})
-            with self._told("free space for the vectors"):
+            with self._driver_errors("free space for the vectors"):
                 self._connection.register(BATCH, table)
                 self._connection.execute(f"INSERT INTO {staging} SELECT id, vector FROM {BATCH}")
                 self._connection.unregister(BATCH)
@@ -83,7 +84,7 @@ class DuckDBSession:
         self._connection.execute(f"DROP TABLE IF EXISTS {staging}")
 
     def publish(self, statements: list[str], refuse: Callable[[], None]) -> None:
-        with self._told("nothing was written, try again"):
+        with self._driver_errors("nothing was written, try again"):
             self._connection.execute("BEGIN")
             try:
                 refuse()
@@ -97,5 +98,5 @@ class DuckDBSession:
     def close(self) -> None:
         self.ibis.disconnect()
 
-    def _told(self, remedy: str) -> Any:
-        return told(self.address, self._errors, remedy)
+    def _driver_errors(self, remedy: str) -> AbstractContextManager[None]:
+        return driver_errors(self.address, self._errors, remedy)

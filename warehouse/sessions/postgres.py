@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from warehouse.address import Address
 from warehouse.dialects import POSTGRES_ARRAY, Dialect, pgvector_in
 from warehouse.errors import VectorError
 from warehouse.partition import Batch
-from warehouse.session import told
+from warehouse.session import driver_errors
 from warehouse.statements import KINDS, MANIFEST, Statements, vector_table
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ class PostgresSession:
         import psycopg
 
         self.address = address
-        self._errors = (psycopg.Error,)
+        self._errors = psycopg.Error
         # Ibis has errors of its own for a port or an option that is none.
-        with told(address, (Exception,), "give the URL of a PostgreSQL server that runs and lets you in"):
+        with driver_errors(address, Exception, "give the URL of a PostgreSQL server that runs and lets you in"):
             self.ibis: Any = ibis.connect(address.url)
         self._connection: Any = self.ibis.con
         self.statements = Statements(self._dialect())
@@ -53,7 +53,7 @@ class PostgresSession:
     def prepare(self) -> None:
         import psycopg
 
-        with self._told("give a database where you may create tables"), self._connection.transaction():
+        with self._driver_errors("give a database where you may create tables"), self._connection.transaction():
             # IF NOT EXISTS does not keep two from making the same thing at once.
             self._connection.execute("SELECT pg_advisory_xact_lock(hashtext('naiad vector tables'))")
             if self.rows("SELECT 1 FROM pg_available_extensions WHERE name = 'vector' AND installed_version IS NULL"):
@@ -78,7 +78,7 @@ class PostgresSession:
         )
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self._told("give the tables that this version writes"):
+        with self._driver_errors("give the tables that this version writes"):
             rows: list[tuple[Any, ...]] = self._connection.execute(sql).fetchall()
             return rows
 
@@ -87,7 +87,7 @@ class PostgresSession:
 
         schema = pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32()))])
         with (
-            self._told("try again"),
+            self._driver_errors("try again"),
             self._connection.transaction(),
             self._connection.cursor(name="naiad_vectors", binary=True) as cursor,
         ):
@@ -99,7 +99,7 @@ class PostgresSession:
 
     def stage(self, kind: str) -> str:
         staging = f"naiad_staging_{kind}"
-        with self._told("give a database where you may create temporary tables"):
+        with self._driver_errors("give a database where you may create temporary tables"):
             self.drop(staging)
             self._connection.execute(self.statements.create_staging(staging))
         return staging
@@ -107,7 +107,7 @@ class PostgresSession:
     def append(self, staging: str, batches: Iterable[Batch]) -> None:
         of_vector = _real_array if self.statements.dialect is POSTGRES_ARRAY else _pgvector
         with (
-            self._told("nothing was written, try again"),
+            self._driver_errors("nothing was written, try again"),
             self._connection.cursor() as cursor,
             cursor.copy(f"COPY {staging} (id, vector) FROM STDIN WITH (FORMAT binary)") as copy,
         ):
@@ -120,7 +120,7 @@ class PostgresSession:
         self._connection.execute(f"DROP TABLE IF EXISTS {staging}")
 
     def publish(self, statements: list[str], refuse: Callable[[], None]) -> None:
-        with self._told("nothing was written, try again"), self._connection.transaction():
+        with self._driver_errors("nothing was written, try again"), self._connection.transaction():
             # A second writer waits here and then sees the first one's run; readers do not wait.
             self._connection.execute(f"LOCK TABLE {self.statements.table(MANIFEST)} IN SHARE ROW EXCLUSIVE MODE")
             refuse()
@@ -130,8 +130,8 @@ class PostgresSession:
     def close(self) -> None:
         self._connection.close()
 
-    def _told(self, remedy: str) -> Any:
-        return told(self.address, self._errors, remedy)
+    def _driver_errors(self, remedy: str) -> AbstractContextManager[None]:
+        return driver_errors(self.address, self._errors, remedy)
 
 
 def _copied(batch: Batch, of_vector: Callable[[Any], list[bytes]]) -> bytes:
