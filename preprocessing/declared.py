@@ -73,8 +73,8 @@ class Schema(Frozen):
             if log.users:
                 raise ValueError("log.users: the log names no user to join it by, drop it or name log.columns.user")
             if self.split.kind == "leave_one_out":
-                kinds = "'sessions' or 'random'" if log.time_unit == "order" else "'time', 'sessions' or 'random'"
-                raise ValueError(f"without users no one has a last session to leave out: use split kind {kinds}")
+                words = "'sessions' or 'random'" if log.time_unit == "order" else "'time', 'sessions' or 'random'"
+                raise ValueError(f"without users no one has a last session to leave out: use split kind {words}")
 
     def _check(self, feature: Feature) -> None:
         kept = ITEM_NAMES if feature.side == "item" else ROW_NAMES
