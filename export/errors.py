@@ -14,8 +14,6 @@ from stage.errors import BadInput
 EXPORT_AGAIN = "export the repository again"
 IF_CHANGED = "export the repository again if it was changed since, else report it"
 """The remedies of a repository that is not whole, and of one whose answers differ."""
-FIT_AGAIN = "run `preprocessing fit` again or give its whole output folder"
-"""The remedy of its files."""
 
 
 class RepositoryError(BadInput):

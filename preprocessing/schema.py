@@ -67,7 +67,9 @@ class FittedSchema(Frozen):
     schema_: Schema = Field(alias="schema")
     learned: dict[str, Learned]
     items: PositiveInt = Field(description="number of item ids, special ids included")
-    boundaries: dict[str, str] = Field(default={}, description="first local time of validation and test")
+    boundaries: dict[str, str] = Field(
+        default={}, description="first local time, or place in the order, of validation and test"
+    )
     vocabularies: dict[str, str] = Field(default={}, description="SHA-256 of each vocabulary, in the order of its ids")
     digest: str = ""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.errors import FIT_AGAIN, RepositoryError
+from export.errors import RepositoryError
 from preprocessing.schema import FIRST_KNOWN_ID, UNKNOWN_TEXT, Feature, FittedSchema, Sequence
 from stage.parquet import read_columns
 
@@ -83,7 +83,7 @@ def recorded_rows(data: str | Path, features: tuple[Feature, ...], most: int) ->
         files = sorted((Path(data) / "requests" / split).glob("week=*/*.parquet"))
         if files:
             names = [feature.name for feature in features]
-            table = pa.concat_tables([read_columns(file, names, FIT_AGAIN) for file in files])
+            table = pa.concat_tables([read_columns(file, names) for file in files])
             count = min(most, table.num_rows)
             rows: list[Row] = table.take([i * table.num_rows // count for i in range(count)]).to_pylist()
             return rows
@@ -103,7 +103,7 @@ def count_recorded(data: str | Path, most: int) -> int:
 
 def read_item_ids(data: str | Path) -> list[str]:
     """The raw id of every encoded id, "" for the special ones, from `item_index.parquet`."""
-    ids: list[str] = read_columns(Path(data) / "item_index.parquet", ["item_id"], FIT_AGAIN)["item_id"].to_pylist()
+    ids: list[str] = read_columns(Path(data) / "item_index.parquet", ["item_id"])["item_id"].to_pylist()
     return ids
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from export.data.golden import Arrays
-from export.errors import FIT_AGAIN, RepositoryError
+from export.errors import RepositoryError
 from export.triton.tensors import ENCODED
 from preprocessing.ragged import pad_lists
 from preprocessing.schema import Feature
-from stage.parquet import read_columns
+from stage.parquet import FIT_AGAIN, read_columns
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def latest_rows(data: Path) -> list[Latest]:
     newest: dict[str, tuple[Any, Path, int]] = {}
     for split in ("train", "validation", "test"):
         for file in sorted((data / "requests" / split).glob("week=*/*.parquet")):
-            table = read_columns(file, ["user", "time"], FIT_AGAIN)
+            table = read_columns(file, ["user", "time"])
             encoded = data / split / file.parent.name / file.name
             moments = zip(table["user"].to_pylist(), table["time"].to_numpy(), strict=True)
             for row, (user, moment) in enumerate(moments):
@@ -55,7 +55,7 @@ def encoded_batches(
     users: list[str] = []
     tables: list[pa.Table] = []
     for each in latest:
-        encoded = read_columns(each.file, [feature.name for feature in features], FIT_AGAIN)
+        encoded = read_columns(each.file, [feature.name for feature in features])
         if max(each.rows) >= encoded.num_rows:
             raise RepositoryError(f"{each.file}: has {encoded.num_rows} rows, fewer than its requests: {FIT_AGAIN}")
         tables.append(encoded.take(each.rows))

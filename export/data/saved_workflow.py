@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.data.golden import Arrays, Row, workflow_frame
-from export.errors import FIT_AGAIN, RepositoryError, first_line
+from export.errors import RepositoryError, first_line
 from export.triton.tensors import ENCODED
 from preprocessing.ragged import pad_lists
 from preprocessing.schema import Feature
+from stage.parquet import FIT_AGAIN
 
 if TYPE_CHECKING:
     import pandas as pd

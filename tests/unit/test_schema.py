@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from preprocessing.changes import ChangeError, Changes
+from preprocessing.declared import parse_schema
 from preprocessing.log_layout import Log
 from preprocessing.schema import (
     SCHEMA_FOLDER,
@@ -104,8 +105,24 @@ def test_another_split_is_checked_against_the_log() -> None:
     body: dict[str, Any] = load_schema("generic").model_dump()
     body["log"]["time_unit"], body["split"]["kind"] = "order", "leave_one_out"
     body["features"] = [f for f in body["features"] if f["side"] != "context"]
-    with pytest.raises(SchemaError, match="only an order: use split kind 'leave_one_out'"):
+    with pytest.raises(SchemaError, match=r"'leave_one_out' \(--split leave_one_out\), or 'sessions' .* if it orders"):
         Schema.model_validate(body).with_split("time")
+
+
+def test_a_log_without_users_is_refused_by_the_splits_that_it_can_have() -> None:
+    schema = load_schema("sessions")
+    with pytest.raises(
+        SchemaError, match=r"no one has a last session .*: use split kind 'time', 'sessions' or 'random'"
+    ):
+        schema.with_split("leave_one_out")
+    body = schema.model_dump()
+    body["features"] = [feature for feature in body["features"] if feature["name"] not in ("hour", "weekday")]
+    body["log"]["time_unit"] = "order"
+    with pytest.raises(SchemaError, match=r"only an order: use split kind 'sessions' \(--split sessions\)$"):
+        parse_schema(body, "orders")
+    with pytest.raises(SchemaError, match=r"no one has a last session .*: use split kind 'sessions' or 'random'"):
+        parse_schema({**body, "split": {"kind": "leave_one_out"}}, "orders")
+    assert parse_schema({**body, "split": {"kind": "sessions"}}, "orders").split.kind == "sessions"
 
 
 def test_a_schema_is_checked_after_the_command_line_has_changed_it(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from export.data.golden import Arrays
 from export.data.latest_requests import encoded_batches, encoded_tensors, latest_rows
 from export.data.saved_workflow import SavedWorkflow
-from export.errors import FIT_AGAIN, RepositoryError
+from export.errors import RepositoryError
 from export.families.two_tower.plan import ITEM_TOWER, RETRIEVE, USER_TOWER, USER_VECTOR
 from export.parity.local import LocalRepository
 from export.triton.tensors import ENCODED, encoded_tensor
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, Schema
-from stage.parquet import read_columns
+from stage.parquet import FIT_AGAIN, read_columns
 
 Vectors = NDArray[np.float32]
 
@@ -27,7 +27,7 @@ def fitted_items(schema: Schema, data: Path) -> Arrays:
     """What `item_tower` takes for every id, [I, ...], from the fit's item index: the items as they were trained."""
     features = schema.item_features
     # Without features there is still a row an item.
-    table = read_columns(data / "item_index.parquet", [*(feature.name for feature in features), "item_id"], FIT_AGAIN)
+    table = read_columns(data / "item_index.parquet", [*(feature.name for feature in features), "item_id"])
     ids = np.arange(table.num_rows, dtype=np.int64)[:, None]
     return {schema.item_id.name + ENCODED: ids, **encoded_tensors(features, table)}
 
@@ -41,7 +41,7 @@ def current_items(fitted: FittedSchema, data: Path) -> Arrays:
     features = schema.item_features
     tensors = fitted_items(schema, data)
     names = [feature.name for feature in features]
-    table = read_columns(data / "items.parquet", ["encoded_id", "item_id", *names], FIT_AGAIN).to_pandas()
+    table = read_columns(data / "items.parquet", ["encoded_id", "item_id", *names]).to_pandas()
     known = table[table["encoded_id"] >= FIRST_KNOWN_ID].reset_index(drop=True)
     ids = known["encoded_id"].to_numpy()
     if len(np.unique(ids)) < len(ids) or (len(ids) and ids.max() >= fitted.items):
