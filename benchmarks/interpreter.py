@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from export.golden import Row
+    from export.data.golden import Row
 
 
 def interpreter_calls(data: Path, rows: list[Row], size: int) -> list[Callable[[], Any]]:
@@ -16,7 +16,7 @@ def interpreter_calls(data: Path, rows: list[Row], size: int) -> list[Callable[[
 
     Categorify fails on a column of nothing but nulls, which a single row easily has: a null takes another row's value.
     """
-    from export.golden import workflow_frame
+    from export.data.golden import workflow_frame
     from preprocessing.schema import read_fitted
     from preprocessing.workflow import load_workflow, to_workflow_columns
 

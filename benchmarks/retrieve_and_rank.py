@@ -32,7 +32,7 @@ Result = dict[str, Any]
 
 def run(data: Path, ranker: Path, retrievers: list[Path], counts: list[int], limit: int | None) -> None:
     from preprocessing.schema import read_fitted
-    from training.data import SplitData
+    from training.examples.moments import SplitData
 
     fitted = read_fitted(data)
     rows = SplitData(data, "test", fitted)
@@ -63,12 +63,12 @@ def losses(
     data: Path, ranker: Path, retrievers: list[Path], counts: list[int], rows: Any, picked: Any
 ) -> tuple[float, list[Result]]:
     """NDCG@20 over the whole catalogue; of every source and C the mean over the retrievers, and what it loses."""
-    from export.retrieve_and_rank.plan import own_items as count_own
+    from export.families.retrieve_and_rank.plan import own_items as count_own
     from metrics import RankingMetrics, target_ranks_from_scores
     from preprocessing.schema import FIRST_KNOWN_ID, read_fitted
     from training.baselines import baselines
     from training.checkpoint import load_whole
-    from training.models.exclusion import exclude_items
+    from training.layers.exclusion import exclude_items
     from training.ranking import model_scorer
 
     fitted = read_fitted(data)

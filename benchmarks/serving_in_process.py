@@ -17,7 +17,7 @@ from benchmarks.serving_results import FUSED_IN_PROCESS, FUSED_PACED, NVTABULAR_
 from client.perf_analyzer import Measurement
 
 if TYPE_CHECKING:
-    from export.golden import Row
+    from export.data.golden import Row
 
 Calls = list[Callable[[], Any]]
 WARMUP = 16
@@ -49,7 +49,7 @@ def graph_calls(path: Path, tensors: Mapping[str, NDArray[Any]]) -> Calls:
     """A call of an ONNX file for each row of the tensors that it takes, on one thread."""
     import onnxruntime
 
-    from export.onnx_inputs import onnx_inputs
+    from export.parity.onnx_inputs import onnx_inputs
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

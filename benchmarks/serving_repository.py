@@ -14,8 +14,8 @@ def add_identities(repository: Path, into: Path, like: str) -> None:
 
     `identity` takes the request of the model `like`, `identity_small` one FP32 [B, 1]; both give the answer of `like`.
     """
-    from export.config import ModelConfig, read_config, to_text
-    from export.tensors import Tensor
+    from export.triton.config import ModelConfig, read_config, to_text
+    from export.triton.tensors import Tensor
 
     into.mkdir()
     for config in repository.glob("*/config.pbtxt"):

@@ -26,8 +26,8 @@ from stage.command import Parser, print_result, run_command
 from stage.errors import BadInput
 
 if TYPE_CHECKING:
-    from export.golden import Arrays, Row
-    from export.workflow_onnx.expressions import Expression
+    from export.data.golden import Arrays, Row
+    from export.graphs.workflow.expressions import Expression
     from preprocessing.schema import Feature
 
 CONSOLE = Console(stderr=True)
@@ -37,9 +37,10 @@ Result = dict[str, Any]
 
 def run(data: Path, repeats: int) -> None:
     """Measure the workflow that `preprocessing fit` saved in `data` on requests of the test period."""
-    from export.workflow_onnx import compile_workflow, request_columns
-    from export.workflow_onnx.compile import write_graph
-    from export.workflow_onnx.read import read_workflow
+    from export.data.saved_workflow import SavedWorkflow
+    from export.graphs.workflow import compile_workflow, request_columns
+    from export.graphs.workflow.compile import write_graph
+    from export.graphs.workflow.read import read_workflow
     from preprocessing.schema import read_fitted
 
     features = read_fitted(data).schema_.request_features
@@ -52,9 +53,9 @@ def run(data: Path, repeats: int) -> None:
         results.append({"name": "nvtabular", "rows": size, "p50_us": _nvtabular(data, rows, size, repeats)})
     with tempfile.TemporaryDirectory() as folder:
         compiled, large = Path(folder) / "model.onnx", Path(folder) / "large.onnx"
-        columns = request_columns(features)
-        compile_workflow(data / "workflow", columns, compiled)
-        expressions = read_workflow(data / "workflow", columns)
+        columns, workflow = request_columns(features), SavedWorkflow.of_requests(data)
+        compile_workflow(workflow, columns, compiled)
+        expressions = read_workflow(workflow, columns)
         write_graph({name: _enlarge(each) for name, each in expressions.items()}, columns, large)
         graphs = {"compiled": compiled, "compiled, 1M items": large}
         for size in (1, BATCH):
@@ -96,8 +97,8 @@ def _graphs(
     """Measured in a process of its own, so that what memory is added is a graph's."""
     import numpy as np
 
-    from export.golden import request_tensors
-    from export.onnx_inputs import onnx_inputs
+    from export.data.golden import request_tensors
+    from export.parity.onnx_inputs import onnx_inputs
 
     raw = [request_tensors(features, rows[place : place + size]) for place in range(0, len(rows), size)]
     strings = [onnx_inputs(each) for each in raw]
@@ -150,8 +151,8 @@ def _resident_mb() -> float:
 
 def _enlarge(expression: Expression) -> Expression:
     """The same lists with a vocabulary of a million items."""
-    from export.workflow_onnx.expressions import Encoded
-    from export.workflow_onnx.lists import is_list
+    from export.graphs.workflow.expressions import Encoded
+    from export.graphs.workflow.lists import is_list
 
     if not isinstance(expression, Encoded) or not is_list(expression):
         return expression

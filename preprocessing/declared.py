@@ -57,7 +57,7 @@ class Schema(Frozen):
                 "with side = 'user', source = 'recent'"
             )
         self._check_log()
-        if self.split.kind == "random" and self.split.test_share + self.split.validation_share >= 1:
+        if self.split.kind in ("sessions", "random") and self.split.test_share + self.split.validation_share >= 1:
             raise ValueError(
                 "split.test_share + split.validation_share leave nothing for training: keep their sum below 1"
             )
@@ -66,7 +66,9 @@ class Schema(Frozen):
     def _check_log(self) -> None:
         log, columns = self.log, self.log.columns
         if log.time_unit == "order" and self.split.kind == "time":
-            raise ValueError("the log's time is only an order: use split kind 'leave_one_out' (--split leave_one_out)")
+            kinds = ["'leave_one_out' (--split leave_one_out)"] if columns.user else []
+            kinds.append("'sessions' (--split sessions)" + " if it orders all sessions" * bool(kinds))
+            raise ValueError(f"the log's time is only an order: use split kind {', or '.join(kinds)}")
         if log.time_format and log.time_unit != "timestamp":
             raise ValueError(
                 f"log.time_format is for text, time_unit = {log.time_unit!r} for numbers: drop one of them"
@@ -79,8 +81,9 @@ class Schema(Frozen):
                     "log.users: the log has no user column to join the user table by: drop it, or name log.columns.user"
                 )
             if self.split.kind == "leave_one_out":
+                words = "'sessions' or 'random'" if log.time_unit == "order" else "'time', 'sessions' or 'random'"
                 raise ValueError(
-                    "split kind 'leave_one_out' needs users, and the log has none: use split kind 'time' or 'random'"
+                    f"split kind 'leave_one_out' needs users, and the log has none: use split kind {words}"
                 )
 
     def _check(self, feature: Feature) -> None:

@@ -1,26 +1,29 @@
 """The errors of starting a server. Every message is one line that ends with the remedy.
 
-ServingError
-├── RepositoryError          the directory is not a model repository
-├── TritonNotFoundError      neither `tritonserver` on PATH nor the nvidia-pytriton wheel
-├── PythonVersionError       the wheel has no stub for this Python version
-├── LibpythonMissingError    this Python was built without its shared library
-├── PortTakenError           something listens on a requested port
-├── AddressError             the interface to listen on does not belong to this machine
-├── BackendsError            the folder of native backends has none, or cannot be used here
-├── LogFileError             the log file cannot be opened
-├── LaunchError              the private directory cannot be created or filled, or the program not started
-└── StartError               Triton did not become ready, or died; `log_lines` has its log
-    ├── ModelLoadError       `reasons` maps each broken model to Triton's reason
-    ├── ServerDiedError      the process ended by itself
-    └── StartTimeoutError    not ready within the time given
+NaiadError                  stage.errors
+└── ServingError
+    ├── RepositoryError          the directory is not a model repository
+    ├── TritonNotFoundError      neither `tritonserver` on PATH nor the nvidia-pytriton wheel
+    ├── PythonVersionError       the wheel has no stub for this Python version
+    ├── LibpythonMissingError    this Python was built without its shared library
+    ├── PortTakenError           something listens on a requested port
+    ├── AddressError             the interface to listen on does not belong to this machine
+    ├── BackendsError            the folder of native backends has none, or cannot be used here
+    ├── LogFileError             the log file cannot be opened
+    ├── LaunchError              the private directory cannot be created or filled, or the program not started
+    └── StartError               Triton did not become ready, or died; `log_lines` has its log
+        ├── ModelLoadError       `reasons` maps each broken model to Triton's reason
+        ├── ServerDiedError      the process ended by itself
+        └── StartTimeoutError    not ready within the time given
 """
 
 from collections.abc import Mapping, Sequence
 
+from stage.errors import NaiadError
 
-class ServingError(Exception):
-    """Root of the tree."""
+
+class ServingError(NaiadError):
+    """Root of the errors of this package."""
 
 
 class RepositoryError(ServingError):

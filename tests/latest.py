@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from export.golden import Row
+from export.data.golden import Row
 from preprocessing.schema import read_fitted
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from preprocessing.schema import FittedSchema, Sequence
 from stage.parquet import read_columns
-from training.data import Array, Batch, DataError, SplitData
-from training.models.items import read_index
+from training.examples.moments import Array, Batch, DataError, SplitData
+from training.layers.items import read_index
 from training.ranking import Scorer
 
 RECENT_DAYS = 7

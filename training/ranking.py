@@ -11,9 +11,9 @@ from torch import Tensor
 from metrics import ListMetrics, RankError, RankingMetrics, target_ranks_from_scores
 from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID, FittedSchema
 from stage.errors import BadInput
-from training.data import Array, Batch, DataError, SplitData
-from training.models.exclusion import exclude_items
-from training.models.families import Model
+from training.examples.moments import Array, Batch, DataError, SplitData
+from training.families.family import Model
+from training.layers.exclusion import exclude_items
 
 
 class ScoreError(BadInput):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from stage.library_errors import Becomes, in_one_line, map_errors
 from warehouse.address import Address
-from warehouse.errors import ConnectionRefused, WarehouseError
+from warehouse.errors import ConnectionRefused
 from warehouse.partition import Batch
 from warehouse.statements import Statements
 
@@ -50,42 +50,8 @@ class Session(Protocol):
         """Close the session; unpublished data are discarded."""
 
 
-def open_session(address: Address, read_only: bool) -> Session:
-    """Connect to a warehouse for reading and writing vectors.
-
-    Raises `ConnectionRefused` or `AddressError` if it does not answer, is missing, or is of another kind.
-    """
-    require_ibis(address)
-    if address.kind == "duckdb":
-        from warehouse.duckdb_session import DuckDBSession
-
-        return DuckDBSession(address, read_only)
-    if address.kind == "postgres":
-        from warehouse.postgres_session import PostgresSession
-
-        return PostgresSession(address)
-    if address.kind == "bigquery":
-        from warehouse.bigquery_session import BigQuerySession
-
-        return BigQuerySession(address)
-    raise ConnectionRefused(f"{address}: vectors are stored only in DuckDB, PostgreSQL or BigQuery: give one of them")
-
-
-def require_ibis(address: Address) -> None:
-    """Raise `WarehouseError` if naiad's extra `warehouse` is not installed."""
-    if find_spec("ibis") is None:
-        raise WarehouseError(f"{address}: Ibis is not installed: install naiad's extra `warehouse`")
-
-
-@contextmanager
-def told(address: Address, errors: tuple[type[Exception], ...], remedy: str) -> Iterator[None]:
-    """Turn the driver's errors into one line that names the warehouse."""
-    try:
-        yield
-    except errors as error:
-        raise ConnectionRefused(f"{address}: {in_one_line(error)}: {remedy}") from None
-
-
-def in_one_line(error: Exception) -> str:
-    """Return the message of a driver's error, or the error's name if it has no message."""
-    return " ".join((str(error) or type(error).__name__).split())[:300]
+def driver_errors(
+    address: Address, raised: type[Exception] | tuple[type[Exception], ...], remedy: str
+) -> AbstractContextManager[None]:
+    """Return a block in which the driver's errors become `ConnectionRefused`, one line about the warehouse."""
+    return map_errors(Becomes(raised, lambda error: ConnectionRefused(f"{address}: {in_one_line(error)}: {remedy}")))

@@ -57,7 +57,7 @@ class ReadReport:
         sessions: Sessions of the log.
         times: The way times were read.
         spans: First and last time; None if times are only an order.
-        repeated_rows: Rows with the user, item and time of an earlier one.
+        repeated_rows: Rows with the user (without users the session), item and time of an earlier one.
         merged_rows: Rows that were merged into another one of the same session and item.
         joins: Matches of the user and item tables.
         nulls: Feature read from a column -> share of sessions, users or items without it.
@@ -85,7 +85,8 @@ class ReadReport:
         else:
             found.append("times are only an order")
         if self.repeated_rows:
-            found.append(f"{self.repeated_rows:,} rows repeat the user, item and time of another row")
+            who = "user" if self.users else "session"
+            found.append(f"{self.repeated_rows:,} rows repeat the {who}, item and time of another row")
         if self.merged_rows:
             found.append(
                 f"{self.merged_rows:,} rows were merged: a session has an item once, with the sum of the values"

@@ -9,10 +9,10 @@ import numpy as np
 import tritonclient.grpc as grpc
 from tritonclient.utils import np_to_triton_dtype
 
-from export.golden import Arrays, Row, read_item_ids, request_tensors
-from export.reference import GOLDEN, Reference, read_reference
-from export.stored.models import RECOMMEND_STORED
-from export.verify import compare_rankings
+from export.data.golden import Arrays, Row, read_item_ids, request_tensors
+from export.families.offline_online.stored.models import RECOMMEND_STORED
+from export.parity.answers import GOLDEN, Reference, read_reference
+from export.parity.compare import compare_rankings
 from preprocessing.schema import Feature, FittedSchema, read_fitted
 from serving.server import TritonServer
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import tritonclient.grpc as grpc
 
-from export.golden import request_tensors
-from export.reference import GOLDEN
-from export.retrieve_and_rank.plan import RETRIEVE_AND_RANK
+from export.data.golden import request_tensors
+from export.families.retrieve_and_rank.plan import RETRIEVE_AND_RANK
+from export.parity.answers import GOLDEN
 from serving.server import run_triton
 from tests import orders_exported
 from tests.integration.served import Served, as_inputs

@@ -15,9 +15,9 @@ import pytest
 
 from export.__main__ import main
 from export.errors import RegistryError
-from export.registry import model_folder
+from export.repository.registry import model_folder
 from stage.mlflow_store import StoreError, open_store
-from training.models.config import ModelConfig
+from training.families.config import ModelConfig
 from training.settings import TrainingSettings
 from training.tracking.fit import fit_tracked
 from training.tracking.options import TrackingOptions

@@ -8,9 +8,9 @@ import pytest
 import tritonclient.grpc as grpc
 
 from client.recommend_client import RecommendClient
-from export.golden import Row, request_tensors
-from export.retrieve_and_rank.plan import RETRIEVE_AND_RANK
-from export.retrieve_and_rank.reference import GOLDEN
+from export.data.golden import Row, request_tensors
+from export.families.retrieve_and_rank.plan import RETRIEVE_AND_RANK
+from export.families.retrieve_and_rank.reference import GOLDEN
 from serving.server import run_triton
 from tests.integration.served import Served, as_inputs
 from tests.two_stages import RETRIEVED, TOP_K, repository

@@ -9,8 +9,8 @@ import pytest
 import tritonclient.grpc as grpc
 
 from client.recommend_client import RecommendClient
-from export.golden import Row, request_tensors
-from export.retrieval.plan import GOLDEN, ITEM_INDEX, MATCH, RETRIEVE
+from export.data.golden import Row, request_tensors
+from export.families.two_tower.plan import GOLDEN, ITEM_INDEX, MATCH, RETRIEVE
 from serving.server import run_triton
 from tests.integration.described import absences, described
 from tests.integration.served import Served, as_inputs

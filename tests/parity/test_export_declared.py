@@ -9,18 +9,18 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from export.any_family import refresh_any, verify_any
-from export.config import read_config
-from export.declared import require_declared
-from export.embeddings import export_embeddings
+from export.commands.any_family import refresh_any, verify_any
+from export.data.golden import read_item_ids
+from export.embeddings.export import export_embeddings
 from export.errors import DeclarationError
-from export.golden import read_item_ids
-from export.onnx_graph import OPSET
-from export.options import Options
-from export.recommend import DECODE, RANKER
-from export.repository import export_repository
-from export.retrieval.repository import RetrievalOptions, export_retrieval
-from export.stored.repository import replace_store
+from export.families.offline_online.plan import DECODE, RANKER
+from export.families.offline_online.repository import export_repository
+from export.families.offline_online.stored.repository import replace_store
+from export.families.two_tower.repository import RetrievalOptions, export_retrieval
+from export.graphs.onnx import OPSET
+from export.parity.declared import require_declared
+from export.repository.options import Options
+from export.triton.config import read_config
 from preprocessing.fit import fit
 from preprocessing.schema import load_schema
 from tests import exported, two_stages, two_tower
@@ -136,8 +136,8 @@ def test_the_old_decode_is_refused_by_model_tensor_and_shape(compiled_data: Path
 def test_an_export_whose_graphs_are_not_what_it_declares_is_not_written(
     compiled_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("export.members.write_decode", old_decode)
-    monkeypatch.setattr("export.retrieval.members.write_decode", old_decode)
+    monkeypatch.setattr("export.repository.members.write_decode", old_decode)
+    monkeypatch.setattr("export.families.two_tower.write.write_decode", old_decode)
     of_ranker, of_towers = (family.checkpoint(compiled_data) for family in (exported, two_tower))
     for write in (
         lambda folder: export_repository(of_ranker, compiled_data, folder, Options(**LEAN, stored=False)),

@@ -11,18 +11,18 @@ import pandas as pd
 import pytest
 import torch
 
-from export import embedding_history
 from export.__main__ import main
-from export.embeddings import export_embeddings
-from export.encoder_digest import encoder_digest
+from export.data.golden import read_item_ids
+from export.data.latest_requests import latest_rows
+from export.embeddings.export import export_embeddings
+from export.embeddings.export import history as embedding_history
 from export.errors import RepositoryError
-from export.golden import read_item_ids
-from export.latest_requests import latest_rows
-from export.recommend import Plan
-from export.reference import encode_rows, whole_answers
-from export.retrieval.plan import RetrievalPlan
-from export.retrieval.reference import whole_vectors
-from export.retrieval.refresh import refresh_items
+from export.families.offline_online.plan import Plan
+from export.families.two_tower.plan import RetrievalPlan
+from export.families.two_tower.reference import whole_vectors
+from export.families.two_tower.refresh import refresh_items
+from export.parity.answers import encode_rows, whole_answers
+from export.repository.encoder_digest import encoder_digest
 from preprocessing.schema import read_fitted
 from tests import exported, two_stages, two_tower
 from tests.latest import latest_requests

@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from export.embedding_batches import Kind
-from export.embeddings import export_embeddings
-from export.encoder_digest import encoder_digest
-from export.golden import read_item_ids
-from export.recommend import Plan
-from export.reference import encode_rows, whole_answers
+from export.data.golden import read_item_ids
+from export.embeddings.batches import Kind
+from export.embeddings.export import export_embeddings
+from export.families.offline_online.plan import Plan
+from export.parity.answers import encode_rows, whole_answers
+from export.repository.encoder_digest import encoder_digest
 from preprocessing.schema import SchemaError, read_fitted
 from stage.output import OutputError
 from tests import two_tower

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.any_family import refresh_any, verify_any
-from export.config import read_config
+from export.commands.any_family import refresh_any, verify_any
 from export.errors import RepositoryError
-from export.local import LocalRepository
-from export.options import Options, plan_export
-from export.recommend import Plan
-from export.repository import export_repository
-from export.retrieve_and_rank.plan import retrieved_items
+from export.families.offline_online.plan import Plan
+from export.families.offline_online.repository import export_repository
+from export.families.retrieve_and_rank.plan import retrieved_items
+from export.parity.local import LocalRepository
+from export.repository.options import Options, plan_export
+from export.triton.config import read_config
 from preprocessing.schema import read_fitted
 from tests import exported, two_tower
 

@@ -10,8 +10,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from export.errors import GraphError
-from export.fused import write_fused
-from export.recommend import DECODE, ENCODER, PREPROCESS, RANKER, RECOMMEND_FUSED
+from export.families.offline_online.plan import DECODE, ENCODER, PREPROCESS, RANKER, RECOMMEND_FUSED
+from export.graphs.fused import write_fused
 from tests.exported import CONFIG, repository
 
 

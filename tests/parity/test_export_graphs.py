@@ -8,20 +8,29 @@ import onnx
 import pytest
 import torch
 
-from export.golden import Arrays
-from export.graphs import serving_graphs
-from export.local import LocalRepository
-from export.non_finite import Nulls, encoded_nulls
-from export.onnx_graph import IR_VERSION, OPSET, write_onnx
-from export.recommend import DECODE, ENCODER, PREPROCESS, RANKER, RECOMMEND, RECOMMEND_FUSED, Format, Plan
-from export.tensors import Tensor
-from export.verify import compare_rankings, compare_tensors
-from export.workflow_onnx.graph import ML_DOMAIN, ML_OPSET
+from export.data.golden import Arrays
+from export.data.nulls import Nulls, encoded_nulls
+from export.families.offline_online.graphs import serving_graphs
+from export.families.offline_online.plan import (
+    DECODE,
+    ENCODER,
+    PREPROCESS,
+    RANKER,
+    RECOMMEND,
+    RECOMMEND_FUSED,
+    Format,
+    Plan,
+)
+from export.graphs.onnx import IR_VERSION, OPSET, write_onnx
+from export.graphs.workflow.graph import ML_DOMAIN, ML_OPSET
+from export.parity.compare import compare_rankings, compare_tensors
+from export.parity.local import LocalRepository
+from export.triton.tensors import Tensor
 from preprocessing.schema import FittedSchema, read_fitted
 from tests.exported import CONFIG, checkpoint, repository
 from training.checkpoint import load, new_model
-from training.models.config import ModelConfig
-from training.models.offline_online import OfflineOnline
+from training.families.config import ModelConfig
+from training.families.offline_online.model import OfflineOnline
 
 NEWEST_OPSET, NEWEST_ML_OPSET, NEWEST_IR = 20, 4, 10  # what ONNX Runtime 1.19, in Triton's image 24.12, loads
 

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from export.config import read_config
-from export.golden import Arrays, Row, golden_rows, request_tensors
-from export.python_models import load_preprocessor
-from export.recommend import PREPROCESS_NVTABULAR
-from export.reference import encode_rows
+from export.data.golden import Arrays, Row, golden_rows, request_tensors
+from export.families.offline_online.plan import PREPROCESS_NVTABULAR
+from export.parity.answers import encode_rows
+from export.parity.python_models import load_preprocessor
+from export.triton.config import read_config
 from preprocessing.schema import FittedSchema, Sequence, read_fitted
 from tests.exported import repository
 

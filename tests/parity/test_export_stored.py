@@ -13,19 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from export.config import read_config
-from export.embeddings import export_embeddings
-from export.encoder_digest import encoder_digest
+from export.data.golden import null_row, recorded_rows, request_tensors
+from export.embeddings.export import export_embeddings
 from export.errors import GraphError, ParityError, RepositoryError
-from export.golden import null_row, recorded_rows, request_tensors
-from export.local import LocalRepository
-from export.options import Options
-from export.recommend import ENCODER, RECOMMEND
-from export.repository import export_repository, verify_again
-from export.stored.models import RECOMMEND_STORED, USER_EMBEDDING
-from export.stored.repository import replace_store
-from export.stored.states import States, latest_states
-from export.stored.store import write_store
+from export.families.offline_online.plan import ENCODER, RECOMMEND
+from export.families.offline_online.repository import export_repository, verify_again
+from export.families.offline_online.stored.models import RECOMMEND_STORED, USER_EMBEDDING
+from export.families.offline_online.stored.repository import replace_store
+from export.families.offline_online.stored.states import States, latest_states
+from export.families.offline_online.stored.store import write_store
+from export.parity.local import LocalRepository
+from export.repository.encoder_digest import encoder_digest
+from export.repository.options import Options
+from export.triton.config import read_config
 from preprocessing.fit import fit
 from preprocessing.schema import load_schema, read_fitted
 from tests.exported import checkpoint, repository

@@ -12,10 +12,8 @@ import pytest
 from onnx import numpy_helper
 from safetensors.torch import load_file, save_file
 
-from export.config import read_config
 from export.errors import ParityError, RepositoryError, UnsupportedWorkflow
-from export.options import Options
-from export.recommend import (
+from export.families.offline_online.plan import (
     DECODE,
     ENCODER,
     PREPROCESS,
@@ -25,7 +23,9 @@ from export.recommend import (
     RECOMMEND_FUSED,
     Format,
 )
-from export.repository import export_repository, verify_again
+from export.families.offline_online.repository import export_repository, verify_again
+from export.repository.options import Options
+from export.triton.config import read_config
 from preprocessing.schema import FittedSchema, SchemaError, read_fitted
 from stage.manifest import MANIFEST
 from stage.output import OutputError

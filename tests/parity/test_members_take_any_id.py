@@ -6,12 +6,12 @@ import numpy as np
 import onnx
 import pytest
 
-from export.golden import Arrays, recorded_rows, request_tensors
-from export.known_ids import CHECK, id_counts
-from export.local import LocalRepository
-from export.retrieval.plan import EXCLUDE_ITEMS, ITEM_INDEX, ITEM_TOWER, USER_TOWER
-from export.retrieval.vectors import fitted_items
-from export.retrieve_and_rank.plan import CANDIDATE_RANKER
+from export.data.golden import Arrays, recorded_rows, request_tensors
+from export.families.retrieve_and_rank.plan import CANDIDATE_RANKER
+from export.families.two_tower.plan import EXCLUDE_ITEMS, ITEM_INDEX, ITEM_TOWER, USER_TOWER
+from export.families.two_tower.vectors import fitted_items
+from export.graphs.known_ids import CHECK, id_counts
+from export.parity.local import LocalRepository
 from preprocessing.schema import UNKNOWN_ID, read_fitted
 from tests import two_stages, two_tower
 

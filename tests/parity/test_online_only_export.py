@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from export.any_family import Wanted, export_any, verify_any
-from export.embeddings import export_embeddings
+from export.commands.any_family import Wanted, export_any, verify_any
+from export.embeddings.export import export_embeddings
 from export.errors import GraphError, RepositoryError
-from export.options import Options
-from export.recommend import Format
-from export.repository import export_repository
-from export.stored.repository import replace_store
+from export.families.offline_online.plan import Format
+from export.families.offline_online.repository import export_repository
+from export.families.offline_online.stored.repository import replace_store
+from export.repository.options import Options
 from tests import orders, orders_exported
 
 ENSEMBLES = {"recommend", "recommend_nvtabular"}

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as of_numpy
 
-from export.golden import Arrays, read_item_ids, recorded_rows, request_tensors
-from export.local import LocalRepository
-from export.tensors import Tensor
-from export.verify import compare_rankings
+from export.data.golden import Arrays, read_item_ids, recorded_rows, request_tensors
+from export.parity.compare import compare_rankings
+from export.parity.local import LocalRepository
+from export.triton.tensors import Tensor
 from preprocessing.schema import read_fitted
 from tests import two_stages, two_tower
 

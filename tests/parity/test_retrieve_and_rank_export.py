@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 from onnx import numpy_helper
 
-from export.any_family import Wanted, export_any, refresh_any, verify_any
+from export.commands.any_family import Wanted, export_any, refresh_any, verify_any
+from export.data.golden import Arrays, Row, read_item_ids, request_tensors
 from export.errors import GraphError, ParityError, RepositoryError
-from export.golden import Arrays, Row, read_item_ids, request_tensors
-from export.local import LocalRepository
-from export.reference import read_reference
-from export.retrieve_and_rank.plan import CANDIDATE_RANKER, RETRIEVE_AND_RANK, RETRIEVE_AND_RANK_FUSED
-from export.retrieve_and_rank.plan import own_items as own_items_of
-from export.retrieve_and_rank.reference import GOLDEN
-from export.retrieve_and_rank.verify import compare_found
+from export.families.retrieve_and_rank.hops import compare_found
+from export.families.retrieve_and_rank.plan import CANDIDATE_RANKER, RETRIEVE_AND_RANK, RETRIEVE_AND_RANK_FUSED
+from export.families.retrieve_and_rank.plan import own_items as own_items_of
+from export.families.retrieve_and_rank.reference import GOLDEN
+from export.parity.answers import read_reference
+from export.parity.local import LocalRepository
 from preprocessing.schema import SchemaError, read_fitted
 from tests import exported, two_tower
 from tests.output_folders import is_wholly_listed

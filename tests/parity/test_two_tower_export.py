@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 import torch
 
+from export.data.golden import Arrays, read_item_ids, request_tensors
 from export.errors import RepositoryError
-from export.golden import Arrays, read_item_ids, request_tensors
-from export.local import LocalRepository
-from export.reference import Reference, read_reference
-from export.retrieval.plan import GOLDEN, ITEM_INDEX, MATCH, RETRIEVE, RETRIEVE_FUSED, RETRIEVE_NVTABULAR
-from export.retrieval.refresh import refresh_items
-from export.retrieval.repository import RetrievalOptions, export_retrieval, verify_retrieval_again
+from export.families.two_tower.plan import GOLDEN, ITEM_INDEX, MATCH, RETRIEVE, RETRIEVE_FUSED, RETRIEVE_NVTABULAR
+from export.families.two_tower.refresh import refresh_items
+from export.families.two_tower.repository import RetrievalOptions, export_retrieval, verify_retrieval_again
+from export.parity.answers import Reference, read_reference
+from export.parity.local import LocalRepository
 from preprocessing.schema import read_fitted
 from tests.output_folders import is_wholly_listed
 from tests.two_tower import EXPORTS, checkpoint, repository

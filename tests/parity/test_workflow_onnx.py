@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from export.golden import Arrays
-from export.tensors import ENCODED
-from export.workflow_onnx import lists, request_columns
+from export.data.golden import Arrays
+from export.graphs.workflow import lists, request_columns
+from export.triton.tensors import ENCODED
 from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Sequence
 from tests.parity.workflow_graph import Graph, Reference, assert_near_logs, assert_same_numbers
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
 from export.errors import UnsupportedWorkflow
-from export.tensors import ENCODED
-from export.workflow_onnx import RequestColumn
+from export.graphs.workflow import RequestColumn
+from export.triton.tensors import ENCODED
 from preprocessing.nvtabular_engine import import_nvtabular
 from tests.parity.workflow_graph import Graph, assert_near_logs, assert_same_numbers, fit_and_save, transform
 

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from export.errors import UnsupportedWorkflow
-from export.workflow_onnx import RequestColumn, compile_workflow, request_columns
-from export.workflow_onnx.read import KNOWN_OPERATORS
+from export.graphs.workflow import RequestColumn, compile_workflow, request_columns
+from export.graphs.workflow.read import KNOWN_OPERATORS
 from preprocessing.nvtabular_engine import import_nvtabular, quiet
 from preprocessing.schema import Text
 from tests.parity.workflow_graph import fit_and_save, transform

@@ -9,15 +9,15 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 
-from export.config import ModelConfig, to_text
-from export.golden import Arrays
-from export.local import LocalRepository
-from export.log_bound import log_bound
-from export.members import COMMITTED
-from export.onnx_inputs import onnx_inputs
-from export.recommend import PREPROCESS_NVTABULAR, Plan, configs
-from export.tensors import ENCODED, Tensor
-from export.workflow_onnx import RequestColumn, compile_workflow, request_columns
+from export.data.golden import Arrays
+from export.families.offline_online.plan import PREPROCESS_NVTABULAR, Plan, configs
+from export.graphs.workflow import RequestColumn, compile_workflow, request_columns
+from export.parity.local import LocalRepository
+from export.parity.log_bound import log_bound
+from export.parity.onnx_inputs import onnx_inputs
+from export.repository.members import COMMITTED
+from export.triton.config import ModelConfig, to_text
+from export.triton.tensors import ENCODED, Tensor
 from preprocessing.log_layout import Columns, Log
 from preprocessing.nvtabular_engine import import_nvtabular, quiet
 from preprocessing.schema import Categorical, Feature, Schema

@@ -19,7 +19,7 @@ from client.recommend_client import DEFAULT_MODEL, RecommendClient
 from client.recorded import RecordedRow
 from client.request_tensors import LENGTH_BUCKETS, bucket_length, build_tensors
 from client.signature import Signature, TensorSpec, read_signature
-from export.config import read_config
+from export.triton.config import read_config
 
 
 def signature_of(*inputs: tuple[str, str, tuple[int, ...]]) -> Signature:

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from tritonclient.grpc import model_config_pb2
 
-from export.config import ModelConfig, from_text, read_config, to_text
+from export.commands.shipped import shipped_configs
 from export.errors import RepositoryError
-from export.members import COMMITTED, write_configs
-from export.recommend import (
+from export.families.offline_online.plan import (
     PREPROCESS,
     PREPROCESS_NVTABULAR,
     RECOMMEND,
@@ -20,15 +19,16 @@ from export.recommend import (
     Plan,
     configs,
 )
-from export.retrieval.plan import ITEM_TOWER, MATCH, RetrievalPlan, retrieval_configs
-from export.shipped import shipped_configs
-from export.stored.models import (
+from export.families.offline_online.stored.models import (
     RECOMMEND_STORED,
     USER_EMBEDDING,
     optional_features,
     stored_configs,
     user_key,
 )
+from export.families.two_tower.plan import ITEM_TOWER, MATCH, RetrievalPlan, retrieval_configs
+from export.repository.members import COMMITTED, write_configs
+from export.triton.config import ModelConfig, from_text, read_config, to_text
 from preprocessing.changes import Changes
 from preprocessing.schema import Schema, load_schema
 from preprocessing.tensor_names import TENSOR_NAMES

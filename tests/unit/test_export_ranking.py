@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from export.errors import ParityError
-from export.graphs import spread_sparsely
-from export.verify import compare_rankings, compare_tensors
-from training.models.offline_online import RankerParts, spread_repeats
+from export.families.offline_online.graphs import spread_sparsely
+from export.parity.compare import compare_rankings, compare_tensors
+from training.families.offline_online.model import RankerParts, spread_repeats
 
 
 @pytest.mark.parametrize("length", [0, 1, 60])

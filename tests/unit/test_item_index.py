@@ -10,12 +10,20 @@ import numpy as np
 import pytest
 
 from export.errors import GraphError, ParityError
-from export.retrieval import choice
-from export.retrieval.hnsw import FILE, build_hnsw, exact_places, item_rows, recall, tune_ef_search, write_hnsw
-from export.retrieval.lookups import write_match
-from export.retrieval.members import COMMITTED
-from export.retrieval.plan import ITEM_INDEX, RetrievalPlan
-from export.retrieval.verify import compare_approximate
+from export.families.two_tower.hops import compare_approximate
+from export.families.two_tower.index import choice
+from export.families.two_tower.index.hnsw import (
+    FILE,
+    build_hnsw,
+    exact_places,
+    item_rows,
+    recall,
+    tune_ef_search,
+    write_hnsw,
+)
+from export.families.two_tower.lookups import write_match
+from export.families.two_tower.plan import ITEM_INDEX, RetrievalPlan
+from export.families.two_tower.write import COMMITTED
 from preprocessing.schema import load_schema
 
 DIM = 8

@@ -10,8 +10,8 @@ import torch
 from preprocessing.schema import read_fitted
 from tests.lively import lively_model
 from training.__main__ import main
-from training.data import SplitData
-from training.models.config import CONFIGS, ModelConfig
+from training.examples.moments import SplitData
+from training.families.config import CONFIGS, ModelConfig
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

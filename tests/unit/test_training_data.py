@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from preprocessing.schema import read_fitted
-from training.data import DataError, SplitData
+from training.examples.moments import DataError, SplitData
 
 
 def test_a_batch_holds_the_rows_in_the_order_asked_for(synthetic_data: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from preprocessing.schema import Encoder
-from training.models.encoders import SequenceEncoder, ages
+from training.layers.encoders import SequenceEncoder, ages
 
 WIDTH, LENGTH = 16, 12
 TYPES = ["mean", "t5", "distilbert", "bert"]

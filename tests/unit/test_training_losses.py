@@ -2,10 +2,10 @@
 
 import torch
 
+from training.families.offline_online.model import RankerParts, spread_repeats
+from training.layers.encoders import INVISIBLE
+from training.layers.exclusion import exclude_items
 from training.losses import softmax_cross_entropy
-from training.models.encoders import INVISIBLE
-from training.models.exclusion import exclude_items
-from training.models.offline_online import RankerParts, spread_repeats
 
 B, ITEMS, R = 4, 30, 9
 

@@ -10,8 +10,8 @@ import torch
 from preprocessing.schema import FittedSchema, SchemaError, parse_schema, read_fitted
 from tests.lively import lively_model
 from training.checkpoint import CheckpointError, load, save
-from training.data import SplitData
-from training.models.config import ModelConfig
+from training.examples.moments import SplitData
+from training.families.config import ModelConfig
 
 CONFIG = ModelConfig(dim=16, hidden=24)
 

@@ -10,9 +10,9 @@ import torch
 from preprocessing.schema import FittedSchema, parse_schema, read_fitted
 from tests.lively import lively_model
 from training.checkpoint import CheckpointError, load, load_whole, save
-from training.data import SplitData
-from training.models.config import ModelConfig, TwoTowerConfig
-from training.models.towers import TwoTower
+from training.examples.moments import SplitData
+from training.families.config import ModelConfig, TwoTowerConfig
+from training.families.two_tower.model import TwoTower
 
 CONFIG = TwoTowerConfig(dim=12)
 

@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from preprocessing.schema import read_fitted
 from training.__main__ import main
 from training.checkpoint import load, read_config
-from training.data import DataError, SplitData
-from training.models.config import ModelConfig, TwoTowerConfig
+from training.examples.moments import DataError, SplitData
+from training.families.config import ModelConfig, TwoTowerConfig
 from training.ranking import model_scorer, rank_split
 from training.settings import TwoTowerSettings
 from training.trainer import fit

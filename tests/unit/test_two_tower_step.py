@@ -8,10 +8,10 @@ import torch
 
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, read_fitted
 from training.checkpoint import new_model
-from training.data import SplitData, collate
-from training.models.config import TwoTowerConfig
+from training.examples.moments import SplitData, collate
+from training.families.config import TwoTowerConfig
+from training.families.steps import TwoTowerStep
 from training.settings import TwoTowerSettings
-from training.steps import TwoTowerStep
 
 CONFIG = TwoTowerConfig(dim=8, dropout=0.0)
 

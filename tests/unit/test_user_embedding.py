@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.config import TRITON_DTYPES, ModelConfig, read_config
-from export.members import COMMITTED
-from export.python_models import load_module
-from export.recommend import Plan
-from export.stored import store
-from export.stored.models import USER_EMBEDDING, named, stored_configs
-from export.stored.states import States
-from export.stored.store import write_store
+from export.families.offline_online.plan import Plan
+from export.families.offline_online.stored import store
+from export.families.offline_online.stored.models import USER_EMBEDDING, named, stored_configs
+from export.families.offline_online.stored.states import States
+from export.families.offline_online.stored.store import write_store
+from export.parity.python_models import load_module
+from export.repository.members import COMMITTED
+from export.triton.config import TRITON_DTYPES, ModelConfig, read_config
 from preprocessing.schema import load_schema
 from tests.synthetic import schema_toml
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from preprocessing.schema import FittedSchema
-from stage.mlflow_store import StoreError, error_code, open_store, reason, told, without_password
-from training.models.config import AnyConfig
+from stage.library_errors import first_line
+from stage.mlflow_store import StoreError, error_code, open_store, told, without_password
+from training.families.config import FamilyConfig
 from training.settings import TrainingSettings
 from training.tracking.options import TrackingOptions
 
@@ -38,7 +39,7 @@ class TrackedRun:
         self._id = ""
 
     def begin(
-        self, fitted: FittedSchema, config: AnyConfig, settings: TrainingSettings, scratch: Path | None = None
+        self, fitted: FittedSchema, config: FamilyConfig, settings: TrainingSettings, scratch: Path | None = None
     ) -> None:
         """Start the run, or go on with the one that `scratch`, the folder of the checkpoints, tells of.
 
@@ -68,7 +69,7 @@ class TrackedRun:
             self._flush()
         except Exception as error:
             self._silent = True
-            _say(f"{self._store.shown}: {reason(error)}: training goes on, the run is logged at its end")
+            _say(f"{self._store.shown}: {first_line(error)}: training goes on, the run is logged at its end")
 
     def keep(self, folder: str | Path, best: Mapping[str, float]) -> dict[str, Any]:
         """Log what is left, the model `folder` and its best metrics; register it as asked. What a command prints."""
@@ -100,7 +101,7 @@ class TrackedRun:
         try:
             self._client.set_terminated(self._id, status)
         except Exception as error:
-            _say(f"{self._store.shown}: {reason(error)}: run {self._id} is left open")
+            _say(f"{self._store.shown}: {first_line(error)}: run {self._id} is left open")
 
     def _earlier(self, scratch: Path | None) -> str | None:
         """The run that was cut off, open again, where the store still has it."""
@@ -118,7 +119,7 @@ class TrackedRun:
             return None
         return str(note["run"])
 
-    def _create(self, fitted: FittedSchema, config: AnyConfig) -> str:
+    def _create(self, fitted: FittedSchema, config: FamilyConfig) -> str:
         found = self._client.get_experiment_by_name(self._name)
         if found is not None and found.lifecycle_stage == "deleted":
             raise StoreError(f"experiment {self._name} is deleted in {self._store.shown}: give another --experiment")
@@ -130,7 +131,7 @@ class TrackedRun:
         tags = {**_tags(fitted, config), "mlflow.source.name": "naiad", "mlflow.user": _user()}
         return str(self._client.create_run(experiment, tags=tags, run_name=str(self._output)).info.run_id)
 
-    def _describe(self, fitted: FittedSchema, config: AnyConfig, settings: TrainingSettings) -> None:
+    def _describe(self, fitted: FittedSchema, config: FamilyConfig, settings: TrainingSettings) -> None:
         from mlflow.entities import Param
 
         model, training = config.model_dump(mode="json"), settings.model_dump(mode="json")
@@ -182,7 +183,7 @@ def _plain(name: str) -> str:
     return name.replace("@", "_at_")
 
 
-def _tags(fitted: FittedSchema, config: AnyConfig) -> dict[str, str]:
+def _tags(fitted: FittedSchema, config: FamilyConfig) -> dict[str, str]:
     return {
         "naiad.schema": fitted.schema_.name,
         "naiad.schema_digest": fitted.digest,

@@ -1,0 +1,202 @@
+"""What is served from stored vectors, against the encoder of the same repository.
+
+    preprocess_offline   its half of what preprocess gives: equal
+    preprocess_online
+    offline_state        the offline state of the golden rows with torch's
+    user_embedding       states of users that are stored: the encoder's of their latest requests; of one that is not:
+                         the encoder's of the golden rows; `source` says which
+    recommend_stored     of a user that is not stored: what `recommend` answers to the same request; of users that are,
+                         with nothing sent that only the encoder reads: the ranker's top-k for their states
+
+Where the store was replaced from a file, the latest requests are not at hand, and the stored states are taken as they
+are; that they are whole, and of this encoder, the digests say.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.data.golden import UNICODE, Arrays, Row, null_row, request_tensors
+from export.data.latest_requests import Latest, encoded_batches, latest_rows
+from export.errors import EXPORT_AGAIN, IF_CHANGED, ParityError
+from export.families.offline_online.plan import ENCODER, RANKER, RECOMMEND, RankingPlan
+from export.families.offline_online.stored.models import (
+    ENCODER_DIGEST,
+    OFFLINE_STATE,
+    OPTIONAL,
+    PREPROCESS_OFFLINE,
+    PREPROCESS_ONLINE,
+    RECOMMEND_STORED,
+    SOURCE,
+    STORE_DIGEST,
+    USER_EMBEDDING,
+    user_key,
+)
+from export.families.offline_online.stored.packed import packed
+from export.families.offline_online.stored.states import BATCH
+from export.families.offline_online.stored.store import content_digest, read_arrays
+from export.parity.answers import decoded_answers, requests_of, without_ranking
+from export.parity.compare import compare_rankings, compare_tensors
+from export.parity.hop import Hop
+from export.parity.local import LocalRepository
+from export.repository.encoder_digest import encoder_digest
+from export.repository.job import RECORDED, Job
+from export.triton.plan import PREPROCESS
+from export.triton.tensors import ITEM_IDS, SCORE
+
+ABSENT = f"{UNICODE}, nor stored"
+
+
+def stored_hops(job: Job, plan: RankingPlan) -> tuple[Hop, ...]:
+    """Return the hops of what serves from stored states; the halves and the state only of a compiled workflow."""
+    halves = (PREPROCESS_OFFLINE, *([PREPROCESS_ONLINE] if plan.ranker_features else []))
+    computed = (
+        *(Hop(half, partial(_check_half, job, half)) for half in halves),
+        Hop(OFFLINE_STATE, partial(_check_state, job, plan)),
+    )
+    return (
+        *(computed if plan.compiled else ()),
+        Hop(USER_EMBEDDING, partial(_check_users, job, plan)),
+        Hop(RECOMMEND_STORED, lambda: max(_check_like_recommend(job), _check_ranked(job))),
+    )
+
+
+def require_whole(local: LocalRepository) -> None:
+    """Raise `ParityError` where the store is not what its digests say, or of another encoder than the repository's."""
+    parameters = local.config(USER_EMBEDDING).parameters
+    encoder = encoder_digest(local.folder, ENCODER)
+    made_by = parameters.get(ENCODER_DIGEST, "")
+    if made_by != encoder:
+        raise ParityError(
+            f"{USER_EMBEDDING}: its vectors were made by encoder {made_by[:12]}, {ENCODER} is {encoder[:12]}: "
+            "write them with `python -m export embeddings` and `python -m export stored`"
+        )
+    if content_digest(read_arrays(local.folder)) != parameters.get(STORE_DIGEST):
+        raise ParityError(f"{USER_EMBEDDING}: its store is not what its digest says: {EXPORT_AGAIN}")
+
+
+def _check_half(job: Job, half: str) -> float:
+    tensors, config = request_tensors(job.features, job.rows), job.local.config(half)
+    whole = job.local.run(PREPROCESS, tensors)
+    expected = {tensor.name: whole[tensor.name] for tensor in config.outputs}
+    found = job.local.run(half, {tensor.name: tensors[tensor.name] for tensor in config.inputs})
+    return compare_tensors(half, expected, found, tolerance=0.0, with_what=PREPROCESS)
+
+
+def _check_state(job: Job, plan: RankingPlan) -> float:
+    tensors = request_tensors(job.features, job.rows)
+    raw = {tensor.name: tensors[tensor.name] for tensor in job.local.config(OFFLINE_STATE).inputs}
+    return compare_tensors(OFFLINE_STATE, without_ranking(job.golden(plan.family)), job.local.run(OFFLINE_STATE, raw))
+
+
+def _check_users(job: Job, plan: RankingPlan) -> float:
+    require_whole(job.local)
+    absent = _check_absent(job)
+    return absent if plan.replaced else max(absent, _check_latest(job))
+
+
+def _check_absent(job: Job) -> float:
+    """The golden rows, sent for a user that is not stored."""
+    users = [ABSENT] * len(job.rows)
+    tensors = _tensors(job, _of_users(job, job.rows, users))
+    found = _states(job, users, tensors, b"computed")
+    expected = job.local.run_step(RECOMMEND, ENCODER, tensors)
+    return compare_tensors(USER_EMBEDDING, *packed(expected, found), with_what="encoder")
+
+
+def _check_latest(job: Job) -> float:
+    """The users of the data, at most `RECORDED` of them."""
+    largest = 0.0
+    for users, tensors in encoded_batches(_some(job, RECORDED), job.schema.stage("offline"), BATCH):
+        expected = job.local.run_step(RECOMMEND, ENCODER, tensors)
+        found = _states(job, users, tensors, b"stored")
+        largest = max(largest, compare_tensors(USER_EMBEDDING, *packed(expected, found), with_what="encoder"))
+    return largest
+
+
+def _check_like_recommend(job: Job) -> float:
+    """The golden rows of a user that is not stored, through both ensembles."""
+    key = user_key(job.schema).name
+    expected, found = [], []
+    for rows in requests_of(job.rows):
+        users = [ABSENT] * len(rows)
+        tensors = request_tensors(job.features, _of_users(job, rows, users))
+        expected.append(job.local.run(RECOMMEND, tensors))
+        found.append(job.local.run(RECOMMEND_STORED, {**tensors, key: _ids(users)}))
+        _require_source(RECOMMEND_STORED, found[-1], b"computed", users)
+    ids, score = decoded_answers(expected, job.encoded_ids)
+    seen = decoded_answers(found, job.encoded_ids)
+    return compare_rankings(RECOMMEND_STORED, {ITEM_IDS: ids, SCORE: score}, *seen)
+
+
+def _check_ranked(job: Job) -> float:
+    """The golden rows of users that are stored, without what the encoder alone reads."""
+    optional = set(job.local.config(RECOMMEND_STORED).parameters[OPTIONAL].split(","))
+    users, nothing = _stored_users(job, len(job.rows)), null_row(job.features)
+    rows = [
+        {name: nothing[name] if name in optional else value for name, value in row.items()}
+        for row in _of_users(job, job.rows[: len(users)], users)
+    ]
+    tensors = _tensors(job, rows)
+    states = _states(job, users, tensors, b"stored")
+    ranked = job.local.run_step(RECOMMEND, RANKER, {**tensors, **states})
+    request = {**request_tensors(job.features, rows), user_key(job.schema).name: _ids(users)}
+    found = job.local.run(RECOMMEND_STORED, request)
+    _require_source(RECOMMEND_STORED, found, b"stored", users)
+    return compare_rankings(RECOMMEND_STORED, ranked, *decoded_answers([found], job.encoded_ids))
+
+
+def _stored_users(job: Job, most: int) -> list[str]:
+    """Users of the store, at even distances."""
+    arrays = read_arrays(job.folder)
+    ends, count = arrays["id_end"], len(arrays["id_end"])
+    places = [place * count // min(count, most) for place in range(min(count, most))]
+    return [
+        arrays["id"][int(ends[place - 1]) if place else 0 : int(ends[place])].tobytes().decode() for place in places
+    ]
+
+
+def _some(job: Job, most: int) -> list[Latest]:
+    """At most so many users, at even distances."""
+    latest = latest_rows(job.data)
+    every = -(-sum(len(each.users) for each in latest) // most)
+    return [Latest(each.file, each.users[::every], each.rows[::every]) for each in latest]
+
+
+def _of_users(job: Job, rows: list[Row], users: list[str]) -> list[Row]:
+    """The rows as requests of these users, where a feature names the user."""
+    key = user_key(job.schema).name
+    return [{**row, key: user} if key in row else row for row, user in zip(rows, users, strict=True)]
+
+
+def _tensors(job: Job, rows: list[Row]) -> Arrays:
+    """Rows both raw and encoded."""
+    encoded = job.encoded if rows == job.rows else job.workflow.encode(job.features, rows)
+    return {**request_tensors(job.features, rows), **encoded}
+
+
+def _states(job: Job, users: list[str], tensors: Arrays, source: bytes) -> Arrays:
+    """What `user_embedding` gives, all of it from the source that is expected."""
+    request = {**tensors, user_key(job.schema).name: _ids(users)}
+    found = job.local.run_step(RECOMMEND_STORED, USER_EMBEDDING, request)
+    _require_source(USER_EMBEDDING, found, source, users)
+    return {name: values for name, values in found.items() if name != SOURCE.name}
+
+
+def _require_source(hop: str, found: Arrays, source: bytes, users: list[str]) -> None:
+    for user, seen in zip(users, found[SOURCE.name][:, 0], strict=True):
+        if _text(seen) != _text(source):
+            raise ParityError(
+                f"{hop}: the state of user {user!r} is {_text(seen)}, expected {_text(source)}: {IF_CHANGED}"
+            )
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _ids(users: list[str]) -> NDArray[np.object_]:
+    return np.array([[user.encode()] for user in users], dtype=np.object_)

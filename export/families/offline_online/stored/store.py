@@ -1,0 +1,99 @@
+"""The store of a release: `user_embedding/1/users.safetensors`, as the model beside it reads it.
+
+Rows are sorted by the hash of the user's id: a million users cost the server neither a dictionary nor a second.
+The metadata name the encoder that made the states and, as `store_digest`, the content of the store itself;
+config.pbtxt names both too, so a file of another release is refused when the server loads the model.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.data.golden import Arrays
+from export.errors import RepositoryError, first_line
+from export.families.offline_online.stored.models import ENCODER_DIGEST, STORE_DIGEST, USER_EMBEDDING, named
+from export.families.offline_online.stored.states import States
+from export.parity.python_models import load_module
+from export.repository.members import copy_python_model, write_configs
+from export.triton.config import ModelConfig
+from export.triton.files import PYTHON, model_path
+
+
+def write_store(config: ModelConfig, states: States, encoder_digest: str, folder: Path) -> None:
+    """Write `user_embedding` below `folder`, whose config is `config` but for its store's digests."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    path = copy_python_model(USER_EMBEDDING, folder)
+    module = load_module(path, USER_EMBEDDING)
+    arrays = store_arrays(states, module)
+    digests = {ENCODER_DIGEST: encoder_digest, STORE_DIGEST: content_digest(arrays)}
+    try:
+        save_file(arrays, path.with_name(module.FILE), {**digests, "users": str(len(states.users))})
+    except SafetensorError as error:
+        raise OSError(errno.EIO, f"{path.with_name(module.FILE)}: {error}") from None
+    # safetensors lets none but the owner read it; the server may be another user.
+    shutil.copymode(path, path.with_name(module.FILE))
+    write_configs([named(config, digests)], folder)
+
+
+def read_arrays(repository: Path) -> Arrays:
+    """The arrays of a repository's store. Raises `RepositoryError` where it cannot be read."""
+    path = model_path(repository, USER_EMBEDDING, PYTHON)
+    module = load_module(path, USER_EMBEDDING)
+    try:
+        arrays: Arrays = module.read_store(path.with_name(module.FILE))[1]
+    except (AttributeError, OSError, ValueError) as error:
+        raise RepositoryError(
+            f"{USER_EMBEDDING}: its store cannot be read ({first_line(error)}): export the repository again"
+        ) from None
+    return arrays
+
+
+def store_arrays(states: States, module: Any) -> Arrays:
+    """The arrays of the store, by the hash that the model `module` looks ids up by."""
+    ids = [user.encode() for user in states.users]
+    hashes = np.array([module.hash_id(each) for each in ids], dtype=np.uint64)
+    order = np.argsort(hashes, kind="stable")
+    sorted_ids = [ids[place] for place in order]
+    arrays: Arrays = {
+        "hash": hashes[order],
+        "id": np.frombuffer(b"".join(sorted_ids), dtype=np.uint8),
+        "id_end": np.cumsum([len(each) for each in sorted_ids], dtype=np.int64),
+        "user_embedding": states.embedding[order],
+    }
+    if states.ends is None or states.items is None or states.logits is None:
+        return arrays
+    places, ends = _places(states.ends, order)
+    return {
+        **arrays,
+        "repeat_end": ends,
+        "repeat_items": states.items[places],
+        "repeat_logits": states.logits[places],
+    }
+
+
+def content_digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 of the arrays, as hex digits."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _places(ends: NDArray[np.int64], order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the values of ragged rows stand, [V], once the rows are in `order`, and where each row then ends, [U]."""
+    starts = np.concatenate([[0], ends[:-1]])
+    lengths = (ends - starts)[order]
+    new_ends = np.cumsum(lengths)
+    shift = np.repeat(starts[order] - (new_ends - lengths), lengths)
+    return np.arange(len(shift), dtype=np.int64) + shift, new_ends

@@ -1,0 +1,131 @@
+"""What a `two_tower` repository is held to the trained towers by.
+
+preprocess…            see `export.repository.shared_hops`
+user_tower             vectors of the golden rows with torch's
+item_tower             vectors of all items with torch's; after a refresh with those that the index holds
+exclude_items          the ids of raw items: equal
+item_index             top-k of torch's vectors with torch's; of HNSW each score, and at least 95% of the items
+decode                 raw ids with the item index: equal
+match                  scores of pairs with the product of both towers' vectors; 0 for unknown ids
+retrieve…              each chain with torch's top-k, as `item_index`
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from export.data.golden import UNICODE, Arrays
+from export.data.latest_requests import encoded_batches, latest_rows
+from export.families.two_tower.index.compare import compare_approximate
+from export.families.two_tower.plan import (
+    EXCLUDE,
+    EXCLUDE_ITEMS,
+    EXCLUDED,
+    ITEM_INDEX,
+    ITEM_TOWER,
+    ITEM_VECTOR,
+    MATCH,
+    PAIR,
+    RETRIEVE,
+    RETRIEVE_FUSED,
+    RETRIEVE_NVTABULAR,
+    USER_TOWER,
+    USER_VECTOR,
+    RetrievalPlan,
+)
+from export.families.two_tower.vectors import Vectors, current_items, fitted_items, item_vectors, read_item_vectors
+from export.parity.compare import compare_rankings, compare_tensors
+from export.parity.hop import Hop
+from export.repository.job import Job, blank
+from export.repository.shared_hops import Ranking, chain_answers, decode_hop, preprocessing_hops
+from export.triton.tensors import ITEM_IDS, SCORE
+from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID
+
+_PAIRS = 64
+
+
+def hops(job: Job, plan: RetrievalPlan) -> tuple[Hop, ...]:
+    """Return the hops in the order of the chain."""
+    chains = (
+        RETRIEVE,
+        *([RETRIEVE_NVTABULAR] if plan.reference_path else []),
+        *([RETRIEVE_FUSED] if plan.fused else []),
+    )
+    return (
+        *preprocessing_hops(job, plan),
+        Hop(USER_TOWER, partial(_check_user_tower, job, plan)),
+        Hop(ITEM_TOWER, partial(_check_item_tower, job, plan)),
+        Hop(EXCLUDE_ITEMS, partial(_check_exclude, job, plan)),
+        Hop(ITEM_INDEX, partial(_check_index, job, plan)),
+        decode_hop(job),
+        Hop(MATCH, partial(_check_match, job, plan)),
+        *(Hop(chain, partial(_check_chain, job, plan, chain)) for chain in chains),
+    )
+
+
+def nothing_excluded(rows: int) -> Arrays:
+    """Return what a request of so many rows has besides its features, where it leaves nothing out."""
+    return {EXCLUDE.name: blank(rows)}
+
+
+def _check_user_tower(job: Job, plan: RetrievalPlan) -> float:
+    users = {USER_VECTOR: job.golden(plan.family)[USER_VECTOR]}
+    return compare_tensors(USER_TOWER, users, job.local.run_step(RETRIEVE, USER_TOWER, job.encoded))
+
+
+def _check_item_tower(job: Job, plan: RetrievalPlan) -> float:
+    items = current_items(job.fitted, job.data) if plan.refreshed else fitted_items(job.schema, job.data)
+    found = {ITEM_VECTOR: item_vectors(job.local, items)}
+    return compare_tensors(ITEM_TOWER, {ITEM_VECTOR: _served_vectors(job, plan)}, found)
+
+
+def _check_exclude(job: Job, plan: RetrievalPlan) -> float:
+    """0: every raw id is encoded, what is no item is padding, the sequences stand before them."""
+    raw = [*job.item_ids, UNICODE]
+    sequences = [np.resize(job.encoded[each.name], (len(raw), 1)) for each in plan.excluded_sequences]
+    tensors = {each.name: ids for each, ids in zip(plan.excluded_sequences, sequences, strict=True)}
+    tensors[EXCLUDE.name] = np.array([[each.encode()] for each in raw], dtype=np.object_)
+    places = np.r_[np.arange(len(job.item_ids)), PADDING_ID][:, None]
+    expected = np.concatenate([*sequences, np.where(places >= FIRST_KNOWN_ID, places, PADDING_ID)], axis=1)
+    found = job.local.run_step(RETRIEVE, EXCLUDE_ITEMS, tensors)
+    return compare_tensors(EXCLUDE_ITEMS, {EXCLUDED.name: expected}, found, 0.0)
+
+
+def _check_index(job: Job, plan: RetrievalPlan) -> float:
+    users = {USER_VECTOR: job.golden(plan.family)[USER_VECTOR]}
+    tensors = {**job.encoded, **nothing_excluded(len(job.rows))}
+    excluded = job.local.run_step(RETRIEVE, EXCLUDE_ITEMS, tensors)
+    ranked = job.local.run_step(RETRIEVE, ITEM_INDEX, {**users, **excluded})
+    return _compare(ITEM_INDEX, job, plan, (ranked[ITEM_IDS], ranked[SCORE]))
+
+
+def _check_match(job: Job, plan: RetrievalPlan) -> float:
+    """The scores of some users, each with a known item, and of pairs with an unknown id."""
+    users, tensors = next(encoded_batches(latest_rows(job.data), job.features, _PAIRS))
+    own = job.local.run_step(RETRIEVE, USER_TOWER, tensors)[USER_VECTOR]
+    known = np.arange(len(job.item_ids))[FIRST_KNOWN_ID:]
+    items = np.random.default_rng(0).choice(known, size=len(users))
+    pairs = [(user, job.item_ids[item]) for user, item in zip(users, items.tolist(), strict=True)]
+    pairs += [(users[0], UNICODE), (UNICODE, job.item_ids[known[0]]), ("", "")]
+    columns = zip(PAIR, zip(*pairs, strict=True), strict=True)
+    arrays = {tensor.name: np.array([[each.encode()] for each in ids], dtype=np.object_) for tensor, ids in columns}
+    products = np.einsum("nd,nd->n", own, _served_vectors(job, plan)[items])
+    expected = np.r_[products, 0, 0, 0].astype(np.float32)[:, None]
+    return compare_tensors(MATCH, {SCORE: expected}, job.local.run(MATCH, arrays))
+
+
+def _check_chain(job: Job, plan: RetrievalPlan, chain: str) -> float:
+    return _compare(chain, job, plan, chain_answers(job, chain, nothing_excluded))
+
+
+def _compare(hop: str, job: Job, plan: RetrievalPlan, found: Ranking) -> float:
+    golden = job.golden(plan.family)
+    if plan.index == "exact":
+        return compare_rankings(hop, golden, *found)
+    return compare_approximate(hop, golden, _served_vectors(job, plan), *found)
+
+
+def _served_vectors(job: Job, plan: RetrievalPlan) -> Vectors:
+    return read_item_vectors(job.folder, job.fitted.items, plan.dim)

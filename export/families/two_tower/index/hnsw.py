@@ -1,0 +1,87 @@
+"""Approximate top-k by FAISS: an HNSW graph over the item vectors (Malkov and Yashunin 2018)."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.errors import GraphError, first_line
+from preprocessing.schema import FIRST_KNOWN_ID
+
+NEIGHBOURS, EF_CONSTRUCTION = 24, 100
+RECALL = 0.99
+FILE = "vectors.faiss"
+_AT_A_TIME = 10_000
+
+Vectors = NDArray[np.float32]
+
+
+def load_faiss() -> Any:
+    """The module. Raises `GraphError` where it is not installed."""
+    # Its threads spin while they wait: on a machine that is busy otherwise a build of seconds takes minutes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        import faiss
+    except ImportError:
+        raise GraphError("--index hnsw needs faiss-cpu: install naiad[retrieval], or --index exact") from None
+    return faiss
+
+
+def build_hnsw(vectors: Vectors, advance: Callable[[int], None] = lambda _: None) -> Any:
+    """An index over `vectors` [N, D] by dot product; `advance` hears how many were added."""
+    faiss = load_faiss()
+    index = faiss.IndexHNSWFlat(vectors.shape[1], NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = EF_CONSTRUCTION
+    for start in range(0, len(vectors), _AT_A_TIME):
+        part = vectors[start : start + _AT_A_TIME]
+        index.add(part)
+        advance(len(part))
+    return index
+
+
+def item_rows(vectors: Vectors) -> Vectors:
+    """The rows of items [I - 3, D] among those of all ids [I, D]: the index does not hold the special ones."""
+    return np.ascontiguousarray(vectors[FIRST_KNOWN_ID:], dtype=np.float32)
+
+
+def exact_places(vectors: Vectors, queries: Vectors, top_k: int) -> NDArray[np.int64]:
+    """Places of the best rows of `vectors` by dot product, best first, [Q, K]."""
+    places = []
+    for start in range(0, len(queries), 64):
+        scores = queries[start : start + 64] @ vectors.T
+        best = np.argpartition(scores, -top_k, axis=1)[:, -top_k:]
+        order = np.take_along_axis(scores, best, axis=1).argsort(axis=1)[:, ::-1]
+        places.append(np.take_along_axis(best, order, axis=1))
+    return np.concatenate(places).astype(np.int64)
+
+
+def recall(expected: NDArray[np.int64], found: NDArray[np.int64]) -> float:
+    """The share of expected places [Q, K] that were found, any order."""
+    hits = sum(len(np.intersect1d(row, other)) for row, other in zip(expected, found, strict=True))
+    return hits / expected.size
+
+
+def tune_ef_search(index: Any, expected: NDArray[np.int64], queries: Vectors, top_k: int) -> tuple[int, float]:
+    """The least `efSearch` of K, 1.5 K, 2 K … whose recall@K on the queries is `RECALL`, and that recall."""
+    faiss = load_faiss()
+    ef_search = top_k
+    while True:
+        _, found = index.search(queries, top_k, params=faiss.SearchParametersHNSW(efSearch=ef_search))
+        reached = recall(expected, found)
+        if reached >= RECALL or ef_search >= index.ntotal:
+            return ef_search, reached
+        ef_search = min(ef_search + max(top_k // 2, ef_search // 2, 1), index.ntotal)
+
+
+def write_hnsw(index: Any, path: Path) -> None:
+    """Write an index. Raises `OSError` where the disk does not take it."""
+    try:
+        load_faiss().write_index(index, str(path))
+    except RuntimeError as error:
+        raise OSError(errno.EIO, first_line(error)) from None

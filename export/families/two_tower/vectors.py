@@ -1,0 +1,121 @@
+"""Vectors of all items and all users, through the exported towers, and what the towers take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.data.golden import Arrays
+from export.data.latest_requests import encoded_batches, encoded_tensors, latest_rows
+from export.data.saved_workflow import SavedWorkflow
+from export.errors import RepositoryError
+from export.families.two_tower.plan import ITEM_TOWER, RETRIEVE, USER_TOWER, USER_VECTOR
+from export.parity.local import LocalRepository
+from export.triton.tensors import ENCODED, encoded_tensor
+from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, Schema
+from stage.parquet import FIT_AGAIN, read_columns
+
+Vectors = NDArray[np.float32]
+
+ITEM_VECTORS = "item_vectors.npy"
+_BATCH = 1024
+
+
+def fitted_items(schema: Schema, data: Path) -> Arrays:
+    """What `item_tower` takes for every id, [I, ...], from the fit's item index: the items as they were trained."""
+    features = schema.item_features
+    # Without features there is still a row an item.
+    table = read_columns(data / "item_index.parquet", [*(feature.name for feature in features), "item_id"])
+    ids = np.arange(table.num_rows, dtype=np.int64)[:, None]
+    return {schema.item_id.name + ENCODED: ids, **encoded_tensors(features, table)}
+
+
+def current_items(fitted: FittedSchema, data: Path) -> Arrays:
+    """The same from the item table as it is now, `items.parquet`, encoded by the item workflow of the fit.
+
+    Special ids, and items that the table no longer has, keep what the fit gave them.
+    """
+    schema = fitted.schema_
+    features = schema.item_features
+    tensors = fitted_items(schema, data)
+    names = [feature.name for feature in features]
+    table = read_columns(data / "items.parquet", ["encoded_id", "item_id", *names]).to_pandas()
+    known = table[table["encoded_id"] >= FIRST_KNOWN_ID].reset_index(drop=True)
+    ids = known["encoded_id"].to_numpy()
+    if len(np.unique(ids)) < len(ids) or (len(ids) and ids.max() >= fitted.items):
+        raise RepositoryError(f"{data / 'items.parquet'}: its encoded_id are not those of the fit: {FIT_AGAIN}")
+    for feature in features:
+        if (widths := _wrong_widths(known[feature.name], getattr(feature, "dim", 0))) is not None:
+            raise RepositoryError(
+                f"{data / 'items.parquet'}: {feature.name} has a vector of {widths} numbers, "
+                f"the schema says {getattr(feature, 'dim', 0)}: correct the item table"
+            )
+    if not names:
+        return tensors
+    encoded = SavedWorkflow(data / "item_workflow").transform(features, known)
+    for feature in features:
+        tensor, values = tensors[feature.name + ENCODED], encoded[feature.name]
+        unusable = next((row for row, value in enumerate(values) if not np.isfinite(value).all()), None)
+        if unusable is not None:
+            raise RepositoryError(
+                f"{data / 'items.parquet'}: {feature.name} of item {known['item_id'][unusable]!r} is no finite number "
+                "as the tower takes it: correct the item table"
+            )
+        if encoded_tensor(feature).dims == (1,):
+            tensor[ids, 0] = values.to_numpy()
+            continue
+        for id_, value in zip(ids.tolist(), values, strict=True):
+            tensor[id_] = 0
+            tensor[id_, : len(value)] = value
+    return tensors
+
+
+def _wrong_widths(column: object, dim: int) -> int | None:
+    """The length of the first vector that is not `dim` long; None where there is none, or no vectors at all."""
+    if not dim:
+        return None
+    lengths = (len(value) for value in column if isinstance(value, np.ndarray | list))  # type: ignore[attr-defined]
+    return next((length for length in lengths if length != dim), None)
+
+
+def read_item_vectors(folder: Path, items: int, dim: int) -> Vectors:
+    """The vectors of all ids that the index of a repository serves, [I, D]; read from the disk as they are used."""
+    path = folder / ITEM_VECTORS
+    try:
+        vectors: Vectors = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise RepositoryError(f"{path}: cannot be read ({error}): export the repository again") from None
+    if vectors.shape != (items, dim):
+        raise RepositoryError(f"{path}: holds vectors {list(vectors.shape)}, expected {[items, dim]}: export again")
+    return vectors
+
+
+def write_item_vectors(folder: Path, vectors: Vectors) -> None:
+    """Keep the vectors of all ids [I, D] in a repository, in place of a file that may be linked from elsewhere."""
+    (folder / ITEM_VECTORS).unlink(missing_ok=True)
+    np.save(folder / ITEM_VECTORS, vectors)
+
+
+def item_vectors(local: LocalRepository, items: Arrays) -> Vectors:
+    """The exported tower's vectors of what `fitted_items` or `current_items` gave, [I, D]."""
+    config = local.config(ITEM_TOWER)
+    # TorchScript's names end in their place, which is the order of the features.
+    named = {tensor.name: values for tensor, values in zip(config.inputs, items.values(), strict=True)}
+    count = len(next(iter(named.values())))
+    parts = [
+        local.run(ITEM_TOWER, {name: values[start : start + _BATCH] for name, values in named.items()})
+        for start in range(0, count, _BATCH)
+    ]
+    return np.concatenate([part[config.outputs[0].name] for part in parts])
+
+
+def user_vectors(local: LocalRepository, schema: Schema, data: Path) -> tuple[list[str], Vectors]:
+    """Every user of the data, and the exported tower's vectors of their latest requests, [U, D]."""
+    users: list[str] = []
+    parts: list[Vectors] = []
+    for names, tensors in encoded_batches(latest_rows(data), schema.request_features, _BATCH):
+        users += names
+        parts.append(local.run_step(RETRIEVE, USER_TOWER, tensors)[USER_VECTOR])
+    return users, np.concatenate(parts)

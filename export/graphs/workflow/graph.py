@@ -1,0 +1,128 @@
+"""An ONNX graph in the making: nodes get readable names, equal constants are stored once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from export.graphs.known_ids import Counts, check_ids
+from export.graphs.onnx import IR_VERSION, OPSET
+from export.triton.tensors import Dtype, Tensor
+
+# Version 3 of the operators for classical models holds LabelEncoder with int64 on either side.
+ML_DOMAIN, ML_OPSET = "ai.onnx.ml", 3
+_TYPES: dict[Dtype, int] = {"string": TensorProto.STRING, "int64": TensorProto.INT64, "float32": TensorProto.FLOAT}
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of the graph.
+
+    `dtype`: the type that pandas computes in. `held`: the tensor's, if another one: float32 that holds the very numbers
+    of a float64 column. `nullable`: NaN may be in it. `exact`: equal to NVTabular's to the last bit, which what follows
+    a logarithm need not be.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    held: np.dtype[Any] | None = None
+    nullable: bool = False
+    exact: bool = True
+
+    @property
+    def stored(self) -> np.dtype[Any]:
+        """The tensor's own type."""
+        return self.held or self.dtype
+
+
+class Graph:
+    """Collects nodes and constants; `column` prefixes the names of what is added until it is set again."""
+
+    def __init__(self) -> None:
+        self.column = ""
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[bytes, str] = {}
+        self._initializers: list[onnx.TensorProto] = []
+        self._names: set[str] = set()
+
+    def node(
+        self, operator: str, inputs: Sequence[str], name: str, output: str | None = None, **attributes: Any
+    ) -> str:
+        """Add a node named `column/name` with one output; its name is returned."""
+        return self.nodes(operator, inputs, name, [output] if output else [""], **attributes)[0]
+
+    def nodes(
+        self, operator: str, inputs: Sequence[str], name: str, outputs: Sequence[str], **attributes: Any
+    ) -> list[str]:
+        """Add a node of several outputs; "" is an output that wants a name."""
+        full = self._free(f"{self.column}/{name}")
+        named = [output or (full if len(outputs) == 1 else f"{full}.{place}") for place, output in enumerate(outputs)]
+        domain = ML_DOMAIN if operator == "LabelEncoder" else ""
+        self._nodes.append(helper.make_node(operator, list(inputs), named, full, domain=domain, **attributes))
+        return named
+
+    def constant(self, value: Any, dtype: Any, shape: Sequence[int] | None = None) -> str:
+        """The name of a constant; `shape` is that of `value` if absent."""
+        array: NDArray[Any] = np.asarray(value, dtype=dtype)
+        array = array if shape is None else array.reshape(shape)
+        key = array.tobytes() + f"{array.dtype}{array.shape}".encode()
+        if key not in self._constants:
+            shown = str(array.reshape(-1)[0]) if array.size == 1 else f"{array.size} of {len(self._constants)}"
+            name = self._free(f"constant/{array.dtype}/{shown}")
+            self._initializers.append(numpy_helper.from_array(array, name))
+            self._constants[key] = name
+        return self._constants[key]
+
+    def cast(self, value: str, seen: np.dtype[Any], wanted: np.dtype[Any]) -> str:
+        """The tensor as another numpy type; itself where it is of it."""
+        if seen == wanted:
+            return value
+        return self.node("Cast", [value], f"to_{wanted}", to=helper.np_dtype_to_tensor_dtype(wanted))
+
+    def typed(self, value: Value, wanted: np.dtype[Any]) -> str:
+        """The value's tensor as another numpy type, by way of the type that pandas computes in."""
+        if value.held is not None and np.can_cast(value.held, wanted):
+            return self.cast(value.name, value.held, wanted)
+        return self.cast(self.cast(value.name, value.stored, value.dtype), value.dtype, wanted)
+
+    def save(
+        self,
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+        path: Path,
+        name: str = "preprocess",
+        counts: Counts | None = None,
+    ) -> None:
+        """Check and write the graph; the batch and every -1 are dynamic. `counts`: of the inputs that hold ids."""
+        graph = helper.make_graph(
+            self._nodes,
+            name,
+            [_value_info(tensor, "length") for tensor in inputs],
+            [_value_info(tensor, "width") for tensor in outputs],
+            self._initializers,
+        )
+        check_ids(graph, counts or {})
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML_DOMAIN, ML_OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="naiad")
+        onnx.checker.check_model(model)
+        onnx.save(model, str(path))
+
+    def _free(self, name: str) -> str:
+        free, count = name, 1
+        while free in self._names:
+            count += 1
+            free = f"{name}_{count}"
+        self._names.add(free)
+        return free
+
+
+def _value_info(tensor: Tensor, dynamic: str) -> onnx.ValueInfoProto:
+    shape = ["batch", *(f"{tensor.name}.{dynamic}" if d == -1 else d for d in tensor.dims)]
+    return helper.make_tensor_value_info(tensor.name, _TYPES[tensor.dtype], shape)

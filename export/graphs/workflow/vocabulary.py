@@ -1,0 +1,118 @@
+"""The table of a fitted Categorify, with the ids that the operator itself gives to its values.
+
+The operator is asked, not imitated: offsets, `single_table`, `vocabs`, `dtype` and whatever else its answer depends on
+are in the answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from export.errors import RepositoryError, UnsupportedWorkflow, first_line
+
+Key = str | int | None
+Keys = tuple[Key, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Ids by key; a key has one part, or one for each column of a combination.
+
+    `ids`: known keys -> id. `unknown`: the id of every other key. `null`: the id of nulls, for a combination of nothing
+    but nulls. `kinds`: of each part the numpy type that the operator compares in, `object` for strings.
+    """
+
+    ids: Mapping[Keys, int]
+    unknown: int
+    null: int
+    kinds: tuple[str, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """Equal for vocabularies that give equal ids."""
+        content = (list(self.ids.items()), self.unknown, self.null, self.kinds)
+        return hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def single(self) -> dict[Key, int]:
+        """Ids by the only part of their keys."""
+        return {key: id_ for (key,), id_ in self.ids.items()}
+
+
+def read_vocabulary(operator: Any, columns: Sequence[str], output: str) -> Vocabulary:
+    """The ids that a fitted Categorify gives to `columns` (more than one: a combination) under the name `output`."""
+    import pandas as pd
+    from nvtabular import ColumnSelector
+
+    _refuse_buckets(operator, output)
+    combined = operator.encode_type == "combo" and len(columns) > 1
+    storage = output if operator.encode_type == "combo" else operator.storage_name.get(output, output)
+    path = operator.categories[storage]
+    names = list(columns) if combined else [storage]
+    try:
+        table = pd.read_parquet(Path(path), columns=names) if path else pd.DataFrame({name: [] for name in names})
+    except (OSError, ValueError) as error:  # a torn file is pyarrow's ValueError
+        raise RepositoryError(f"{path}: cannot be read ({first_line(error)}): run `preprocessing fit` again") from None
+    kinds = tuple(_kind(table[name], column) for name, column in zip(names, columns, strict=True))
+    keys = list(zip(*(_keys(table[name], kind) for name, kind in zip(names, kinds, strict=True)), strict=True))
+    if len(set(keys)) < len(keys):
+        raise UnsupportedWorkflow(f"{output}: its vocabulary holds a value twice: fit Categorify with each value once")
+
+    nothing = tuple(None if kind == "object" else 0 for kind in kinds)
+    strange = tuple(_strange({key[part] for key in keys}, kind) for part, kind in enumerate(kinds))
+    asked = [*keys, strange, *([nothing] if set(kinds) == {"object"} else [])]
+    frame = pd.DataFrame({name: pd.Series([key[i] for key in asked], dtype=kinds[i]) for i, name in enumerate(columns)})
+    selector = ColumnSelector(subgroups=[ColumnSelector(list(columns))]) if combined else ColumnSelector(list(columns))
+    found = [int(id_) for id_ in operator.transform(selector, frame)[output]]
+    unknown = found[len(keys)]
+    return Vocabulary(dict(zip(keys, found[: len(keys)], strict=True)), unknown, found[-1], kinds)
+
+
+def _refuse_buckets(operator: Any, output: str) -> None:
+    buckets = operator.num_buckets
+    if isinstance(buckets, Mapping):
+        buckets = buckets.get(output)
+    if buckets and buckets > 1:
+        raise UnsupportedWorkflow(
+            f"{output}: Categorify(num_buckets={buckets}) hashes an unknown value together with its row's place in the "
+            "batch, so that the same value gets another id in another row: fit without num_buckets"
+        )
+
+
+def _kind(column: Any, name: str) -> str:
+    """The column's type; refused where it is neither string nor integer."""
+    import pandas as pd
+
+    if column.dtype == object and all(isinstance(value, str) for value in column.dropna()):
+        return "object"
+    if pd.api.types.is_signed_integer_dtype(column.dtype):
+        return str(column.dtype)
+    if not len(column):
+        return "object"
+    raise UnsupportedWorkflow(
+        f"{name}: Categorify was fitted on {column.dtype} values, string and signed integers can be compiled: "
+        "fit it on one of these"
+    )
+
+
+def _keys(column: Any, kind: str) -> list[Key]:
+    if kind == "object":
+        return [value if isinstance(value, str) else None for value in column]
+    return [int(value) for value in column]
+
+
+def _strange(keys: set[Key], kind: str) -> Key:
+    """A value that no key has."""
+    if kind == "object":
+        return "\x00" * (1 + max((len(key) for key in keys if isinstance(key, str)), default=0))
+    return next(value for value in range(-1, -3 - len(keys), -1) if value not in keys)

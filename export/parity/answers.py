@@ -1,0 +1,103 @@
+"""Torch's answers to golden rows, kept in a file of the repository, and the answers of its chains in the same form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.data.golden import Arrays, Row, arrow_schema
+from export.errors import RepositoryError
+from export.triton.tensors import ENCODED, ITEM_ID, ITEM_IDS, SCORE
+from preprocessing.schema import PADDING_ID, Feature
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+KEPT = "torch."
+"""In front of the answers' column names: no feature's name has a dot."""
+ALONE = 20
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Golden rows and torch's answers to them by name, [N, ...]; of a ranking item_ids and score, [N, K]."""
+
+    rows: list[Row]
+    answers: Arrays
+
+
+def golden_file(family: str) -> str:
+    """Return the name of the file of a family's golden rows: a folder would be a model to Triton."""
+    return f"golden.{family}.parquet"
+
+
+def best_items(scores: Tensor, top_k: int) -> Arrays:
+    """Return item_ids and score [N, K] of scores [N, I], best first and by id where they tie.
+
+    A score of -inf has the id 0.
+    """
+    order = scores.sort(dim=1, descending=True, stable=True)
+    score, ids = order.values[:, :top_k], order.indices[:, :top_k]
+    return {ITEM_IDS: ids.masked_fill(score == float("-inf"), PADDING_ID).numpy(), SCORE: score.numpy()}
+
+
+def model_features(features: tuple[Feature, ...], encoded: Arrays) -> dict[str, Tensor]:
+    """Return served tensors as a model takes them: by feature name, scalars [B, 1] -> [B]."""
+    import torch
+
+    tensors = {feature.name: torch.from_numpy(encoded[feature.name + ENCODED]) for feature in features}
+    return {
+        each.name: tensors[each.name][:, 0] if each.encoded.form == "scalar" else tensors[each.name]
+        for each in features
+    }
+
+
+def write_reference(reference: Reference, features: tuple[Feature, ...], path: Path) -> None:
+    """Write the rows and torch's answers to them, in place of a file that may be linked from elsewhere."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pylist(reference.rows, schema=arrow_schema(features))
+    for name, values in reference.answers.items():
+        table = table.append_column(KEPT + name, pa.array(list(values)))
+    path.unlink(missing_ok=True)
+    pq.write_table(table, path)
+
+
+def read_reference(features: tuple[Feature, ...], path: Path) -> Reference:
+    """Read golden rows and what torch answered to them when the repository was exported."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        rows = table.select([feature.name for feature in features]).to_pylist()
+        names = [name for name in table.column_names if name.startswith(KEPT)]
+        answers = {name.removeprefix(KEPT): np.stack(table[name].to_numpy()) for name in names}
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        raise RepositoryError(f"{path}: cannot be read ({error}): give what `export repository` wrote") from None
+    return Reference(rows, answers)
+
+
+def requests_of(rows: list[Row]) -> list[list[Row]]:
+    """Return the golden rows as requests: the first of them alone, the rest as one."""
+    requests = [[row] for row in rows[:ALONE]] + [rows[ALONE:]]
+    return [rows for rows in requests if rows]
+
+
+def decoded_answers(
+    answers: list[Arrays], encoded_ids: Mapping[str, int]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return answers of a chain put together, [N, K]: encoded ids and scores."""
+    ids = np.array([[encoded_ids[item] for item in row] for each in answers for row in each[ITEM_ID].tolist()])
+    return ids, np.concatenate([each[SCORE] for each in answers])
+
+
+def without_ranking(answers: Arrays) -> Arrays:
+    """Return the answers that are no ranking."""
+    return {name: values for name, values in answers.items() if name not in (ITEM_IDS, SCORE)}

@@ -1,0 +1,75 @@
+"""Compare what a hop answers with what it should; refuse a difference beyond the tolerance.
+
+Ids may differ only where scores tie: where the score of the id found and that of the id expected are no further apart
+than the tolerance.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.data.golden import Arrays
+from export.errors import IF_CHANGED, ParityError
+from export.triton.tensors import ENCODED, ITEM_IDS, SCORE
+from preprocessing.schema import PADDING_ID
+
+TOLERANCE = 1e-4
+LEAST_RECALL = 0.95
+"""Of an approximate index, over the golden rows: few, and strange ones among them."""
+
+
+def compare_tensors(
+    hop: str, expected: Arrays, found: Arrays, tolerance: float = TOLERANCE, with_what: str = "trained model"
+) -> float:
+    """Return the largest difference between tensors of equal names. Raises `ParityError` beyond the tolerance."""
+    largest = 0.0
+    for name, values in expected.items():
+        other = found.get(name)
+        if other is None or other.shape != values.shape or other.dtype != values.dtype:
+            seen = "missing" if other is None else f"{other.dtype} {list(other.shape)}"
+            raise ParityError(f"{hop}: {name} is {seen}, expected {values.dtype} {list(values.shape)}: {IF_CHANGED}")
+        difference = float(_differences(values, other).max(initial=0.0))
+        limit = tolerance if values.dtype.kind == "f" else 0.0
+        if not difference <= limit:
+            shown = name.removesuffix(ENCODED)
+            raise ParityError(
+                f"{hop}: {shown} differs from the {with_what} by {difference:.3g}, {limit:g} is allowed: {IF_CHANGED}"
+            )
+        largest = max(largest, difference)
+    return largest
+
+
+def compare_rankings(
+    hop: str, expected: Arrays, ids: NDArray[np.int64], score: NDArray[np.float32], tolerance: float = TOLERANCE
+) -> float:
+    """Return the largest difference of scores [N, K], rank by rank.
+
+    Raises `ParityError` beyond the tolerance, or by an id.
+    """
+    difference = compare_tensors(hop, {SCORE: expected[SCORE]}, {SCORE: score}, tolerance)
+    for row in np.flatnonzero((ids != expected[ITEM_IDS]).any(axis=1)).tolist():
+        wanted_ids, wanted = expected[ITEM_IDS][row], expected[SCORE][row]
+        of_item = dict(zip(wanted_ids.tolist(), wanted.tolist(), strict=True))
+        # An id that torch ranked below the last place can only tie with that place.
+        of_found = np.array([of_item.get(item, wanted[-1]) for item in ids[row].tolist()])
+        no_item = (ids[row] == PADDING_ID) | (wanted_ids == PADDING_ID)
+        wrong = (ids[row] != wanted_ids) & (no_item | (_differences(wanted, of_found) > tolerance))
+        filled = ids[row][ids[row] != PADDING_ID].tolist()
+        if wrong.any() or len(set(filled)) < len(filled):
+            rank = int(wrong.argmax())
+            seen = (
+                f"golden row {row}, rank {rank + 1} is item {ids[row][rank]}" if wrong.any() else "an item stands twice"
+            )
+            raise ParityError(f"{hop}: {seen}, the trained model says {wanted_ids[rank]}: {IF_CHANGED}")
+    return difference
+
+
+def _differences(values: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+    """Return absolute differences; equal infinities do not differ, nor do two NaN; any other such pair does."""
+    with np.errstate(invalid="ignore"):
+        same = (values == other) | ((values != values) & (other != other))
+        apart = np.abs(values.astype(np.float64) - other.astype(np.float64))
+    return np.where(same, 0.0, np.where(np.isfinite(apart), apart, np.inf))

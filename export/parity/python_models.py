@@ -1,0 +1,67 @@
+"""The python-backend models of a repository, run in this process by the very files that the server runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from export.data.golden import Arrays
+from export.errors import RepositoryError, first_line
+from export.triton.config import TRITON_DTYPES, ModelConfig
+
+RunModel = Callable[[str, Arrays], Arrays]
+"""Runs a model of the repository by its name: what the server offers to models that call others."""
+
+
+def open_python(path: Path, config: ModelConfig, run_model: RunModel) -> Callable[[Arrays], Arrays]:
+    """A model that answers a request, `{name: [B, ...]}`. Raises `RepositoryError` where the model refuses to load."""
+    answer_requests = _answer_requests(path, config, run_model)
+
+    def run(arrays: Arrays) -> Arrays:
+        [answer] = answer_requests([arrays])
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+    return run
+
+
+def _answer_requests(path: Path, config: ModelConfig, run_model: RunModel) -> Any:
+    module = load_module(path, config.name)
+    try:
+        # Every output is given, so none need be named.
+        return module.open_model(_as_json(config), path.parent, lambda model, inputs, _: run_model(model, inputs))
+    except ValueError as refusal:
+        raise RepositoryError(f"{config.name}: {refusal}") from None
+
+
+def load_module(path: Path, model: str) -> Any:
+    """The file of a python model as a module; a release holds no bytecode of whoever looked at it.
+
+    Raises `RepositoryError` where it is no such file.
+    """
+    specification = importlib.util.spec_from_file_location(f"naiad_model_{model}", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        specification.loader.exec_module(module)
+    except Exception as error:  # the file may hold anything
+        raise RepositoryError(f"{path}: cannot be run ({first_line(error)}): export the repository again") from None
+    finally:
+        sys.dont_write_bytecode = writes_bytecode
+    return module
+
+
+def _as_json(config: ModelConfig) -> dict[str, Any]:
+    """What of a config the python models read, as the server hands it to them."""
+    return {
+        "max_batch_size": config.max_batch_size,
+        "input": [{"name": t.name, "data_type": TRITON_DTYPES[t.dtype], "dims": list(t.dims)} for t in config.inputs],
+        "output": [{"name": t.name, "dims": list(t.dims)} for t in config.outputs],
+        "parameters": {key: {"string_value": value} for key, value in config.parameters.items()},
+    }

@@ -1,0 +1,140 @@
+"""What the configs of all models of a plan have in common, and how an ensemble chains them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from export.triton.config import Backend, ModelConfig, Step, Warmup
+from export.triton.plan import DECODE, PREPROCESS, PREPROCESS_NVTABULAR, Plan
+from export.triton.tensors import Tensor
+from export.triton.version import naiad_version
+
+# One thread a model: on a busy server the requests keep the cores busy, and threads of one request wait for each other.
+# TorchScript's optimizer would hold up the first requests, and gains nothing here (tried on CPU).
+_RUNTIME: dict[Backend, dict[str, str]] = {
+    "onnxruntime": {"intra_op_thread_count": "1", "inter_op_thread_count": "1"},
+    "pytorch": {"INTRA_OP_THREAD_COUNT": "1", "DISABLE_OPTIMIZED_EXECUTION": "true"},
+}
+
+
+def ensemble(plan: Plan, name: str, request: tuple[Tensor, ...], members: tuple[ModelConfig, ...]) -> ModelConfig:
+    """The members one after the other, tensors passed by name; what nobody takes is not asked for."""
+    taken = {tensor.name for config in members for tensor in config.inputs} | {tensor.name for tensor in plan.answer}
+    return ModelConfig(
+        name=name,
+        backend="ensemble",
+        max_batch_size=plan.max_batch_size,
+        inputs=request,
+        outputs=plan.answer,
+        parameters=_about(plan),
+        steps=tuple(_step(each, taken) for each in members),
+    )
+
+
+def member(
+    plan: Plan,
+    name: str,
+    backend: Backend,
+    inputs: tuple[Tensor, ...],
+    outputs: tuple[Tensor, ...],
+    parameters: dict[str, str] | None = None,
+) -> ModelConfig:
+    """A model with what every one of them says: the family, the digest, the backend's settings, warmups."""
+    longest = tuple(
+        replace(tensor, dims=tuple(tensor.longest or 1 if d == -1 else d for d in tensor.dims)) for tensor in inputs
+    )
+    return ModelConfig(
+        name=name,
+        backend=backend,
+        max_batch_size=plan.max_batch_size,
+        inputs=inputs,
+        outputs=outputs,
+        parameters=dict(sorted({**_about(plan), **_RUNTIME.get(backend, {}), **(parameters or {})}.items())),
+        # The python backend is handed its requests one by one, so only there may their lengths differ.
+        ragged=frozenset(t.name for t in inputs if -1 in t.dims) if backend == "python" else frozenset(),
+        warmup=tuple(
+            Warmup(name, rows, tuple(sorted(longest, key=lambda tensor: tensor.name)))
+            for name, rows in (("one row", 1), ("full batch", plan.max_batch_size))
+        ),
+    )
+
+
+def _about(plan: Plan) -> dict[str, str]:
+    digest = {"schema_digest": plan.digest} if plan.digest else {}
+    return {"family": plan.family, "naiad_version": naiad_version(), **digest}
+
+
+def _step(config: ModelConfig, taken: set[str]) -> Step:
+    """A step whose tensors have the same names inside and outside, but for the numbers that TorchScript asks for."""
+    inside = as_backend_takes(config)
+    return Step(
+        config.name,
+        {own.name: tensor.name for own, tensor in zip(inside.inputs, config.inputs, strict=True)},
+        {o.name: tensor.name for o, tensor in zip(inside.outputs, config.outputs, strict=True) if tensor.name in taken},
+    )
+
+
+def as_backend_takes(config: ModelConfig) -> ModelConfig:
+    """For Triton's pytorch backend `name__INDEX`: so it finds a tensor among forward's arguments and results."""
+    if config.backend != "pytorch":
+        return config
+    names = {tensor.name: f"{tensor.name}__{place}" for place, tensor in enumerate(config.inputs)}
+    return replace(
+        config,
+        inputs=tuple(tensor.renamed(names[tensor.name]) for tensor in config.inputs),
+        outputs=tuple(tensor.renamed(f"{tensor.name}__{place}") for place, tensor in enumerate(config.outputs)),
+        warmup=tuple(
+            replace(warmup, inputs=tuple(tensor.renamed(names[tensor.name]) for tensor in warmup.inputs))
+            for warmup in config.warmup
+        ),
+    )
+
+
+def decoding(plan: Plan) -> ModelConfig:
+    return member(plan, DECODE, "onnxruntime", plan.ranking[:1], plan.answer[:1])
+
+
+def served_in_three_ways(
+    plan: Plan,
+    names: tuple[str, str, str],
+    request: tuple[Tensor, ...],
+    chain: tuple[ModelConfig, ...],
+    beside: tuple[ModelConfig, ...] = (),
+) -> tuple[ModelConfig, ...]:
+    """All models of a family: what preprocesses, the chain behind it, what stands beside, and the ways through them.
+
+    Args:
+        plan: What of it the repository can have.
+        names: Of the default ensemble, of the one by NVTabular, of the fused graph.
+        request: What each of the three takes.
+        chain: The models behind preprocessing.
+        beside: Models that are no part of it.
+
+    """
+    default, by_nvtabular, fused = names
+    first, interpreted = preprocessing(plan), _interpreted(plan)
+    members = (
+        *([first] if plan.compiled else []),
+        *([interpreted] if plan.serves_nvtabular else []),
+        *chain,
+        *beside,
+        *([member(plan, fused, "onnxruntime", request, plan.answer)] if plan.fused else []),
+    )
+    ensembles = (
+        ensemble(plan, default, request, (first, *chain)),
+        *([ensemble(plan, by_nvtabular, request, (interpreted, *chain))] if plan.reference_path else []),
+    )
+    return (*map(as_backend_takes, members), *ensembles)
+
+
+def preprocessing(plan: Plan) -> ModelConfig:
+    """The model that default ensembles begin with."""
+    if plan.compiled:
+        return member(plan, PREPROCESS, "onnxruntime", plan.request, plan.encoded)
+    return _interpreted(plan)
+
+
+def _interpreted(plan: Plan) -> ModelConfig:
+    features = plan.schema.request_features
+    parameters = {f"{key}.{each.name}": value for each in features for key, value in each.parameters.items()}
+    return member(plan, PREPROCESS_NVTABULAR, "python", plan.request, plan.encoded, parameters)

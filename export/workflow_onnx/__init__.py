@@ -1,6 +1,0 @@
-"""A saved NVTabular workflow as one ONNX graph: `compile_workflow(folder, request_columns(features), path)`."""
-
-from export.workflow_onnx.compile import compile_workflow
-from export.workflow_onnx.request import RequestColumn, request_columns
-
-__all__ = ["RequestColumn", "compile_workflow", "request_columns"]
