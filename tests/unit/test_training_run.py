@@ -105,7 +105,7 @@ def test_a_folder_that_is_not_ours_is_not_removed(tmp_path: Path, synthetic_data
     mine = tmp_path / "model.checkpoints" / "thesis.txt"
     mine.parent.mkdir()
     mine.write_text("years of work", encoding="utf-8")
-    with pytest.raises(ResumeError, match="holds no checkpoints of ours"):
+    with pytest.raises(ResumeError, match="has no checkpoints of naiad"):
         fit(synthetic_data, tmp_path / "model", CONFIG, SETTINGS)
     assert mine.exists()
 
