@@ -109,7 +109,7 @@ def test_recorded_rows_that_lack_a_column_are_refused_rather_than_sent_as_nulls(
     assert captured.out == ""
 
 
-def test_recommend_shows_names_beside_what_was_bought_before(
+def test_recommend_shows_names_next_to_earlier_purchases(
     url: str, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["recommend", "--url", url, "--requests", str(data / "test"), "--user", "h3", "h1"]

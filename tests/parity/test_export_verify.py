@@ -220,7 +220,7 @@ def test_an_answer_holds_no_more_slots_than_there_are_items(compiled_data: Path)
     assert read_config(repository(compiled_data, "onnx"), RECOMMEND).outputs[0].dims == (items,)
 
 
-def test_the_command_tells_a_changed_repository_in_one_line(compiled_data: Path, copied: Path) -> None:
+def test_the_command_reports_a_changed_repository_in_one_line(compiled_data: Path, copied: Path) -> None:
     change_largest(copied / ENCODER / "1" / "model.onnx", by=0.1)
     command = [sys.executable, "-m", "export", "verify", "--repository", str(copied), "--data", str(compiled_data)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

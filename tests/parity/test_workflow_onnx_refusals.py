@@ -56,7 +56,7 @@ def test_it_is_named(message: str, tmp_path: Path) -> None:
     assert not (tmp_path / "model.onnx").exists()
 
 
-def test_an_unknown_operator_is_told_which_are_known(tmp_path: Path) -> None:
+def test_the_refusal_of_an_unknown_operator_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedWorkflow) as refused:
         compiled(["x"] >> ops.LambdaOp(lambda column: column), X, tmp_path)
     assert ", ".join(KNOWN_OPERATORS) in str(refused.value)

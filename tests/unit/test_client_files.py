@@ -40,7 +40,7 @@ def test_a_request_file_that_holds_no_request_is_refused_in_one_line(
     assert "\n" not in str(refusal.value)
 
 
-def test_a_folder_is_no_request_file(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_request_file(tmp_path: Path) -> None:
     with pytest.raises(RecordedDataInvalid, match="Is a directory: give a JSON file with a request"):
         read_requests(tmp_path)
 
@@ -95,7 +95,7 @@ def test_a_column_of_another_type_is_refused_by_name(
         recorded(tmp_path, **columns).newest_of(["a"])
 
 
-def test_parquet_that_cannot_be_read_is_told_from_what_is_no_parquet(tmp_path: Path) -> None:
+def test_unreadable_parquet_is_distinguished_from_other_files(tmp_path: Path) -> None:
     pq.write_table(pa.table({"hour": list(range(100))}), tmp_path / "whole.parquet")
     whole = (tmp_path / "whole.parquet").read_bytes()
     (tmp_path / "torn.parquet").write_bytes(whole[:-20])

@@ -201,7 +201,7 @@ def test_an_optional_int_may_be_missing_and_is_one_that_no_fit_knows() -> None:
         build_tensors(signature, [{"tier": 3}])
 
 
-def test_a_recorded_row_tells_whose_it_is_where_the_model_asks() -> None:
+def test_a_recorded_row_has_its_user_if_the_model_asks_for_it() -> None:
     inputs = {name: TensorSpec(name, "BYTES", (1,)) for name in ("user_id", "city", "device")}
     asking = Signature("recommend_stored", inputs, {}, 64, frozenset({"city"}), "user_id")
     row = RecordedRow({"city": "Łódź", "device": "web"}, user="u7")

@@ -143,7 +143,7 @@ def test_an_item_tables_own_column_is_read_where_its_id_has_another_name(tmp_pat
     ]
 
 
-def test_what_was_read_is_told(tmp_path: Path) -> None:
+def test_what_was_read_is_reported(tmp_path: Path) -> None:
     text = LOG + "u1,00123,2024-01-01\n"
     assert read(write(tmp_path / "log.csv", text)).report.lines() == [
         "read 4 rows: 2 users, 4 sessions, 3 items",

@@ -116,7 +116,7 @@ def test_numbers_are_read_of_any_type_that_holds_them(raw: pa.ChunkedArray, expe
 
 
 @pytest.mark.parametrize("text", ["nan", "NaN", "inf", "1,5", "0x10", "1_000", "1 000", "two", "NULL"])
-def test_a_text_that_is_no_number_is_no_null_either(text: str) -> None:
+def test_a_text_that_is_not_a_number_is_not_a_null_either(text: str) -> None:
     with pytest.raises(
         LogError, match=r"is no number \(1 such rows\), clean the column, or name what means none in log"
     ):

@@ -167,7 +167,7 @@ def test_a_fitted_schema_reads_back_as_it_was_written(tmp_path: Path) -> None:
     assert read_fitted(tmp_path) == fitted
 
 
-def test_the_digest_tells_fits_apart_and_is_the_same_for_the_same_fit() -> None:
+def test_the_digest_differs_between_fits_and_is_the_same_for_the_same_fit() -> None:
     digests = {fitted_schema().digest, fitted_schema(items=10).digest, fitted_schema(vocabularies={"a": "b"}).digest}
     assert len(digests) == 3
     assert fitted_schema().digest in digests

@@ -91,7 +91,7 @@ def test_sessions_with_only_an_order_are_split_at_random(tmp_path: Path) -> None
     assert "of the sessions seen: 75.0% train, 5.0% validation, 20.0% test" in text
 
 
-def test_columns_that_are_no_feature_are_listed_with_the_reason(tmp_path: Path) -> None:
+def test_columns_that_are_not_features_are_listed_with_the_reason(tmp_path: Path) -> None:
     log = pa.table(
         {
             "user": np.arange(120) % 6, "item": np.arange(120) % 9, "time": DAYS.tolist(), "same": ["x"] * 120,
@@ -180,7 +180,7 @@ def test_stated_columns_and_keys_are_taken_as_they_are(tmp_path: Path) -> None:
     assert "# choose" not in text
 
 
-def test_names_of_columns_are_told_apart() -> None:
+def test_names_of_columns_are_distinguished() -> None:
     for name in ("userId", "customer_id", "CustomerID", "Household Key", "user"):
         assert likeness(name, USER) > max(likeness(name, ITEM), likeness(name, SESSION))
     for name in ("movieId", "article_id", "StockCode", "Item Name", "skus", "SKU", "productid"):

@@ -91,7 +91,7 @@ class ssh_like:  # noqa: N801
         self._listener.close()
 
 
-def test_a_process_that_is_no_stub_is_not_watched(sleeper: "subprocess.Popen[bytes]") -> None:
+def test_a_process_that_is_not_a_stub_is_not_watched(sleeper: "subprocess.Popen[bytes]") -> None:
     processes = ModelProcesses(os.getpid(), patience_s=0)
     sleeper.kill()
     assert processes.find_death() is None

@@ -64,7 +64,7 @@ def test_the_same_port_twice_is_refused() -> None:
         choose_ports("127.0.0.1", free, free, None)
 
 
-def test_a_directory_that_is_no_repository_is_refused(tmp_path: Path) -> None:
+def test_a_directory_that_is_not_a_repository_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RepositoryError, match="is not a directory"):
         check_repository(tmp_path / "absent")
     with pytest.raises(RepositoryError, match="has no model"):
