@@ -6,7 +6,7 @@ NaiadError                  stage.errors
     ├── InvalidRequest       refused here, before anything was sent: unknown feature, wrong type, missing int, NUL
     ├── RecordedDataInvalid  recorded rows, item table or request file are missing or malformed
     ├── ServerUnavailable    nothing answers, or the server is not ready; the only error that is retried
-    ├── NotTriton            something else answers at the url: another port, a proxy's page
+    ├── NotTriton            something else answers at the URL: another port, a proxy's page
     ├── RequestTimeout       no answer within `timeout_s`
     ├── RequestRefused       the server answered this request with an error
     │   └── UnknownModel     the server has no such model, or it is not loaded

@@ -38,7 +38,7 @@ def library_errors(url: str, timeout_s: float, model: str = "") -> AbstractConte
         Becomes(TimeoutError, lambda _: _timeout(url, timeout_s)),
         Becomes(OSError, lambda error: _unavailable(url, error.strerror or _said(error))),
         Becomes(HTTPException, lambda error: _hangs_up(url, _said(error)), says(*_BROKE_OFF)),
-        # What came cannot be read as an answer.
+        # The answer cannot be parsed.
         Becomes(Exception, lambda error: not_triton(url, f"{type(error).__name__}: {_said(error)}")),
     )
 
@@ -51,7 +51,7 @@ def not_triton(url: str, seen: str) -> NotTriton:
 
 
 def _answered(url: str, timeout_s: float, model: str, error: Any) -> ClientError:
-    """Return the error for what tritonclient raises: its own, gRPC's, and Triton's refusals."""
+    """Return the error for an error of tritonclient: its own, gRPC's, or a refusal of Triton."""
     status, said = str(error.status()), error.message()
     message = _CONNECTING.sub("", " ".join(str(said).split()))
     # Triton's message for a model that is not in the repository, and for one that is not loaded (any more).

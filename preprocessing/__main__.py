@@ -12,7 +12,7 @@ from stage.command import Parser, leave, print_result, run_command
 SPLIT_FLAGS = {"kind": "split"} | {
     name: name for name in ("validation_days", "test_days", "validation_share", "test_share")
 }
-"""Key of the schema's `[split]` -> the argument that stands in its place."""
+"""Key of the schema's `[split]` -> the argument that overrides it."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,9 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--test-days", type=positive, metavar="DAYS", help="for a split by time: days at the end of the log"
     )
-    shares = "of a split by sessions or random: the share of the sessions"
-    fit.add_argument("--validation-share", type=share, metavar="SHARE", help=f"{shares} before the test (default 0.05)")
-    fit.add_argument("--test-share", type=share, metavar="SHARE", help=f"{shares} that test (default 0.2)")
+    shares = "for a split by sessions or random: share of the sessions"
+    fit.add_argument("--validation-share", type=share, metavar="SHARE", help=f"{shares} in validation (default 0.05)")
+    fit.add_argument("--test-share", type=share, metavar="SHARE", help=f"{shares} in the test (default 0.2)")
     fit.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, tcp://HOST:PORT")
     fit.add_argument("--workers", type=int, default=1, help="worker processes on this machine (default 1)")
     fit.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")

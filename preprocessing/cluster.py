@@ -33,7 +33,7 @@ class Tasks:
         from rich.progress import track
 
         def progress(steps: Any) -> Any:
-            # Closed before an error is reported, or the bar would be drawn once more behind it.
+            # Closed before an error is reported; otherwise the bar would be drawn again after it.
             return closing(track(steps, description=f"{doing:<24}", total=len(items), console=_console()))
 
         if self._client is None:

@@ -156,7 +156,7 @@ class Split(Frozen):
     """`time`: the last `test_days` are the test, the `validation_days` before them the validation.
 
     `leave_one_out`: each user's last interaction is the test, the one before it the validation.
-    `sessions`: the last `test_share` of the sessions, in the order in which they begin, are the test, the
+    `sessions`: of the sessions in the order in which they begin, the last `test_share` are the test, the
     `validation_share` before them the validation. It needs neither users nor real times.
     `random`: a shuffle by `seed` draws `test_share` and `validation_share` of the sessions. Training then sees the
     future; published protocols need it. Histories contain training sessions only.

@@ -68,7 +68,7 @@ class FittedSchema(Frozen):
     learned: dict[str, Learned]
     items: PositiveInt = Field(description="number of item ids, special ids included")
     boundaries: dict[str, str] = Field(
-        default={}, description="first local time, or place in the order, of validation and test"
+        default={}, description="first local time, or position in the order, of validation and test"
     )
     vocabularies: dict[str, str] = Field(default={}, description="SHA-256 of each vocabulary, in the order of its ids")
     digest: str = ""
@@ -83,7 +83,7 @@ class FittedSchema(Frozen):
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
 
     def cardinality(self, feature: str) -> int:
-        """Number of a feature's ids, special ids included; for a sequence that of the items."""
+        """Return the number of a feature's ids, special ids included; for a sequence that of the items."""
         of_items = [each.name for each in self.schema_.features if each.ids == "items"]
         if feature in (self.schema_.item_id.name, *of_items):
             return self.items

@@ -46,7 +46,7 @@ def moments(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame, users: 
     """Return requests: every request feature raw, `user`, `session`, `time`, `split`, the lists `target` and sequences.
 
     lists: `group_by_user`. sessions: `session_rows.with_rows`, index of session numbers. users: index `user`. Lists
-    hold item numbers (int32), oldest or rarest first.
+    contain item numbers (int32), oldest or rarest first.
     """
     items = _flat(lists["item-list"], np.int32)
     numbers = _flat(lists["session-list"], np.int64)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 DAYS_TRIED = (28, 14, 7, 3, 2, 1)
 SHARES_TRIED: tuple[dict[str, float], ...] = ({}, {"validation_share": 0.2, "test_share": 0.2})
-"""Of a split by sessions: the schema's own, and one that a log of a dozen sessions has all three parts under."""
+"""Shares of a split by sessions: the schema's own, and shares for a log of a dozen sessions."""
 
 
 def split_of_sessions(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, dict[str, str]]:

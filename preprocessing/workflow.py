@@ -27,7 +27,7 @@ def build_workflow(features: tuple[Feature, ...], items: pd.Series[str], folder:
     with quiet():
         graph = None
         for feature in features:
-            # Each has its own chain: a node that two chains share would be run once for each of them.
+            # Each has its own chain, because a node shared by two chains would run once for each of them.
             node = feature.operators(items, folder)
             graph = node if graph is None else graph + node
         return nvt.Workflow(graph)

@@ -14,7 +14,7 @@ def positive(text: str) -> int:
 
 
 def share(text: str) -> float:
-    """A share above 0 and below 1."""
+    """Return a share above 0 and below 1."""
     try:
         value = float(text)
     except ValueError:

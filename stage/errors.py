@@ -1,7 +1,7 @@
 """The root of our errors.
 
     NaiadError
-    ├── BadInput (ValueError)          what a stage was given cannot be used
+    ├── BadInput (ValueError)          the input of a stage cannot be used
     │   ├── OutputError                    stage.write_errors
     │   ├── ParquetError                   stage.parquet
     │   ├── StoreError                     stage.mlflow_store

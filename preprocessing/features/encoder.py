@@ -1,4 +1,4 @@
-"""How a list of vectors becomes one."""
+"""The encoder that turns a list of vectors into one vector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models that a schema is made of."""
+"""The base of the frozen models of a schema."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Numeric(FeatureBase):
     @model_validator(mode="after")
     def _one_meaning(self) -> Self:
         if self.buckets and (self.log or self.normalize):
-            raise ValueError(f"{self.name}: buckets are cut on the raw scale; drop log and normalize, or the buckets")
+            raise ValueError(f"{self.name}: buckets apply to the raw number: drop log and normalize, or the buckets")
         if list(self.buckets) != sorted(set(self.buckets)):
             raise ValueError(f"{self.name}: buckets must rise strictly, seen {list(self.buckets)}")
         if self.clip and self.clip[0] >= self.clip[1]:
@@ -97,7 +97,7 @@ class Numeric(FeatureBase):
         return {"kind": "bucketed" if self.buckets else self.kind}
 
     def arrow(self) -> pa.DataType:
-        """Return float64: a log keeps its numbers, a request carries float32."""
+        """Return float64, because a log keeps its numbers, while a request carries float32."""
         import pyarrow as pa
 
         return pa.float64()
@@ -119,7 +119,7 @@ class Numeric(FeatureBase):
     def workflow_values(self, column: pd.Series[Any]) -> Any:
         import numpy as np
 
-        # A request carries float32: what is fitted and recorded is rounded in the same way.
+        # A request carries float32, so fitted and recorded numbers are rounded the same way.
         with np.errstate(over="ignore"):
             return column.to_numpy(dtype=np.float64).astype(np.float32).astype(np.float64)
 

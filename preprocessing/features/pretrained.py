@@ -1,4 +1,4 @@
-"""Vectors that come with the data."""
+"""The kind `pretrained`: vectors that come with the data."""
 
 from __future__ import annotations
 

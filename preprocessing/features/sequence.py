@@ -1,4 +1,4 @@
-"""Items of a user or of a session."""
+"""The kind `sequence`: items of a user or of a session."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Sequence(FeatureBase):
     """Item ids of the user as of the moment: oldest (or rarest) first, so the newest (or most frequent) are last.
 
     `recent`: the last items of earlier sessions. `session`: items of this session so far. `frequent`: the items that
-    the user had in most earlier sessions, each session's weight halved every `half_life_days` where that is given
+    the user had in most earlier sessions; a session's weight halves every `half_life_days`, if given
     (time-decayed frequency: TIFU-kNN, Hu et al. 2020, section 4.1).
     """
 

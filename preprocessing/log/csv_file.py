@@ -117,10 +117,10 @@ def _head(path: Path, separator: str, encoding: str, compression: str | None) ->
 
 
 def _refuse_separator_line(path: Path, text: str) -> None:
-    """Refuse the line by which Excel is told the separator: it would be read as the header."""
+    """Refuse the line that declares the separator for Excel, which would be read as the header."""
     first = text.removeprefix("\ufeff").lstrip("\r\n").partition("\n")[0].strip()
     if SEPARATOR_LINE.fullmatch(first):
-        raise LogError(f"{path}: begins with {first!r}, which is for spreadsheets alone: remove that line")
+        raise LogError(f"{path}: begins with {first!r}, which is only for spreadsheets: remove that line")
 
 
 def _not_in(path: Path, encoding: str) -> LogError:

@@ -16,7 +16,7 @@ Column = np.ndarray[Any, np.dtype[Any]]
 
 WHOLE_NUMBER = r"^[+-]?[0-9]+$"
 NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-NOT_WHOLE = "which is no exact whole number: write whole numbers as integers where the log is made"
+NOT_WHOLE = "which is not an exact whole number: write whole numbers as integers in the log"
 CLEAN = "clean the column, or name the texts that mean null in log.null_values"
 
 

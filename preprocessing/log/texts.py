@@ -18,7 +18,7 @@ from preprocessing.log_layout import Log
 
 Column = np.ndarray[Any, np.dtype[Any]]
 LARGEST_EXACT_FLOAT = 2**53
-TWO_TEXTS = "which has more than one text: write ids and categories as text or whole numbers where the log is made"
+TWO_TEXTS = "which has more than one text: write ids and categories as text or whole numbers in the log"
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,13 @@ def whole_floats(values: pa.Array, name: str, refusal: str) -> pa.Array:
 
 
 def _refuse_infinite(values: pa.Array, name: str) -> None:
-    """Refuse times for which Arrow writes an apology, or of a zone something else."""
+    """Refuse times that Arrow cannot write as text, or writes wrongly with a zone."""
     kind = values.type
     clock = values.cast(pa.timestamp(kind.unit)) if pa.types.is_timestamp(kind) else values
     if pc.any(pc.starts_with(clock.cast(pa.string()), "<value out of range")).as_py():
         raise LogError(
-            f"column {name!r} ({kind}) holds infinity, a year beyond 32767 or the time 24:00, which have no text: "
-            "make it null or a text where the log is made"
+            f"column {name!r} ({kind}) has infinity, a year beyond 32767 or the time 24:00, which have no text: "
+            "write it as null or as a text"
         )
 
 

@@ -153,7 +153,7 @@ def _formatted(column: pa.ChunkedArray, name: str, log: Log) -> Times:
 
 
 def _of_instants(log: Log, instant: Column, reading: str, written: Column | None = None) -> Times:
-    """Return the times of instants of UTC; local is the schema's zone, or without one the clock as `written`."""
+    """Return the times of instants of UTC; the local time is that of the schema's zone, else the `written` clock."""
     if log.timezone is None:
         local = instant if written is None else written
         return Times(instant, local.view("datetime64[ns]"), reading)
@@ -183,7 +183,7 @@ def _in_zone(utc: Any, zones: tuple[str, str], reading: str) -> Times:
 
 
 def _known_zones(zones: tuple[str, str]) -> AbstractContextManager[None]:
-    """Return a block in which an unknown zone is refused; pandas leaves its error to pytz, dateutil or zoneinfo."""
+    """Return a block that refuses an unknown zone, for which pandas raises errors of pytz, dateutil or zoneinfo."""
 
     def unknown(error: Exception) -> LogError:
         return LogError(
