@@ -288,7 +288,9 @@ def test_a_store_that_config_pbtxt_does_not_name_is_not_loaded(
 def test_a_damaged_store_is_not_loaded(written: Path, kept: int) -> None:
     path = written / USER_EMBEDDING / "1" / "users.safetensors"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ValueError, match=r"users.safetensors: is no store of user embeddings, or torn \(.*: export"):
+    with pytest.raises(
+        ValueError, match=r"users.safetensors: is not a store of user embeddings, or damaged \(.*: export"
+    ):
         opened(written)
 
 
