@@ -106,7 +106,7 @@ def test_a_part_of_the_other_family_is_refused_by_name(
     with pytest.raises(CheckpointError, match=r"holds a two_tower model \(two_tower, user_tower, item_tower\)"):
         load(tmp_path, OfflineOnline)
     (tmp_path / "model.json").write_text('{"family": "tree"}', encoding="utf-8")
-    with pytest.raises(CheckpointError, match="family 'tree' is none of offline_online, two_tower"):
+    with pytest.raises(CheckpointError, match="family 'tree' is not one of offline_online, two_tower"):
         load(tmp_path, TwoTower)
     (tmp_path / "model.json").write_text(OfflineOnlineConfig().model_dump_json(exclude={"family"}), encoding="utf-8")
     with pytest.raises(CheckpointError, match="holds a offline_online model"):
