@@ -80,7 +80,7 @@ def check_server(url: str, repository: Path, data: Path, recorded: int) -> list[
     """
     from client.recommend_client import RecommendClient
     from export.data.golden import read_item_ids, recorded_rows
-    from export.parity.answers import read_reference
+    from export.parity.answers import golden_file, read_reference
     from preprocessing.schema import read_fitted
     from stage.errors import BadInput
 
@@ -88,7 +88,7 @@ def check_server(url: str, repository: Path, data: Path, recorded: int) -> list[
     if not paths:
         raise BadInput(f"{repository} holds no {PATHS[0]}: give what `export repository --model RANKER` wrote")
     features = read_fitted(data).schema_.request_features
-    golden = read_reference(features, repository)
+    golden = read_reference(features, repository / golden_file("offline_online"))
     expected = _as_recommendations(golden.answers, read_item_ids(data))
     sample: list[dict[str, Any]] = recorded_rows(data, features, recorded)
     compared: list[Comparison] = []

@@ -1,11 +1,11 @@
-"""The lively models of both families as one repository, exported once a run of the suite."""
+"""The lively models of both families as one repository, exported once per run of the suite."""
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from export.families.retrieve_and_rank.repository import Source, TwoStageOptions, export_two_stages
 from tests import exported, two_tower
+from tests.once import made_once
 
 TOP_K, RETRIEVED = 5, 9
 OWN = 14
@@ -18,9 +18,10 @@ def export(data: Path, folder: Path, **options: Any) -> dict[str, Any]:
     return export_two_stages(*sources, data, folder, TwoStageOptions(**wanted))
 
 
-@cache
 def repository(data: Path, format: Any, index: Any) -> Path:
     """A verified repository whose ranker has to do with less than half of the catalogue."""
-    folder = data.parent / f"two-stages-{format}-{index}"
-    export(data, folder, format=format, index=index)
-    return folder
+
+    def make(folder: Path) -> None:
+        export(data, folder, format=format, index=index)
+
+    return made_once(data.parent / f"two-stages-{format}-{index}", make)

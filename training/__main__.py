@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any, Literal, get_args, get_origin
-
-from pydantic.fields import FieldInfo
+from typing import Any
 
 from stage.command import Parser, leave, print_result, run_command
 from stage.errors import BadInput
+from stage.flags import add_flags, read_flags
 from stage.mlflow_store import URI_HELP
-from training.families.config import CONFIGS
-from training.settings import MOST, SETTINGS
+from training import families, ranks
+from training.settings import MOST
 from training.threads import share_cores, threads
 from training.tracking.options import TrackingOptions
 
-DEFAULT_FAMILY = "offline_online"
 
-
-def _parser(family: str) -> argparse.ArgumentParser:
+def _parser(name: str) -> argparse.ArgumentParser:
+    """Return the parser; `name`: the family whose settings are the flags of `fit`."""
+    every = [families.find(each) for each in families.NAMES]
+    family = families.find(name)
     parser = Parser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     fit = commands.add_parser("fit", help="train and save the model, whole and in its parts")
@@ -29,15 +29,14 @@ def _parser(family: str) -> argparse.ArgumentParser:
     fit.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
     fit.add_argument(
         "--family",
-        choices=CONFIGS,
-        default=DEFAULT_FAMILY,
-        help="offline_online ranks the whole catalogue; two_tower makes vectors to retrieve with, for large ones "
-        f"(default {DEFAULT_FAMILY}; the flags below are those of {family})",
+        choices=families.NAMES,
+        default=families.DEFAULT,
+        help="; ".join(f"{each.name} {each.help}" for each in every)
+        + f" (default {families.DEFAULT}; the flags below are those of {name})",
     )
     _add_threads(fit)
-    for name, field in (SETTINGS[family].model_fields | CONFIGS[family].model_fields).items():
-        if name != "family":
-            _add_flag(fit, name, field)
+    add_flags(fit, family.settings)
+    add_flags(fit, family.config, skip=("family",))
     fit.add_argument("--no-tracking", dest="tracking", action="store_false", help="log nothing to MLflow")
     _add_tracking_flags(fit)
     fit.set_defaults(run=_fit)
@@ -50,7 +49,8 @@ def _parser(family: str) -> argparse.ArgumentParser:
         default="test",
         help="rows to rank for; pick settings on validation, report test (default test)",
     )
-    evaluate.add_argument("--k", help="cut-offs, comma-separated (default 5,10,20; of two towers 20,100)")
+    defaults = ", ".join(f"{','.join(map(str, each.ks))} of {each.name}" for each in every)
+    evaluate.add_argument("--k", help=f"cut-offs, comma-separated (default {defaults})")
     _add_threads(evaluate)
     evaluate.set_defaults(run=_evaluate)
     track = commands.add_parser("track", help="log a model that was trained before to MLflow, and register it")
@@ -79,38 +79,17 @@ def _add_tracking_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_flag(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
-    default = field.default
-    shown = ("on" if default else "off") if isinstance(default, bool) else default
-    words = f"{field.description} (default {shown})"
-    flag = "--" + name.replace("_", "-")
-    if isinstance(default, bool):
-        action = argparse.BooleanOptionalAction if default else "store_true"
-        parser.add_argument(flag, action=action, default=default, help=words)
-    else:
-        choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else None
-        parser.add_argument(flag, type=type(default), default=default, choices=choices, help=words)
-
-
 def _family(words: list[str]) -> str:
-    """The family that the command line asks for, whose settings are its flags."""
+    """Return the family that the command line asks for, whose settings are its flags."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--family", nargs="?")
     family = first.parse_known_args(words)[0].family
-    return family if family in CONFIGS else DEFAULT_FAMILY
+    return family if family in families.NAMES else families.DEFAULT
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    from pydantic import ValidationError
-
-    given: dict[str, Any] = vars(arguments)
-    settings_of, config_of = SETTINGS[arguments.family], CONFIGS[arguments.family]
-    try:
-        settings = settings_of(**{name: given[name] for name in settings_of.model_fields})
-        config = config_of(**{name: given[name] for name in config_of.model_fields if name != "family"})
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise BadInput(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}, seen {first['input']}") from None
+    family = families.find(arguments.family)
+    settings, config = read_flags(arguments, family.settings), read_flags(arguments, family.config)
     from training.early import before_fit
 
     wanted = arguments.data, arguments.output, config, settings, arguments.resume, arguments.overwrite
@@ -118,7 +97,8 @@ def _fit(arguments: argparse.Namespace) -> None:
     tracked: dict[str, Any] = {}
     if not arguments.tracking and options != TrackingOptions():
         raise BadInput("--no-tracking and a flag of tracking: drop one of them")
-    before_fit(*wanted)
+    if ranks.is_first():
+        before_fit(*wanted)
     share_cores(arguments.threads)
     if not arguments.tracking:
         from training.trainer import fit
@@ -128,6 +108,8 @@ def _fit(arguments: argparse.Namespace) -> None:
         from training.tracking.fit import fit_tracked
 
         trained, tracked = fit_tracked(options, *wanted)
+    if not ranks.is_first():
+        return
     validation = {f"validation_{name}": value for name, value in trained.validation.items()}
     print_result(
         {

@@ -7,7 +7,7 @@ from pathlib import Path
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, read_fitted, require_same_digest
 from stage.free_output import require_free_output
 from training.examples.folder import DataError, require_data
-from training.families.config import AnyConfig, read_config
+from training.families.config import FamilyConfig, read_config
 from training.resume import require_same_run
 from training.settings import TrainingSettings
 
@@ -15,7 +15,12 @@ COMMAND = "training fit"
 
 
 def before_fit(
-    data: str | Path, output: str | Path, config: AnyConfig, settings: TrainingSettings, resume: bool, overwrite: bool
+    data: str | Path,
+    output: str | Path,
+    config: FamilyConfig,
+    settings: TrainingSettings,
+    resume: bool,
+    overwrite: bool,
 ) -> FittedSchema:
     """Return the schema of `data`.
 
@@ -32,7 +37,7 @@ def before_fit(
     return fitted
 
 
-def before_evaluate(data: str | Path, model: str | Path, split: str) -> tuple[FittedSchema, AnyConfig]:
+def before_evaluate(data: str | Path, model: str | Path, split: str) -> tuple[FittedSchema, FamilyConfig]:
     """Return the schema of `data` and what `model` is built from.
 
     Raises:

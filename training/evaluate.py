@@ -13,16 +13,17 @@ from training.checkpoint import load_whole
 from training.early import before_evaluate
 from training.examples.moments import SplitData
 from training.failures import enough_memory
+from training.families import find
 from training.ranking import model_scorer, rank_split
-
-KS = {"offline_online": (5, 10, 20), "two_tower": (20, 100)}
 
 
 @enough_memory()
 def evaluate(
     data: str | Path, model: str | Path, split: str = "test", ks: tuple[int, ...] | None = None
 ) -> dict[str, object]:
-    """Print the table and return the model's metrics, with each baseline's under its name; `ks`: see KS.
+    """Print the table and return the model's metrics, with each baseline's under its name.
+
+    ks: cut-offs, the family's by default.
 
     A model whose NDCG at the largest of `ks` is not above every baseline's gets a line on standard error.
     """
@@ -30,7 +31,7 @@ def evaluate(
 
     fitted, config = before_evaluate(data, model, split)
     rows = SplitData(data, split, fitted)
-    ks = ks or KS[config.family]
+    ks = ks or find(config.family).ks
     counts = train_counts(data, fitted)
     users = rows.user_count()
     scorers = {"model": model_scorer(load_whole(model)), **baselines(data, rows, fitted)}

@@ -11,7 +11,7 @@ from pathlib import Path
 from preprocessing.schema import FittedSchema
 from stage.errors import BadInput
 from stage.output import OutputError
-from training.families.config import AnyConfig
+from training.families.config import FamilyConfig
 from training.settings import TrainingSettings
 
 RUN = "run.json"
@@ -28,7 +28,7 @@ def checkpoint_folder(output: str | Path) -> Path:
 
 
 def require_same_run(
-    output: str | Path, fitted: FittedSchema, config: AnyConfig, settings: TrainingSettings, resume: bool
+    output: str | Path, fitted: FittedSchema, config: FamilyConfig, settings: TrainingSettings, resume: bool
 ) -> None:
     """Look at the checkpoint folder; change nothing.
 
@@ -53,7 +53,7 @@ def require_same_run(
 
 
 def begin(
-    output: str | Path, fitted: FittedSchema, config: AnyConfig, settings: TrainingSettings, resume: bool
+    output: str | Path, fitted: FittedSchema, config: FamilyConfig, settings: TrainingSettings, resume: bool
 ) -> str | None:
     """Prepare the checkpoint folder; return the checkpoint to go on from, if there is one and `resume` is asked for.
 
@@ -76,7 +76,7 @@ def begin(
     return None
 
 
-def _run(fitted: FittedSchema, config: AnyConfig, settings: TrainingSettings) -> dict[str, object]:
+def _run(fitted: FittedSchema, config: FamilyConfig, settings: TrainingSettings) -> dict[str, object]:
     return {
         "schema_digest": fitted.digest,
         **{f"model.{name}": value for name, value in config.model_dump().items()},

@@ -1,8 +1,8 @@
-"""How a model is trained. A field's description is its help on the command line: what it does, when to change it."""
+"""How a model of any family is trained. A field's description is its help: what it does, when to change it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -32,7 +32,7 @@ Metric = Annotated[
 
 
 class TrainingSettings(BaseModel):
-    """Settings of one training run."""
+    """Settings of one training run; a family that needs more has a class of its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -78,46 +78,3 @@ class TrainingSettings(BaseModel):
         le=LARGEST_SEED,
         description="of first weights, order of rows and dropout; train with several to see the noise of a metric",
     )
-
-
-class TwoTowerSettings(TrainingSettings):
-    """Settings of a `two_tower` run; one example is a row with one of its targets."""
-
-    epochs: Epochs = 3
-    batch_size: Count = Field(
-        default=512,
-        description="rows per step, each with all its targets, which are the negatives of the others; raise it as far "
-        "as memory allows, lower it where a small log gives too few steps",
-    )
-    best_by: Metric = "recall@100"
-    temperature: Positive = Field(
-        default=0.05,
-        description="divisor of the cosines in the loss; lower is sharper: raise it where training is unstable",
-    )
-    logq: Literal["none", "standard", "corrected"] = Field(
-        default="corrected",
-        description="correction of the loss for how often an item is a negative; none favours rare items",
-    )
-    logq_strength: float = Field(
-        default=1.0,
-        ge=0,
-        le=1,
-        description="exponent of the items' shares in --logq; at 0 all items count as equally frequent; lower it where "
-        "popular items crowd the lists",
-    )
-    mask_duplicates: bool = Field(
-        default=True,
-        description="do not use other targets of a row as its negatives; off only to compare with such losses",
-    )
-    uniform_negatives: CountOrNone = Field(
-        default=0,
-        description="items drawn from the whole catalogue as further negatives per step; try 256 where rare items rank "
-        "too high",
-    )
-    memory: CountOrNone = Field(
-        default=0,
-        description="item vectors of earlier steps kept as negatives; for catalogues of which a batch sees little",
-    )
-
-
-SETTINGS: dict[str, type[TrainingSettings]] = {"offline_online": TrainingSettings, "two_tower": TwoTowerSettings}

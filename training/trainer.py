@@ -8,8 +8,8 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,17 @@ import numpy as np
 import torch
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
-from preprocessing.schema import FittedSchema
+from preprocessing.schema import FittedSchema, read_fitted
 from stage.errors import BadInput
 from stage.inputs import require_apart
 from stage.output import whole_folder
+from training import ranks
 from training.checkpoint import new_model, save
 from training.early import COMMAND, before_fit, cut_off
-from training.examples.moments import DataError, Rows, SplitData, collate
+from training.examples.moments import Moments, SplitData
 from training.failures import enough_memory, written
-from training.families.config import AnyConfig
-from training.families.steps import new_step
+from training.families import find
+from training.families.config import FamilyConfig
 from training.ranking import model_scorer, rank_split
 from training.resume import begin, checkpoint_folder
 from training.settings import TrainingSettings
@@ -59,17 +60,24 @@ class Trained:
 
 
 class RankingTrainer(Trainer):  # type: ignore[misc]
-    """A Trainer that evaluates by ranking the whole catalogue, at the one cut-off `k`."""
+    """A Trainer that evaluates by ranking the whole catalogue, at the one cut-off `k`.
+
+    Where several processes train, the first evaluates for all: each has the same metrics, and stops at the same step.
+    """
 
     def __init__(self, validation: SplitData, fitted: FittedSchema, rows: int, k: int, **arguments: Any) -> None:
-        super().__init__(**arguments)
+        every_row = Moments(validation, np.arange(len(validation)))
+        super().__init__(eval_dataset=every_row, **arguments)
         self._validation, self._fitted, self._k = validation, fitted, k
         self._rows = np.unique(np.linspace(0, len(validation) - 1, rows).astype(np.int64))
 
     def evaluate(self, *_: object, metric_key_prefix: str = "eval", **__: object) -> dict[str, float]:
-        scorer = model_scorer(self.model.model)
-        metrics = rank_split(scorer, self._validation, self._fitted, ks=(self._k,), rows=self._rows)
-        named = {f"{metric_key_prefix}_{name}": value for name, value in metrics.items()}
+        metrics: dict[str, float] = {}
+        with ranks.together():
+            if ranks.is_first():
+                scorer = model_scorer(self.model.model)
+                metrics = rank_split(scorer, self._validation, self._fitted, ks=(self._k,), rows=self._rows)
+        named = {f"{metric_key_prefix}_{name}": value for name, value in ranks.from_first(metrics).items()}
         self.log(named)
         control = self.callback_handler.on_evaluate(self.args, self.state, self.control, named)  # type: ignore[has-type]
         self.control = control
@@ -80,7 +88,7 @@ class RankingTrainer(Trainer):  # type: ignore[misc]
 def fit(
     data: str | Path,
     output: str | Path,
-    config: AnyConfig,
+    config: FamilyConfig,
     settings: TrainingSettings,
     resume: bool = False,
     overwrite: bool = False,
@@ -91,47 +99,54 @@ def fit(
 
     Trainer checkpoints stand in `OUTPUT.checkpoints` until the run ends; `resume` goes on from the latest of them, on
     the same random numbers that the unbroken run would have drawn. `inputs`: what else OUTPUT may not hold.
+
+    Where torchrun starts several processes, each takes its share of the rows, and the first alone writes.
     """
     started = time.monotonic()
-    data = Path(data)
-    fitted = before_fit(data, output, config, settings, resume, overwrite)
-    set_seed(settings.seed)
-    model = new_model(data, fitted, config)
-    train, validation = SplitData(data, "train", fitted), SplitData(data, "validation", fitted)
-    rows = train.having_targets()
-    if not len(rows):
-        raise DataError(f"no train row of {data} has a known target: lower min_frequency of the item id")
-    read = [data, *inputs]
-    with (
-        whole_folder(output, overwrite, read, COMMAND) as folder,
-        written(checkpoint_folder(output)),
-    ):
-        require_apart(checkpoint_folder(output), read)
-        checkpoint = begin(output, fitted, config, settings, resume)
-        steps_per_epoch = math.ceil(len(rows) / settings.batch_size)
-        every = math.ceil(steps_per_epoch / settings.evaluations_per_epoch)
-        trainer = RankingTrainer(
-            validation=validation,
-            fitted=fitted,
-            rows=min(settings.validation_rows, len(validation)),
-            k=cut_off(settings, fitted),
-            model=new_step(model, train, fitted, settings),
-            args=_arguments(settings, checkpoint_folder(output), steps_per_epoch, every),
-            train_dataset=Rows(rows),
-            eval_dataset=Rows(np.arange(len(validation))),
-            data_collator=partial(collate, train),
-            callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience), *callbacks],
-        )
+    data, scratch, family = Path(data), checkpoint_folder(output), find(config.family)
+    ranks.join()
+    with ranks.together():
+        first = ranks.is_first()
+        fitted = before_fit(data, output, config, settings, resume, overwrite) if first else read_fitted(data)
+        set_seed(settings.seed)
+        model = new_model(data, fitted, config)
+        examples = family.examples(data, fitted, settings)
+        validation = SplitData(data, "validation", fitted)
+    with ExitStack() as stack:
+        folder = checkpoint = None
+        with ranks.together():
+            if first:
+                read = [data, *inputs]
+                folder = stack.enter_context(whole_folder(output, overwrite, read, COMMAND))
+                require_apart(scratch, read)
+                checkpoint = begin(output, fitted, config, settings, resume)
+        checkpoint = ranks.from_first(checkpoint)
+        stack.enter_context(written(scratch))
+        with ranks.together():
+            trainer = RankingTrainer(
+                validation=validation,
+                fitted=fitted,
+                rows=min(settings.validation_rows, len(validation)),
+                k=cut_off(settings, fitted),
+                model=family.step(model, examples, fitted, settings),
+                args=_arguments(settings, scratch, len(examples)),
+                train_dataset=examples,
+                data_collator=examples.collate,
+                callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience), *callbacks],
+            )
         trainer.train(resume_from_checkpoint=checkpoint)
         state = trainer.state
         best = best_evaluation(state.log_history, settings.best_by)
-        save(model.eval(), config, data, folder)
-        (folder / "settings.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
-        state.save_to_json(str(folder / "trainer_state.json"))
-    shutil.rmtree(checkpoint_folder(output), ignore_errors=True)
+        ranks.from_first(None)  # every process has read the best checkpoint before it is deleted
+        if folder is not None:
+            save(model.eval(), config, data, folder)
+            (folder / "settings.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
+            state.save_to_json(str(folder / "trainer_state.json"))
+    if first:
+        shutil.rmtree(scratch, ignore_errors=True)
     seconds = time.monotonic() - started
     trained = Trained(metrics_of(best), state.global_step, seconds, int(best["step"]), state.max_steps)
-    if trained.stopped_early:
+    if trained.stopped_early and first:
         print(
             f"naiad: stopped after {trained.steps} of {trained.planned} steps, as {settings.best_by} did not rise in "
             f"{settings.patience} evaluations; kept: step {trained.best_step}, {settings.best_by} "
@@ -157,8 +172,10 @@ def warmup_steps(settings: TrainingSettings, steps: int) -> int:
     return settings.warmup_steps if 2 * settings.warmup_steps <= steps else steps // 4
 
 
-def _arguments(settings: TrainingSettings, scratch: Path, steps_per_epoch: int, every: int) -> TrainingArguments:
+def _arguments(settings: TrainingSettings, scratch: Path, examples: int) -> TrainingArguments:
     has_gpu = torch.cuda.is_available()
+    steps_per_epoch = math.ceil(examples / (settings.batch_size * ranks.count()))
+    every = math.ceil(steps_per_epoch / settings.evaluations_per_epoch)
     if settings.bf16 and has_gpu and not torch.cuda.is_bf16_supported():
         raise DeviceError("--bf16: this GPU does not compute in bfloat16: leave it out")
     return TrainingArguments(
@@ -172,6 +189,7 @@ def _arguments(settings: TrainingSettings, scratch: Path, steps_per_epoch: int, 
         max_grad_norm=settings.max_gradient_norm,
         bf16=settings.bf16,
         use_cpu=not has_gpu,
+        ddp_find_unused_parameters=True,  # an encoder that reads vectors leaves its own table of words unused
         seed=settings.seed,
         data_seed=settings.seed,
         eval_strategy="steps",

@@ -88,7 +88,7 @@ def test_histories_of_mixed_lengths_meet_in_a_batch_and_get_the_answers_that_the
         tensors = [as_inputs(build_tensors(signature, [request])) for request in requests]
         alone = [served.client.infer(path, each) for each in tensors]
         # On a machine that is busy otherwise they may come one by one.
-        for _ in range(5):
+        for _ in range(40):
             before = executions(served, path)
             together = all_at_once(served.client, path, tensors)
             if executions(served, path) - before < len(requests) / 2:

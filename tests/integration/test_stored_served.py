@@ -128,7 +128,7 @@ def test_requests_of_many_lengths_meet_in_a_batch_and_get_the_answers_that_they_
         tensors |= local.run(local.config(RECOMMEND).steps[0].model, tensors)
         direct.append(as_inputs({name: each for name, each in tensors.items() if name in wanted}))
     # On a machine that is busy otherwise they may come one by one.
-    for _ in range(5):
+    for _ in range(40):
         before = executions(served)
         answers = all_at_once(served.client, USER_EMBEDDING, direct)
         if executions(served) - before < len(direct) / 2:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stage.errors import BadInput
 
-NEEDED = ("items.parquet", "item_index.parquet", "workflow")
+NEEDED = ("items.parquet", "item_index.parquet")
 """What every model folder takes over from it."""
 
 

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from preprocessing.schema import FIRST_KNOWN_ID, Feature, FittedSchema, Pretrained, Sequence, Text
+from preprocessing.ragged import pad
+from preprocessing.schema import FIRST_KNOWN_ID, Feature, FittedSchema
 from stage.parquet import read_columns
 from training.examples.folder import DataError as DataError
 from training.examples.folder import week_files
@@ -42,11 +43,8 @@ class Ragged:
 
     def padded(self, rows: Array) -> Array:
         """The lists of `rows` padded right with 0, [len(rows), longest of them, at least 1]."""
-        values, owner = self.flat(rows)
-        lengths = self.lengths(rows)
-        out = np.zeros((len(rows), max(int(lengths.max(initial=0)), 1)), dtype=np.int64)
-        out[owner, np.arange(len(values)) - np.repeat(np.cumsum(lengths) - lengths, lengths)] = values
-        return out
+        values, _ = self.flat(rows)
+        return pad(values, self.lengths(rows))
 
 
 @dataclass(frozen=True)
@@ -137,16 +135,16 @@ def _concatenated(files: list[Path], columns: list[str]) -> pa.Table:
 
 
 def _column(feature: Feature, table: pa.Table) -> Array | Ragged:
-    match feature:
-        case Sequence() | Text():
-            return _ragged(table[feature.name])
-        case Pretrained():
-            flat = _ragged(table[feature.name]).values
-            vectors: Array = flat.reshape(-1, feature.dim).astype(np.float32)
-            return vectors
-        case _:
-            scalars: Array = table[feature.name].to_numpy()
+    column = table[feature.name]
+    match feature.encoded.form:
+        case "scalar":
+            scalars: Array = column.to_numpy()
             return scalars
+        case "list":
+            return _ragged(column)
+        case "vector":
+            vectors: Array = _ragged(column).values.reshape(-1, feature.encoded.length).astype(np.float32)
+            return vectors
 
 
 def _ragged(column: pa.ChunkedArray) -> Ragged:
@@ -158,10 +156,11 @@ def _ragged(column: pa.ChunkedArray) -> Ragged:
     return Ragged(values[offsets[0] : offsets[-1]], (offsets - offsets[0]).astype(np.int64))
 
 
-class Rows(torch.utils.data.Dataset[int]):
-    """Row numbers; a loader's collate function turns a batch of them into tensors at once."""
+class Moments(torch.utils.data.Dataset[int]):
+    """Rows of a split as examples; an example is the number of its row, and a batch of them becomes tensors at once."""
 
-    def __init__(self, rows: Array) -> None:
+    def __init__(self, split: SplitData, rows: Array) -> None:
+        self.split = split
         self._rows = rows
 
     def __len__(self) -> int:
@@ -170,8 +169,16 @@ class Rows(torch.utils.data.Dataset[int]):
     def __getitem__(self, place: int) -> int:
         return int(self._rows[place])
 
+    def collate(self, rows: Indices[int]) -> dict[str, Any]:
+        """Return `features`, `rows` and `targets` of a `Batch`: the keyword arguments of a step."""
+        batch = self.split.batch(np.asarray(rows, dtype=np.int64))
+        return {"features": batch.features, "rows": batch.rows, "targets": batch.targets}
 
-def collate(data: SplitData, rows: Indices[int]) -> dict[str, Any]:
-    """A batch as the keyword arguments of a `training.families.steps.TrainingStep`."""
-    batch = data.batch(np.asarray(rows, dtype=np.int64))
-    return {"features": batch.features, "rows": batch.rows, "targets": batch.targets}
+
+def train_moments(data: str | Path, fitted: FittedSchema) -> Moments:
+    """Return the train rows that have a target in the catalogue; raise `DataError` where there are none."""
+    split = SplitData(data, "train", fitted)
+    rows = split.having_targets()
+    if not len(rows):
+        raise DataError(f"no train row of {data} has a known target: lower min_frequency of the item id")
+    return Moments(split, rows)

@@ -1,1 +1,1 @@
-"""The model families. A model file imports torch, transformers and the schema; masks and top-k live in `export`."""
+"""What the models of the families share: encoders of sequences, embeddings of features and items, exclusion."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from preprocessing.schema import FIRST_KNOWN_ID
 
 
-def exclude_items(scores: Tensor, sequences: list[Tensor], value: float) -> Tensor:
-    """Scores [B, I] with `value` at every special id and at every id of the sequences, each [B, L]."""
+def exclude_items(scores: Tensor, sequences: Sequence[Tensor], value: float) -> Tensor:
+    """Return scores [B, I] with `value` at every special id and at every id of the sequences, each [B, L]."""
     scores = scores.clone()
     scores[:, :FIRST_KNOWN_ID] = value
     for ids in sequences:

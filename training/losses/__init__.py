@@ -1,4 +1,4 @@
-"""Losses as pure functions."""
+"""Losses as pure functions of tensors."""
 
 from training.losses.sampled import Correction, sampled_softmax
 from training.losses.whole_catalogue import softmax_cross_entropy

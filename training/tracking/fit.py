@@ -10,7 +10,8 @@ from transformers import TrainerCallback
 
 from preprocessing.schema import read_fitted
 from stage.mlflow_store import StoreError, store_paths
-from training.families.config import AnyConfig
+from training import ranks
+from training.families.config import FamilyConfig
 from training.settings import TrainingSettings
 from training.tracking.options import TrackingOptions
 from training.tracking.run import TrackedRun
@@ -20,7 +21,7 @@ from training.trainer import Trained, fit
 class TrackingCallback(TrainerCallback):  # type: ignore[misc]
     """Begins a run when everything that can be refused has been checked, and hands it what the Trainer logs."""
 
-    def __init__(self, run: TrackedRun, data: str | Path, config: AnyConfig, settings: TrainingSettings) -> None:
+    def __init__(self, run: TrackedRun, data: str | Path, config: FamilyConfig, settings: TrainingSettings) -> None:
         self._run, self._data, self._config, self._settings = run, data, config, settings
 
     def on_init_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
@@ -36,7 +37,7 @@ def fit_tracked(
     options: TrackingOptions,
     data: str | Path,
     output: str | Path,
-    config: AnyConfig,
+    config: FamilyConfig,
     settings: TrainingSettings,
     resume: bool = False,
     overwrite: bool = False,
@@ -53,6 +54,8 @@ def fit_tracked(
     with run.closed_on_error():
         kept_apart = store_paths(options.uri)
         trained = fit(data, output, config, settings, resume, overwrite, [callback], kept_apart)
+    if not ranks.is_first():
+        return trained, {}
     try:
         with run.closed_on_error():
             return trained, run.keep(output, trained.validation)

@@ -14,7 +14,7 @@ from typing import Any
 from preprocessing.schema import FittedSchema
 from stage.library_errors import first_line
 from stage.mlflow_store import StoreError, error_code, open_store, told, without_password
-from training.families.config import AnyConfig
+from training.families.config import FamilyConfig
 from training.settings import TrainingSettings
 from training.tracking.options import TrackingOptions
 
@@ -39,7 +39,7 @@ class TrackedRun:
         self._id = ""
 
     def begin(
-        self, fitted: FittedSchema, config: AnyConfig, settings: TrainingSettings, scratch: Path | None = None
+        self, fitted: FittedSchema, config: FamilyConfig, settings: TrainingSettings, scratch: Path | None = None
     ) -> None:
         """Start the run, or go on with the one that `scratch`, the folder of the checkpoints, tells of.
 
@@ -119,7 +119,7 @@ class TrackedRun:
             return None
         return str(note["run"])
 
-    def _create(self, fitted: FittedSchema, config: AnyConfig) -> str:
+    def _create(self, fitted: FittedSchema, config: FamilyConfig) -> str:
         found = self._client.get_experiment_by_name(self._name)
         if found is not None and found.lifecycle_stage == "deleted":
             raise StoreError(f"experiment {self._name} is deleted in {self._store.shown}: give another --experiment")
@@ -131,7 +131,7 @@ class TrackedRun:
         tags = {**_tags(fitted, config), "mlflow.source.name": "naiad", "mlflow.user": _user()}
         return str(self._client.create_run(experiment, tags=tags, run_name=str(self._output)).info.run_id)
 
-    def _describe(self, fitted: FittedSchema, config: AnyConfig, settings: TrainingSettings) -> None:
+    def _describe(self, fitted: FittedSchema, config: FamilyConfig, settings: TrainingSettings) -> None:
         from mlflow.entities import Param
 
         model, training = config.model_dump(mode="json"), settings.model_dump(mode="json")
@@ -183,7 +183,7 @@ def _plain(name: str) -> str:
     return name.replace("@", "_at_")
 
 
-def _tags(fitted: FittedSchema, config: AnyConfig) -> dict[str, str]:
+def _tags(fitted: FittedSchema, config: FamilyConfig) -> dict[str, str]:
     return {
         "naiad.schema": fitted.schema_.name,
         "naiad.schema_digest": fitted.digest,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from preprocessing.schema import read_fitted
 from training.checkpoint import CheckpointError, read_config
-from training.settings import SETTINGS
+from training.families import find
 from training.tracking.options import TrackingOptions
 from training.tracking.run import TrackedRun
 from training.trainer import best_evaluation, metrics_of
@@ -27,7 +27,8 @@ def track_saved(options: TrackingOptions, model: str | Path) -> dict[str, Any]:
     folder = Path(model)
     fitted, config = read_fitted(folder), read_config(folder)
     try:
-        settings = SETTINGS[config.family].model_validate_json((folder / "settings.json").read_text(encoding="utf-8"))
+        body = (folder / "settings.json").read_text(encoding="utf-8")
+        settings = find(config.family).settings.model_validate_json(body)
         history = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
         best = metrics_of(best_evaluation(history, settings.best_by))
         logs = [(entry["step"], {name: value for name, value in entry.items() if name != "step"}) for entry in history]

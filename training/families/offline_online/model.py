@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from preprocessing.schema import Feature, FittedSchema, Schema, Sequence
-from training.families.config import ModelConfig
+from training.families.offline_online.config import OfflineOnlineConfig
 from training.layers.features import Features, ScalarFeatures, SequenceFeatures
 from training.layers.items import ItemEmbedding
 
@@ -47,7 +47,7 @@ class RankerParts(NamedTuple):
 class OfflineEncoder(nn.Module):
     """Offline features -> OfflineState; a schema without offline features has a user embedding of zeros."""
 
-    def __init__(self, fitted: FittedSchema, config: ModelConfig, items: ItemEmbedding | None = None) -> None:
+    def __init__(self, fitted: FittedSchema, config: OfflineOnlineConfig, items: ItemEmbedding | None = None) -> None:
         super().__init__()
         self.items = items or ItemEmbedding(fitted, config.dim)
         features = fitted.schema_.stage("offline")
@@ -76,7 +76,7 @@ class OnlineRanker(nn.Module):
     with the repeat logits r_j and a gate g that the context opens or shuts.
     """
 
-    def __init__(self, fitted: FittedSchema, config: ModelConfig, items: ItemEmbedding | None = None) -> None:
+    def __init__(self, fitted: FittedSchema, config: OfflineOnlineConfig, items: ItemEmbedding | None = None) -> None:
         super().__init__()
         self.items = items or ItemEmbedding(fitted, config.dim)
         features = fitted.schema_.stage("online")
@@ -109,7 +109,7 @@ class OnlineRanker(nn.Module):
 class OfflineOnline(nn.Module):
     """The whole model: all request features -> scores [B, I]. Sequences are right-padded with 0, the newest last."""
 
-    def __init__(self, fitted: FittedSchema, config: ModelConfig) -> None:
+    def __init__(self, fitted: FittedSchema, config: OfflineOnlineConfig) -> None:
         super().__init__()
         self.items = ItemEmbedding(fitted, config.dim)
         self.offline = OfflineEncoder(fitted, config, self.items)
@@ -167,7 +167,7 @@ def ranker_features(schema: Schema) -> tuple[Feature, ...]:
     return online + excluded
 
 
-def _mlp(width: int, config: ModelConfig) -> nn.Module:
+def _mlp(width: int, config: OfflineOnlineConfig) -> nn.Module:
     return cast(
         nn.Module,
         nn.Sequential(

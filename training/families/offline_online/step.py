@@ -20,4 +20,6 @@ class OfflineOnlineStep(TrainingStep):
 
     def forward(self, features: dict[str, Tensor], rows: Tensor, targets: Tensor) -> dict[str, Tensor]:
         excluded = [features[name] for name in self._exclude]
-        return {"loss": softmax_cross_entropy(self.model.parts(features), excluded, rows, targets)}
+        parts = self.model.parts(features)
+        repeats = parts.repeat_items, parts.repeat_logits
+        return {"loss": softmax_cross_entropy(parts.scores, rows, targets, excluded, repeats)}

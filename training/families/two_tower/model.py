@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from preprocessing.schema import FittedSchema, Sequence
-from training.families.config import TwoTowerConfig
+from training.families.two_tower.config import TwoTowerConfig
 from training.layers.features import Features, ScalarFeatures, SequenceFeatures
 from training.layers.items import ItemIndex, ItemVectors
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID
 from training.examples.moments import Array
+from training.families.two_tower.config import TwoTowerSettings
 from training.families.two_tower.model import TwoTower
 from training.losses import sampled_softmax
-from training.settings import TwoTowerSettings
 from training.step import TrainingStep
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from export.errors import RepositoryError
-from export.triton.config import Backend
+from export.errors import RepositoryError, first_line
 
-GRAPH_FILES: dict[Backend, str] = {"onnxruntime": "model.onnx", "pytorch": "model.pt", "python": "model.py"}
-"""What a model of a backend runs, in the folder of its version."""
 _REMEDY = "export the repository again"
 
 
@@ -40,12 +37,6 @@ def open_torchscript(path: Path) -> Any:
             return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
         raise RepositoryError(f"{path}: torch cannot load it ({first_line(error)}): {_REMEDY}") from None
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, without the stack that some carry."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 def require_file(path: Path) -> None:

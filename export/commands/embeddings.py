@@ -10,15 +10,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from export.commands.opened import Opened, open_repository
 from export.embeddings.batches import Embeddings, Kind, item_embeddings, user_embeddings
 from export.embeddings.file import partial_file, write_file
 from export.embeddings.history import new_run, release_of, write_history
+from export.embeddings.vectors import Vectors
 from export.errors import RepositoryError
-from export.families.offline_online.plan import FAMILY as RANKING
-from export.families.offline_online.stored.models import nothing_to_store
-from export.families.two_tower.plan import FAMILY as RETRIEVAL
-from export.repository.result import read_result
-from preprocessing.schema import FittedSchema, read_fitted, require_same_digest
+from preprocessing.schema import read_fitted, require_same_digest
 from stage.inputs import require_apart
 from stage.output import OutputError
 from warehouse.address import Address, warehouse_address
@@ -60,21 +58,24 @@ def export_embeddings(
         if given is not None and not allowed:
             place = "a Parquet file: a run in a warehouse holds every kind" if address else "a run in a warehouse"
             raise OutputError(f"{flag} {given} is for {place}, leave it out for --output {address or output}")
-    fitted, exported = read_fitted(repository), _exported(repository, family)
+    opened = open_repository(repository)
+    name, vectors = _vectors(opened, family)
+    fitted = opened.fitted
     require_same_digest(read_fitted(data), fitted, f"the repository in {repository}")
     repository, data = Path(repository), Path(data)
     if address is None:
         with partial_file(Path(output), overwrite, [repository, data]) as partial:
-            [written] = _embeddings(repository, data, fitted, exported, [kind or "user"], batch_size)
+            [written] = _embeddings(opened, data, name, vectors, [kind or "user"], batch_size)
             started = time.perf_counter()
             write_file(written, partial, fitted.digest)
         return {"output": str(output), **_counted([written], started)}
-    kinds: list[Kind] = ["user", "item"] if _has_items(exported) else ["user"]
+    kinds: list[Kind] = ["user"] if vectors.items is None else ["user", "item"]
     if address.file is not None:
         require_apart(address.file, [repository, data], "give another file")
-    all_kinds = _embeddings(repository, data, fitted, exported, kinds, batch_size)
-    name = experiment if experiment is not None else fitted.schema_.name
-    named = Run(name, run if run is not None else new_run(exported), release_of(all_kinds))
+    all_kinds = _embeddings(opened, data, name, vectors, kinds, batch_size)
+    of_data = experiment if experiment is not None else fitted.schema_.name
+    registered = opened.result.families[name].registered_model
+    named = Run(of_data, run if run is not None else new_run(registered), release_of(all_kinds))
     started = time.perf_counter()
     write_history(all_kinds, address, named, overwrite)
     about = {"experiment": named.experiment, "run": named.run, "release": named.release}
@@ -82,7 +83,7 @@ def export_embeddings(
 
 
 def _warehouse(output: str) -> Address | None:
-    """The warehouse that is meant; None for a Parquet file."""
+    """Return the warehouse that is meant; None for a Parquet file."""
     if "://" in output or output.endswith(".duckdb"):
         return warehouse_address(output)
     if output.endswith(".parquet"):
@@ -90,37 +91,33 @@ def _warehouse(output: str) -> Address | None:
     raise OutputError(f"--output {output}: names neither, give FILE.parquet, FILE.duckdb or a warehouse's URL")
 
 
-def _exported(repository: str | Path, family: str | None) -> dict[str, Any]:
-    """What verify.json says of `family`, or of the only one that is there."""
-    if family is None:
-        whole = read_result(repository)
-        held = [each for each in (RANKING, RETRIEVAL) if each == whole["family"] or each in whole]
-        if not held:
-            raise RepositoryError(f"{repository}: family {whole['family']} is not known here: export it again")
-        if len(held) > 1:
-            raise RepositoryError(f"{repository}: has the families {' and '.join(held)}, say whose with --family")
-        [family] = held
-    return read_result(repository, family)
-
-
-def _has_items(exported: dict[str, Any]) -> bool:
-    return bool(exported["family"] == RETRIEVAL)
+def _vectors(opened: Opened, family: str | None) -> tuple[str, Vectors]:
+    """Return the vectors of `family`, or of the only one of the repository that has some."""
+    held = {name: each.vectors for name, each in opened.families.items() if each.vectors is not None}
+    if family is not None and family not in held:
+        raise RepositoryError(
+            f"{opened.folder}: is of family {opened.result.family}, give a repository of {family}, or --family one of "
+            f"{', '.join(held)}"
+        )
+    if family is None and len(held) > 1:
+        raise RepositoryError(f"{opened.folder}: has the families {' and '.join(held)}, say whose with --family")
+    name = family or next(iter(held))
+    return name, held[name](opened.plans[name])
 
 
 def _embeddings(
-    repository: Path, data: Path, fitted: FittedSchema, exported: dict[str, Any], kinds: list[Kind], size: int
+    opened: Opened, data: Path, family: str, vectors: Vectors, kinds: list[Kind], size: int
 ) -> list[Embeddings]:
-    if "item" in kinds and not _has_items(exported):
+    if "item" in kinds and vectors.items is None:
         raise RepositoryError(
-            f"--kind item: {repository} is read as {exported['family']}, whose items have no vectors: leave it out"
+            f"--kind item: {opened.folder} is read as {family}, whose items have no vectors: leave it out"
         )
-    reason = nothing_to_store(fitted.schema_)
-    if "user" in kinds and reason and exported["family"] == RANKING:
-        raise RepositoryError(f"{repository}: {reason}: export those of a two_tower model")
+    if "user" in kinds and vectors.nothing:
+        raise RepositoryError(f"{opened.folder}: {vectors.nothing}: export those of a model that retrieves")
     return [
-        user_embeddings(repository, data, fitted, exported["family"], size)
-        if kind == "user"
-        else item_embeddings(repository, data, fitted, size)
+        item_embeddings(opened.folder, data, opened.fitted, vectors.items, size)
+        if kind == "item" and vectors.items is not None
+        else user_embeddings(opened.folder, data, vectors, size)
         for kind in kinds
     ]
 

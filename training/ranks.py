@@ -1,0 +1,76 @@
+"""Processes that train one model together, as `torchrun --nproc_per_node N -m training fit …` starts them.
+
+The first process, rank 0, alone writes, deletes, evaluates and prints. Without torchrun it is the only one, and nothing
+here does anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from stage.command import EXIT_BAD_INPUT
+from stage.errors import BadInput
+
+T = TypeVar("T")
+
+
+def count() -> int:
+    """Return how many processes train."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_first() -> bool:
+    """Return whether this process is rank 0."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def join() -> None:
+    """Wait for the other processes: by NCCL where there is a GPU for each, else by gloo."""
+    import torch
+    from torch import distributed
+
+    if count() == 1 or distributed.is_initialized():
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Let all processes leave the block, or none: where it refuses its input in one, all of them end.
+
+    The error is raised in the first process that refused, the others end with the same exit code and say nothing.
+    """
+    refused: BadInput | None = None
+    try:
+        yield
+    except BadInput as error:
+        if count() == 1:
+            raise
+        refused = error
+    if count() == 1:
+        return
+    from torch import distributed
+
+    who = [False] * count()
+    distributed.all_gather_object(who, refused is not None)
+    if any(who):
+        if refused is not None and who.index(True) == distributed.get_rank():
+            raise refused
+        raise SystemExit(EXIT_BAD_INPUT)
+
+
+def from_first(value: T) -> T:
+    """Return the first process's `value`, in every process; all of them wait here for the last."""
+    if count() == 1:
+        return value
+    from torch import distributed
+
+    values: list[Any] = [value]
+    distributed.broadcast_object_list(values, src=0)
+    first: T = values[0]
+    return first
