@@ -8,7 +8,7 @@ import torch
 from preprocessing.schema import FittedSchema, read_fitted
 from tests.once import made_once
 from training.checkpoint import new_model, save
-from training.families.config import AnyConfig
+from training.families.config import FamilyConfig as AnyConfig
 
 
 def lively_model(data: Path, fitted: FittedSchema, config: AnyConfig) -> Any:

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from export.families.two_tower.repository import RetrievalOptions, export_retrieval
+from tests.exported import export
 from tests.lively import lively_checkpoint
 from tests.once import made_once
-from training.families.config import TwoTowerConfig
+from training.families.two_tower.config import TwoTowerConfig
 
 CONFIG = TwoTowerConfig(dim=12)
 EXPORTS = [("onnx", "exact"), ("torchscript", "hnsw")]
@@ -20,7 +20,6 @@ def repository(data: Path, format: Any, index: Any) -> Path:
     """A verified repository whose answers hold every item."""
 
     def make(folder: Path) -> None:
-        options = RetrievalOptions(format=format, max_batch_size=16, index=index)
-        export_retrieval(checkpoint(data), data, folder, options)
+        export(checkpoint(data), data, folder, {"index": index}, format=format)
 
     return made_once(data.parent / f"retrieval-{format}-{index}", make)

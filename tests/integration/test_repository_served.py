@@ -15,13 +15,8 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 from client.recommend_client import RecommendClient
 from client.request_tensors import build_tensors
 from export.data.golden import Row, request_tensors
-from export.families.offline_online.plan import (
-    PREPROCESS,
-    PREPROCESS_NVTABULAR,
-    RECOMMEND,
-    RECOMMEND_FUSED,
-    RECOMMEND_NVTABULAR,
-)
+from export.families.offline_online.plan import RECOMMEND, RECOMMEND_FUSED, RECOMMEND_NVTABULAR
+from export.triton.plan import PREPROCESS, PREPROCESS_NVTABULAR
 from preprocessing.schema import Numeric
 from serving.server import run_triton
 from tests.exported import repository

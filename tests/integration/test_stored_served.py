@@ -16,7 +16,7 @@ from client.cli import main
 from client.recommend_client import RecommendClient
 from client.request_tensors import build_tensors
 from export.data.golden import Row, null_row, request_tensors
-from export.families.offline_online.plan import PREPROCESS_NVTABULAR, RECOMMEND, RECOMMEND_NVTABULAR
+from export.families.offline_online.plan import RECOMMEND, RECOMMEND_NVTABULAR
 from export.families.offline_online.stored.models import (
     OFFLINE_STATE,
     OPTIONAL,
@@ -27,6 +27,7 @@ from export.families.offline_online.stored.models import (
 from export.families.offline_online.stored.states import latest_states
 from export.families.offline_online.stored.store import write_store
 from export.parity.local import LocalRepository
+from export.triton.plan import PREPROCESS_NVTABULAR
 from serving.errors import ModelLoadError
 from serving.server import run_triton
 from tests.exported import repository

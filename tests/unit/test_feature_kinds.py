@@ -15,8 +15,8 @@ from pydantic import Field
 
 from export.data.golden import arrow_schema, golden_rows, request_tensors
 from export.data.latest_requests import encoded_tensors
+from export.data.saved_workflow import SavedWorkflow
 from export.graphs.workflow import compile_workflow, request_columns
-from export.parity.answers import encode_rows
 from export.triton.tensors import ENCODED, Tensor, encoded_tensor, request_tensor
 from preprocessing.declared import Schema, parse_schema
 from preprocessing.features import FeatureBase
@@ -100,7 +100,7 @@ def test_a_new_kind_is_one_class_from_the_log_to_the_served_graph(tmp_path: Path
     features = fitted.schema_.request_features
 
     rows = golden_rows(data, fitted)
-    asked, encoded = request_tensors(features, rows), encode_rows(features, data, rows)
+    asked, encoded = request_tensors(features, rows), SavedWorkflow.of_requests(data).encode(features, rows)
     wanted = np.log1p(np.array([[row["pieces"]] for row in rows], dtype=np.float32))
     np.testing.assert_allclose(encoded["pieces" + ENCODED], wanted, rtol=1e-6)
     assert pa.Table.from_pylist(rows, schema=arrow_schema(features)).schema.field("pieces").type == pa.int64()
@@ -161,7 +161,7 @@ def holds(tensor: Tensor, values: Any) -> bool:
 def test_every_kind_is_sent_encoded_and_kept_as_it_says(synthetic_data: Path, fitted: FittedSchema) -> None:
     features = fitted.schema_.request_features
     rows = golden_rows(synthetic_data, fitted)
-    asked, encoded = request_tensors(features, rows), encode_rows(features, synthetic_data, rows)
+    asked, encoded = request_tensors(features, rows), SavedWorkflow.of_requests(synthetic_data).encode(features, rows)
     week = next((synthetic_data / "train").glob("week=*/*.parquet"))
     table, raw = pq.read_table(week), pq.read_table(synthetic_data / "requests" / week.relative_to(synthetic_data))
     kept = encoded_tensors(features, table)

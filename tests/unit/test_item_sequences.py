@@ -19,8 +19,8 @@ from preprocessing.sequences import group_by_user, moments
 from preprocessing.session_rows import with_rows
 from preprocessing.split import SPLITS, split_of_sessions
 from stage.parquet import ParquetError
-from training.data import SplitData
 from training.examples.length_batches import LengthBatches
+from training.examples.moments import SplitData
 from training.examples.sequence_file import SequencesError
 from training.examples.sequences import SequenceExamples, TrainingSequences
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stage.parquet import ParquetError, read_columns
+from stage.parquet import ParquetError, read_columns, read_row_groups
 
 
 @pytest.fixture
@@ -25,27 +25,21 @@ def test_columns_come_in_the_order_asked_for_and_the_folder_s_name_adds_none(fil
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said", "by_default"),
+    ("spoil", "said"),
     [
-        (Path.unlink, r"no such file: fit again$", r"^no file .*: give the output folder of `preprocessing fit`$"),
-        (
-            lambda path: path.write_bytes(path.read_bytes()[:-9]),
-            r"cannot be read as Parquet \(.+\): fit again$",
-            r"cannot be read \(.+\), run the stage that wrote it again$",
-        ),
-        (
-            lambda path: pq.write_table(pa.table({"user": ["a"]}), path),
-            r"has no column 'item': fit again$",
-            r"^no column 'item' in .*rows.parquet: run the stage that wrote it again$",
-        ),
+        (Path.unlink, "no such file: "),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), r"cannot be read as Parquet \(.+\): "),
+        (lambda path: pq.write_table(pa.table({"user": ["a"]}), path), "has no column 'item': "),
     ],
 )
 def test_a_spoilt_file_is_one_line_with_the_remedy_of_the_caller(
-    spoil: Callable[[Path], None], said: str, by_default: str, file: Path
+    spoil: Callable[[Path], None], said: str, file: Path
 ) -> None:
     spoil(file)
-    with pytest.raises(ParquetError, match=f"^{file}: {said}") as raised:
-        read_columns(file, ["user", "item"], remedy="fit again")
+    with pytest.raises(ParquetError, match=f"^{file}: {said}write it again$") as raised:
+        read_columns(file, ["user", "item"], remedy="write it again")
     assert "\n" not in str(raised.value)
-    with pytest.raises(ParquetError, match=by_default):
+    with pytest.raises(ParquetError, match=f"^{file}: {said}run `preprocessing fit` again"):
         read_columns(file, ["user", "item"])
+    with pytest.raises(ParquetError, match=f"^{file}: {said}"):
+        list(read_row_groups(file, ["user", "item"]))

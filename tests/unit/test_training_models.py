@@ -11,9 +11,10 @@ from preprocessing.schema import FittedSchema, SchemaError, parse_schema, read_f
 from tests.lively import lively_model
 from training.checkpoint import CheckpointError, load, save
 from training.examples.moments import SplitData
-from training.families.config import ModelConfig
+from training.families.offline_online.config import OfflineOnlineConfig
+from training.families.offline_online.model import OfflineEncoder, OfflineOnline, OnlineRanker
 
-CONFIG = ModelConfig(dim=16, hidden=24)
+CONFIG = OfflineOnlineConfig(dim=16, hidden=24)
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +51,10 @@ def test_each_part_loads_alone_and_gives_the_same_bits(
             (folder / f"{other}.safetensors").unlink()
     shutil.rmtree(data)
     with torch.no_grad():
-        assert torch.equal(load(tmp_path / "whole", "whole")(rows), before)
-        loaded = load(tmp_path / "offline", "offline")(rows)
+        assert torch.equal(load(tmp_path / "whole", OfflineOnline)(rows), before)
+        loaded = load(tmp_path / "offline", OfflineEncoder)(rows)
         assert all(torch.equal(a, b) for a, b in zip(loaded, state, strict=True))
-        assert torch.equal(load(tmp_path / "online", "online")(state, rows), before)
+        assert torch.equal(load(tmp_path / "online", OnlineRanker)(state, rows), before)
 
 
 def test_a_feature_moves_between_the_stages_by_the_schema_alone(
@@ -86,14 +87,14 @@ def test_a_row_does_not_depend_on_the_batch_that_it_is_in(
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path, synthetic_data: Path) -> None:
     with pytest.raises(SchemaError, match=r"no schema\.json"):
-        load(tmp_path, "whole")
+        load(tmp_path, OfflineOnline)
     shutil.copy(synthetic_data / "schema.json", tmp_path)
     with pytest.raises(CheckpointError, match=r"no model\.json in .*training fit"):
-        load(tmp_path, "whole")
+        load(tmp_path, OfflineOnline)
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path, synthetic_data: Path, fitted: FittedSchema) -> None:
     save(lively_model(synthetic_data, fitted, CONFIG), CONFIG, synthetic_data, tmp_path)
-    (tmp_path / "model.json").write_text(ModelConfig(dim=32, hidden=24).model_dump_json(), encoding="utf-8")
+    (tmp_path / "model.json").write_text(OfflineOnlineConfig(dim=32, hidden=24).model_dump_json(), encoding="utf-8")
     with pytest.raises(CheckpointError, match="not the weights of this schema"):
-        load(tmp_path, "whole")
+        load(tmp_path, OfflineOnline)

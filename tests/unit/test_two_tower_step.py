@@ -9,8 +9,8 @@ import torch
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, read_fitted
 from training.checkpoint import new_model
 from training.examples.moments import SplitData, collate
-from training.families.config import TwoTowerConfig
 from training.families.steps import TwoTowerStep
+from training.families.two_tower.config import TwoTowerConfig
 from training.settings import TwoTowerSettings
 
 CONFIG = TwoTowerConfig(dim=8, dropout=0.0)
