@@ -123,9 +123,9 @@ class FeatureBase(Frozen):
     @property
     @abstractmethod
     def parameters(self) -> dict[str, str]:
-        """What the model `preprocess_nvtabular` reads of its config.pbtxt beyond the tensors, by key; `kind` first.
+        """What the model `preprocess_nvtabular` has to know of it beyond its tensors, by key; `kind` first.
 
-        It takes scalars of a `kind` that it does not know by their tensors.
+        To that model scalars are numbers if their kind is `numeric`, else ids.
         """
 
     def arrow(self) -> pa.DataType:
