@@ -64,6 +64,7 @@ def one_run(data: Path, model: Path, dim: int, seed: int, settings: dict[str, An
     from training.baselines import train_counts
     from training.checkpoint import load
     from training.examples.moments import SplitData
+    from training.families.two_tower.model import TwoTower
     from training.ranking import model_scorer, rank_split
 
     started = time.monotonic()
@@ -71,7 +72,7 @@ def one_run(data: Path, model: Path, dim: int, seed: int, settings: dict[str, An
     seconds = time.monotonic() - started
     fitted = read_fitted(data)
     test = SplitData(data, "test", fitted)
-    found = rank_split(model_scorer(load(model, "two_tower")), test, fitted, (K,), counts=train_counts(data, fitted))
+    found = rank_split(model_scorer(load(model, TwoTower)), test, fitted, (K,), counts=train_counts(data, fitted))
     return {
         "validation": round(validation, 4),
         **{name: round(found[name], 4) for name in METRICS},

@@ -79,8 +79,7 @@ def preprocess(source: Path, schema: str, seed: int, data: Path) -> None:
 
 def train(data: Path, model: Path, seed: int, settings: dict[str, Any], dim: int = DIM) -> float:
     """The best recall@100 on the validation part, which for rows of one target is the top-100 accuracy."""
-    from training.families.config import TwoTowerConfig
-    from training.settings import TwoTowerSettings
+    from training.families.two_tower.config import TwoTowerConfig, TwoTowerSettings
     from training.trainer import fit
 
     CONSOLE.print(f"[dim]training {' '.join(f'{name}={value}' for name, value in settings.items())}")
@@ -96,11 +95,12 @@ def accuracies(data: Path, model: Path) -> tuple[float, float]:
     from training.baselines import baselines
     from training.checkpoint import load
     from training.examples.moments import SplitData
+    from training.families.two_tower.model import TwoTower
     from training.ranking import model_scorer, rank_split
 
     fitted = read_fitted(data)
     test = SplitData(data, "test", fitted)
-    scorers = model_scorer(load(model, "two_tower")), baselines(data, test, fitted)["popularity"]
+    scorers = model_scorer(load(model, TwoTower)), baselines(data, test, fitted)["popularity"]
     found = [rank_split(scorer, test, fitted, (K,))[f"categorical_accuracy@{K}"] for scorer in scorers]
     return found[0], found[1]
 

@@ -7,9 +7,9 @@ from export.families.offline_online.plan import Format
 from export.families.offline_online.repository import export_repository
 from export.repository.options import Options
 from tests.lively import lively_checkpoint
-from training.families.config import ModelConfig
+from training.families.offline_online.config import OfflineOnlineConfig
 
-CONFIG = ModelConfig(dim=16, hidden=24)
+CONFIG = OfflineOnlineConfig(dim=16, hidden=24)
 
 
 @cache

@@ -6,14 +6,15 @@ from typing import Any
 
 from export.families.retrieve_and_rank.repository import Source, TwoStageOptions, export_two_stages
 from tests.lively import lively_checkpoint
-from training.families.config import ModelConfig, TwoTowerConfig
+from training.families.offline_online.config import OfflineOnlineConfig
+from training.families.two_tower.config import TwoTowerConfig
 
 TOP_K, CANDIDATES = 4, 6
 
 
 @cache
 def ranker(data: Path) -> Path:
-    return lively_checkpoint(data, ModelConfig(dim=8, hidden=12))
+    return lively_checkpoint(data, OfflineOnlineConfig(dim=8, hidden=12))
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Any
 
 from export.families.two_tower.repository import RetrievalOptions, export_retrieval
 from tests.lively import lively_checkpoint
-from training.families.config import TwoTowerConfig
+from training.families.two_tower.config import TwoTowerConfig
 
 CONFIG = TwoTowerConfig(dim=12)
 EXPORTS = [("onnx", "exact"), ("torchscript", "hnsw")]

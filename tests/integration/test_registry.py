@@ -17,12 +17,12 @@ from export.__main__ import main
 from export.errors import RegistryError
 from export.repository.registry import model_folder
 from stage.mlflow_store import StoreError, open_store
-from training.families.config import ModelConfig
+from training.families.offline_online.config import OfflineOnlineConfig
 from training.settings import TrainingSettings
 from training.tracking.fit import fit_tracked
 from training.tracking.options import TrackingOptions
 
-CONFIG = ModelConfig(dim=16, hidden=16)
+CONFIG = OfflineOnlineConfig(dim=16, hidden=16)
 SETTINGS = TrainingSettings(epochs=1, batch_size=16, evaluations_per_epoch=1, validation_rows=16)
 
 

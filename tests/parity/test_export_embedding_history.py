@@ -28,6 +28,8 @@ from tests import exported, two_stages, two_tower
 from tests.latest import latest_requests
 from tests.vectors import by_id
 from training.checkpoint import load
+from training.families.offline_online.model import OfflineOnline
+from training.families.two_tower.model import TwoTower
 from warehouse.errors import PartitionError
 from warehouse.history import open_warehouse
 
@@ -53,7 +55,7 @@ def test_a_run_of_the_two_stage_family_holds_torch_s_user_embeddings(compiled_da
     schema = read_fitted(compiled_data).schema_
     encoded = encode_rows(schema.request_features, compiled_data, list(latest.values()))
     with torch.no_grad():
-        whole = load(exported.checkpoint(compiled_data), "whole")
+        whole = load(exported.checkpoint(compiled_data), OfflineOnline)
         expected = whole_answers(whole, Plan(schema, exported.CONFIG.dim), encoded)["user_embedding"]
     found = stored(file, "user", "may")
     assert found.keys() == latest.keys()
@@ -76,7 +78,7 @@ def test_a_run_of_two_towers_holds_torch_s_user_vectors_and_the_index_s_item_vec
     schema = read_fitted(compiled_data).schema_
     plan = RetrievalPlan(schema, two_tower.CONFIG.dim)
     encoded = encode_rows(schema.request_features, compiled_data, list(latest.values()))
-    expected = whole_vectors(load(two_tower.checkpoint(compiled_data), "two_tower"), plan, encoded)
+    expected = whole_vectors(load(two_tower.checkpoint(compiled_data), TwoTower), plan, encoded)
     users, items = stored(file, "user", "may"), stored(file, "item", "may")
     assert users.keys() == latest.keys()
     np.testing.assert_allclose([users[user] for user in latest], expected["user_vector"], atol=TOLERANCE)

@@ -20,6 +20,7 @@ from tests import two_tower
 from tests.exported import CONFIG, checkpoint, repository
 from tests.latest import latest_requests
 from training.checkpoint import load
+from training.families.offline_online.model import OfflineOnline
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_every_user_has_the_embedding_that_torch_gives_the_latest_request(synthe
     encoded = encode_rows(fitted.schema_.request_features, synthetic_data, list(latest.values()))
     plan = Plan(fitted.schema_, CONFIG.dim)
     with torch.no_grad():
-        expected = whole_answers(load(checkpoint(synthetic_data), "whole"), plan, encoded)
+        expected = whole_answers(load(checkpoint(synthetic_data), OfflineOnline), plan, encoded)
     np.testing.assert_allclose(np.stack(table["embedding"]), expected["user_embedding"], atol=1e-4)
     for row, (items, logits) in enumerate(zip(table["repeat_items"], table["repeat_logits"], strict=True)):
         visible = expected["repeat_items"][row] != 0

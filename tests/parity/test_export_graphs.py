@@ -29,7 +29,7 @@ from export.triton.tensors import Tensor
 from preprocessing.schema import FittedSchema, read_fitted
 from tests.exported import CONFIG, checkpoint, repository
 from training.checkpoint import load, new_model
-from training.families.config import ModelConfig
+from training.families.offline_online.config import OfflineOnlineConfig
 from training.families.offline_online.model import OfflineOnline
 
 NEWEST_OPSET, NEWEST_ML_OPSET, NEWEST_IR = 20, 4, 10  # what ONNX Runtime 1.19, in Triton's image 24.12, loads
@@ -42,7 +42,7 @@ def fitted(synthetic_data: Path) -> FittedSchema:
 
 @pytest.fixture(scope="module")
 def whole(synthetic_data: Path) -> OfflineOnline:
-    return load(checkpoint(synthetic_data), "whole")
+    return load(checkpoint(synthetic_data), OfflineOnline)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_a_graph_holds_the_item_table_once_and_no_path_of_this_machine(
     synthetic_data: Path, fitted: FittedSchema, nulls: Nulls, tmp_path: Path
 ) -> None:
     wide = Plan(fitted.schema_, dim=256, top_k=fitted.items - 3)
-    model = new_model(synthetic_data, fitted, ModelConfig(dim=wide.dim)).eval()
+    model = new_model(synthetic_data, fitted, OfflineOnlineConfig(dim=wide.dim)).eval()
     path = tmp_path / RANKER / "1" / "model.onnx"
     path.parent.mkdir(parents=True)
     write_onnx(serving_graphs(model, wide, nulls)[1], wide.ranker_inputs, wide.ranking, path)

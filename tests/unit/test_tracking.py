@@ -16,14 +16,14 @@ from preprocessing.schema import read_fitted
 from stage.mlflow_store import StoreError, open_store, without_password
 from training.__main__ import main
 from training.checkpoint import CheckpointError, new_model, save
-from training.families.config import ModelConfig
+from training.families.offline_online.config import OfflineOnlineConfig
 from training.settings import TrainingSettings
 from training.tracking.fit import fit_tracked
 from training.tracking.options import TrackingError, TrackingOptions
 from training.tracking.run import TrackedRun, metric_name
 from training.tracking.saved import track_saved
 
-CONFIG = ModelConfig(dim=16, hidden=16)
+CONFIG = OfflineOnlineConfig(dim=16, hidden=16)
 SETTINGS = TrainingSettings(epochs=1, batch_size=8, evaluations_per_epoch=2, warmup_steps=2, validation_rows=16)
 FLAGS = ["--epochs=1", "--batch-size=8", "--evaluations-per-epoch=1", "--validation-rows=16", "--dim=16", "--hidden=16"]
 

@@ -20,12 +20,13 @@ from training.checkpoint import CheckpointError, load
 from training.evaluate import behind_a_baseline, evaluate
 from training.examples.moments import DataError, SplitData
 from training.failures import MemoryShortage, enough_memory, written
-from training.families.config import ModelConfig
+from training.families.offline_online.config import OfflineOnlineConfig
+from training.families.offline_online.model import OfflineOnline
 from training.resume import RUN, ResumeError, begin
 from training.settings import TrainingSettings
 from training.trainer import fit, warmup_steps
 
-CONFIG = ModelConfig(dim=16, hidden=16)
+CONFIG = OfflineOnlineConfig(dim=16, hidden=16)
 SETTINGS = TrainingSettings(epochs=1, batch_size=32, evaluations_per_epoch=2, warmup_steps=2, validation_rows=16)
 
 
@@ -142,7 +143,7 @@ def first_week(data: Path) -> Path:
     return sorted((data / "test").glob("week=*/*.parquet"))[0]
 
 
-@pytest.mark.parametrize("file", ["items.parquet", "item_index.parquet", "workflow"])
+@pytest.mark.parametrize("file", ["items.parquet", "item_index.parquet"])
 def test_what_a_model_takes_over_from_the_data_is_missed_before_training(
     file: str, synthetic_data: Path, tmp_path: Path
 ) -> None:
@@ -155,7 +156,7 @@ def test_what_a_model_takes_over_from_the_data_is_missed_before_training(
 def test_torn_weights_are_one_line(content: bytes, model: Path) -> None:
     (model / "whole.safetensors").write_bytes(content)
     with pytest.raises(CheckpointError, match="not the weights of this schema"):
-        load(model, "whole")
+        load(model, OfflineOnline)
 
 
 def test_evaluate_counts_real_items_and_the_users_behind_the_rows_and_warns_of_a_better_baseline(

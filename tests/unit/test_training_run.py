@@ -19,13 +19,13 @@ from preprocessing.schema import SchemaError, read_fitted
 from stage.parquet import ParquetError
 from training.__main__ import main
 from training.evaluate import evaluate
-from training.families.config import ModelConfig
+from training.families.offline_online.config import OfflineOnlineConfig
 from training.layers.encoders import EncoderError
 from training.resume import ResumeError, begin
 from training.settings import TrainingSettings
 from training.trainer import fit
 
-CONFIG = ModelConfig(dim=16, hidden=16)
+CONFIG = OfflineOnlineConfig(dim=16, hidden=16)
 SETTINGS = TrainingSettings(epochs=2, batch_size=8, evaluations_per_epoch=2, warmup_steps=2, validation_rows=16)
 
 
@@ -96,7 +96,7 @@ def test_checkpoints_of_another_run_are_not_resumed(tmp_path: Path, synthetic_da
     with pytest.raises(ResumeError, match=r"schema_digest .* drop --resume"):
         begin(tmp_path / "model", other, CONFIG, SETTINGS, resume=True)
     with pytest.raises(ResumeError, match=r"model\.dim 16, not 32"):
-        begin(tmp_path / "model", fitted, ModelConfig(dim=32, hidden=16), SETTINGS, resume=True)
+        begin(tmp_path / "model", fitted, OfflineOnlineConfig(dim=32, hidden=16), SETTINGS, resume=True)
 
 
 def test_a_folder_that_is_not_ours_is_not_removed(tmp_path: Path, synthetic_data: Path) -> None:
@@ -127,7 +127,7 @@ def test_torn_or_narrow_rows_are_one_line(
 
 def test_a_width_that_the_heads_do_not_divide_is_one_line(tmp_path: Path, synthetic_data: Path) -> None:
     with pytest.raises(EncoderError, match="2 heads do not divide the width 15"):
-        fit(synthetic_data, tmp_path / "model", ModelConfig(dim=15), SETTINGS)
+        fit(synthetic_data, tmp_path / "model", OfflineOnlineConfig(dim=15), SETTINGS)
 
 
 def test_bf16_trains_too(tmp_path: Path, synthetic_data: Path) -> None:

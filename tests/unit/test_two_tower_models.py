@@ -11,8 +11,10 @@ from preprocessing.schema import FittedSchema, parse_schema, read_fitted
 from tests.lively import lively_model
 from training.checkpoint import CheckpointError, load, load_whole, save
 from training.examples.moments import SplitData
-from training.families.config import ModelConfig, TwoTowerConfig
-from training.families.two_tower.model import TwoTower
+from training.families.offline_online.config import OfflineOnlineConfig
+from training.families.offline_online.model import OfflineOnline
+from training.families.two_tower.config import TwoTowerConfig
+from training.families.two_tower.model import ItemTower, TwoTower, UserTower
 
 CONFIG = TwoTowerConfig(dim=12)
 
@@ -91,9 +93,9 @@ def test_each_tower_loads_alone_and_gives_the_same_bits(
             (folder / f"{other}.safetensors").unlink()
     shutil.rmtree(data)
     with torch.no_grad():
-        assert torch.equal(load(tmp_path / "two_tower", "two_tower")(rows), scores)
-        assert torch.equal(load(tmp_path / "user_tower", "user_tower")(rows), users)
-        assert torch.equal(load(tmp_path / "item_tower", "item_tower")(items), vectors)
+        assert torch.equal(load(tmp_path / "two_tower", TwoTower)(rows), scores)
+        assert torch.equal(load(tmp_path / "user_tower", UserTower)(rows), users)
+        assert torch.equal(load(tmp_path / "item_tower", ItemTower)(items), vectors)
 
 
 def test_a_part_of_the_other_family_is_refused_by_name(
@@ -101,14 +103,14 @@ def test_a_part_of_the_other_family_is_refused_by_name(
 ) -> None:
     save(lively_model(synthetic_data, fitted, CONFIG), CONFIG, synthetic_data, tmp_path)
     assert isinstance(load_whole(tmp_path), TwoTower)
-    with pytest.raises(CheckpointError, match=r"holds a two_tower model \(two_tower, user_tower, item_tower\)"):
-        load(tmp_path, "whole")
+    with pytest.raises(CheckpointError, match=r"two_tower \(TwoTower, UserTower, ItemTower\), not OfflineOnline"):
+        load(tmp_path, OfflineOnline)
     (tmp_path / "model.json").write_text('{"family": "tree"}', encoding="utf-8")
-    with pytest.raises(CheckpointError, match="family 'tree' is none of offline_online, two_tower"):
-        load(tmp_path, "two_tower")
-    (tmp_path / "model.json").write_text(ModelConfig().model_dump_json(exclude={"family"}), encoding="utf-8")
-    with pytest.raises(CheckpointError, match="holds a offline_online model"):
-        load(tmp_path, "user_tower")
+    with pytest.raises(CheckpointError, match="family 'tree' is none of offline_online, two_tower: train again"):
+        load(tmp_path, TwoTower)
+    (tmp_path / "model.json").write_text(OfflineOnlineConfig().model_dump_json(exclude={"family"}), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"family offline_online \(OfflineOnline, .*\), not UserTower"):
+        load(tmp_path, UserTower)
 
 
 def test_a_user_of_whom_nothing_is_known_and_an_item_without_text_have_vectors(

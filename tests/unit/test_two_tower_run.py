@@ -12,9 +12,10 @@ from preprocessing.schema import read_fitted
 from training.__main__ import main
 from training.checkpoint import load, read_config
 from training.examples.moments import DataError, SplitData
-from training.families.config import ModelConfig, TwoTowerConfig
+from training.families.offline_online.config import OfflineOnlineConfig
+from training.families.two_tower.config import TwoTowerConfig, TwoTowerSettings
+from training.families.two_tower.model import TwoTower
 from training.ranking import model_scorer, rank_split
-from training.settings import TwoTowerSettings
 from training.trainer import fit
 
 CONFIG = TwoTowerConfig(dim=8)
@@ -55,7 +56,7 @@ def test_the_command_trains_the_family_that_it_names_and_evaluates_it_beside_the
     for found in (result, result["popularity"], result["popularity_7_days"], result["own_most_frequent"]):
         assert names <= set(found)
     fitted = read_fitted(synthetic_data)
-    scorer = model_scorer(load(model, "two_tower"))
+    scorer = model_scorer(load(model, TwoTower))
     again = rank_split(scorer, SplitData(synthetic_data, "test", fitted), fitted, (20, 100))
     assert result["ndcg@20"] == pytest.approx(again["ndcg@20"], abs=1e-6)
 
@@ -116,4 +117,4 @@ def test_flags_of_no_family_or_of_the_other_are_one_line(
 
 def test_a_checkpoint_of_before_the_families_is_of_the_first(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text('{"dim": 16, "hidden": 24, "dropout": 0.1}', encoding="utf-8")
-    assert read_config(tmp_path) == ModelConfig(dim=16, hidden=24)
+    assert read_config(tmp_path) == OfflineOnlineConfig(dim=16, hidden=24)
