@@ -7,6 +7,7 @@ export UV_SYSTEM_CERTS := true
 # ONNX Runtime 1.32 reports home when imported.
 export ORT_DISABLE_TELEMETRY := 1
 READY := $(VENV)/.ready
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test lock clean
@@ -39,8 +40,9 @@ check: $(READY)  ## ruff, mypy, import-linter, hadolint, yamllint, shellcheck
 	$(BIN)/yamllint --strict docker .yamllint
 	$(BIN)/shellcheck .ci/run docker/check-image.sh
 
-test: $(READY)  ## every test, those on the real Triton server included
-	$(BIN)/python -m pytest
+# A worker takes tests from another one only at the end of its own, so that most servers start once.
+test: $(READY)  ## every test, those on the real Triton server included; WORKERS=2 at once
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # torch anew at each resolution: the lock names it without the local build that was resolved, which drags no CUDA along.
 lock: $(READY)  ## resolve requirements/lock.txt again (no index or file URL in it)

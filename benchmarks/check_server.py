@@ -80,7 +80,7 @@ def check_server(url: str, repository: Path, data: Path, recorded: int) -> list[
     """
     from client.recommend_client import RecommendClient
     from export.data.golden import read_item_ids, recorded_rows
-    from export.parity.answers import read_reference
+    from export.parity.answers import golden_file, read_reference
     from preprocessing.schema import read_fitted
     from stage.errors import BadInput
 
@@ -88,7 +88,7 @@ def check_server(url: str, repository: Path, data: Path, recorded: int) -> list[
     if not paths:
         raise BadInput(f"{repository} holds no {PATHS[0]}: give what `export repository --model RANKER` wrote")
     features = read_fitted(data).schema_.request_features
-    golden = read_reference(features, repository)
+    golden = read_reference(features, repository / golden_file("offline_online"))
     expected = _as_recommendations(golden.answers, read_item_ids(data))
     sample: list[dict[str, Any]] = recorded_rows(data, features, recorded)
     compared: list[Comparison] = []
@@ -142,12 +142,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="the data folder that it was exported from")
     parser.add_argument("--rows", type=positive, default=500, metavar="N", help="recorded rows to send (%(default)s)")
     options = parser.parse_args(arguments)
-    from client.errors import ClientError
-    from stage.errors import BadInput
+    from stage.errors import NaiadError
 
     try:
         compared = check_server(options.url, options.repository, options.data, options.rows)
-    except (BadInput, ClientError) as error:
+    except NaiadError as error:
         print(f"naiad: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
     _print_table(compared, options)

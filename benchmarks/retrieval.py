@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from benchmarks.retrieval_results import EXACT, GRAPH, NUMPY, Row, best_of, print_table
 from stage.command import Parser, leave, print_result, run_command
 
 # Threads that wait must not spin: others may need the cores, and a build would take many times as long.
@@ -26,22 +27,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 DIM, TOP_K, BATCH, CORES, ROUNDS = 64, 100, 32, 2, 3
 EF_SEARCH = (100, 150, 200, 300, 400, 600)
 PROBES = (4, 8, 16, 32, 64, 128)
-EXACT, GRAPH, NUMPY = "exact (IndexFlatIP)", "exact graph (ONNX Runtime)", "NumPy matmul + argpartition"
-
-
-class Row(NamedTuple):
-    """One way to search; `memory_mb` and `build_s` of the index, `per_second` queries."""
-
-    name: str
-    vectors: int
-    recall: float
-    per_second: float
-    build_s: float
-    memory_mb: float
-
-    def as_json(self) -> dict[str, Any]:
-        values = self._asdict()
-        return {"recall@100" if name == "recall" else name: value for name, value in values.items()}
 
 
 def approximate_rows(count: int, queries: int, report: Callable[[str], None]) -> list[Row]:
@@ -150,23 +135,6 @@ def _size_mb(index: Any) -> float:
     with tempfile.NamedTemporaryFile() as file:
         load_faiss().write_index(index, file.name)
         return round(Path(file.name).stat().st_size / 1e6, 1)
-
-
-def print_table(rows: Sequence[Row]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("index", *(f"[right]{name}" for name in ("vectors", "recall@100", "queries/s", "build s", "MB")))
-    for row in rows:
-        numbers = (f"{row.vectors:,}", f"{row.recall:.4f}", f"{row.per_second:,.0f}", f"{row.build_s:g}")
-        table.add_row(row.name, *numbers, f"{row.memory_mb:,.0f}")
-    Console().print(table)
-
-
-def best_of(rows: Sequence[Row], kind: str) -> Row | None:
-    """The fastest setting of a kind of index whose recall@100 is at least .99."""
-    good = [row for row in rows if row.name.startswith(kind) and row.recall >= 0.99]
-    return max(good, key=lambda row: row.per_second, default=None)
 
 
 def run(arguments: argparse.Namespace) -> None:

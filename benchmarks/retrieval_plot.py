@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.retrieval_results import EXACT, Row
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from benchmarks.retrieval import Row
 
 # Okabe and Ito's palette, which colour-blind eyes tell apart.
 LOOKS = {
     "hnsw efSearch": ("#0072B2", "o", "HNSW, by efSearch"),
     "ivf nprobe": ("#D55E00", "s", "IVF, by nprobe"),
 }
-EXACT = "exact (IndexFlatIP)"
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:

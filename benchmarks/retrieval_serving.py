@@ -38,19 +38,14 @@ MOST = 1.5
 def run(repository: Path, data: Path, seconds: float, rounds: int, count: int) -> None:
     """Measure the models of `repository` on `count` requests of `data`, `seconds` a window."""
     from benchmarks.serving_windows import CONSOLE, windows
-    from client.errors import ClientError
     from client.recorded import RecordedRows
-    from serving.errors import ServingError
 
     models = [each for each in MODELS if (repository / each / "config.pbtxt").is_file()]
     if models[:2] != [RETRIEVE, FUSED]:
         raise BadInput(f"{repository}: has no {FUSED}: export it from a two_tower model with --index exact")
-    try:
-        rows = RecordedRows(data / "requests" / "test").spread(count)
-        prepare = in_process(repository)
-        measured = best_windows(windows(repository, rows, seconds, rounds, models, prepare))
-    except (ClientError, ServingError) as error:
-        raise BadInput(str(error)) from error
+    rows = RecordedRows(data / "requests" / "test").spread(count)
+    prepare = in_process(repository)
+    measured = best_windows(windows(repository, rows, seconds, rounds, models, prepare))
     reached = ratios(measured)
     CONSOLE.print(latency_table(measured), ratio_table(reached), sep="\n")
     print_result(to_json(measured, reached))

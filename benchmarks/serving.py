@@ -30,23 +30,18 @@ def run(repository: Path, data: Path, seconds: float, rounds: int, count: int, p
     """Measure the models of `repository` on `count` requests of `data`, `seconds` a window."""
     from benchmarks.serving_in_process import prepare_calls
     from benchmarks.serving_windows import CONSOLE, windows
-    from client.errors import ClientError
     from client.recorded import RecordedRows
-    from serving.errors import ServingError
 
     for name in (FUSED, COMPILED, INTERPRETED):
         if not (repository / name / "config.pbtxt").is_file():
             raise BadInput(f"{repository}: has no model {name}: export it with --reference-path")
-    try:
-        rows = RecordedRows(data / "requests" / "test").spread(count)
-        measured = best_windows(
-            windows(
-                repository, rows, seconds, rounds, SERVED,
-                lambda tensors: prepare_calls(repository, data, [row.features for row in rows], tensors),
-            )
-        )  # fmt: skip
-    except (ClientError, ServingError) as error:
-        raise BadInput(str(error)) from error
+    rows = RecordedRows(data / "requests" / "test").spread(count)
+    measured = best_windows(
+        windows(
+            repository, rows, seconds, rounds, SERVED,
+            lambda tensors: prepare_calls(repository, data, [row.features for row in rows], tensors),
+        )
+    )  # fmt: skip
     reached = ratios(measured)
     CONSOLE.print(latency_table(measured), ratio_table(reached), sep="\n")
     if plot is not None:

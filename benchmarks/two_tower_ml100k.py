@@ -93,14 +93,13 @@ def accuracies(data: Path, model: Path) -> tuple[float, float]:
     in no model and counts as a miss."""
     from preprocessing.schema import read_fitted
     from training.baselines import baselines
-    from training.checkpoint import load
+    from training.checkpoint import load_whole
     from training.examples.moments import SplitData
-    from training.families.two_tower.model import TwoTower
     from training.ranking import model_scorer, rank_split
 
     fitted = read_fitted(data)
     test = SplitData(data, "test", fitted)
-    scorers = model_scorer(load(model, TwoTower)), baselines(data, test, fitted)["popularity"]
+    scorers = model_scorer(load_whole(model)), baselines(data, test, fitted)["popularity"]
     found = [rank_split(scorer, test, fitted, (K,))[f"categorical_accuracy@{K}"] for scorer in scorers]
     return found[0], found[1]
 

@@ -37,6 +37,7 @@ Result = dict[str, Any]
 
 def run(data: Path, repeats: int) -> None:
     """Measure the workflow that `preprocessing fit` saved in `data` on requests of the test period."""
+    from export.data.saved_workflow import SavedWorkflow
     from export.graphs.workflow import compile_workflow, request_columns
     from export.graphs.workflow.compile import write_graph
     from export.graphs.workflow.read import read_workflow
@@ -52,9 +53,9 @@ def run(data: Path, repeats: int) -> None:
         results.append({"name": "nvtabular", "rows": size, "p50_us": _nvtabular(data, rows, size, repeats)})
     with tempfile.TemporaryDirectory() as folder:
         compiled, large = Path(folder) / "model.onnx", Path(folder) / "large.onnx"
-        columns = request_columns(features)
-        compile_workflow(data / "workflow", columns, compiled)
-        expressions = read_workflow(data / "workflow", columns)
+        columns, workflow = request_columns(features), SavedWorkflow.of_requests(data)
+        compile_workflow(workflow, columns, compiled)
+        expressions = read_workflow(workflow, columns)
         write_graph({name: _enlarge(each) for name, each in expressions.items()}, columns, large)
         graphs = {"compiled": compiled, "compiled, 1M items": large}
         for size in (1, BATCH):

@@ -8,22 +8,21 @@ import sys
 from collections.abc import Sequence
 
 from client.recommend_client import DEFAULT_MODEL, DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, DEFAULT_URL
-from client.terminal import speak_any_terminal
 from stage.arguments import positive, seconds
-from stage.command import EXIT_BAD_INPUT, Parser
+from stage.command import EXIT_BAD_INPUT, EXIT_WITHOUT_READER, Parser, replace_what_cannot_be_shown
+from stage.errors import NaiadError
 from stage.termination import EXIT_INTERRUPTED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: done; 1: health found something not ready; 2: refused or failed, one line on stderr."""
-    speak_any_terminal()
+    replace_what_cannot_be_shown()
     options = _parser().parse_args(arguments)
     from client import commands
-    from client.errors import ClientError
 
     try:
         return int(getattr(commands, options.command)(options))
-    except ClientError as error:
+    except NaiadError as error:
         print(f"naiad: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
@@ -31,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output has gone; without this, Python complains at exit while flushing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return EXIT_WITHOUT_READER
 
 
 def _parser() -> argparse.ArgumentParser:

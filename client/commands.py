@@ -21,8 +21,8 @@ from client.recommend_client import DEFAULT_MODEL
 from client.recommend_command import recommend
 from client.recorded import RecordedRows
 from client.request_tensors import build_tensors
-from client.terminal import print_result
 from metrics.table import metrics_table
+from stage.command import print_result
 
 __all__ = ["bench", "describe", "evaluate", "health", "recommend"]
 

@@ -23,7 +23,7 @@ from client.describe import (
 from client.errors import InvalidRequest
 from client.request_tensors import build_tensors
 from client.signature import ITEM_ID, SCORE, Signature
-from client.terminal import print_result
+from stage.command import print_result
 
 _CURL_NULLS = 'no tensor may be absent: "" is a null string, NaN a null number, shape [1,0] with [] an empty list'
 

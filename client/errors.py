@@ -1,22 +1,25 @@
 """What can go wrong between a caller and the server. Every message is one line that ends with the remedy.
 
-ClientError
-├── InvalidUrl           neither grpc://host:port nor http://host:port
-├── InvalidRequest       refused here, before anything was sent: unknown feature, wrong type, missing int, NUL
-├── RecordedDataInvalid  recorded rows, item table or request file are missing or not as expected
-├── ServerUnavailable    nobody answers, or the server is not ready; retried, the one error that is
-├── NotTriton            something else answers at the url: another port, a proxy's page
-├── RequestTimeout       no answer within `timeout_s`
-├── RequestRefused       the server answered this request with an error
-│   └── UnknownModel     the server has no such model, or it is not loaded
-├── ModelMismatch        the model is there, but takes or gives other tensors than a recommender
-└── BenchError           perf_analyzer measured nothing
-    └── PerfAnalyzerMissing  perf_analyzer is not installed, or does not run on this system
+NaiadError                  stage.errors
+└── ClientError
+    ├── InvalidUrl           neither grpc://host:port nor http://host:port
+    ├── InvalidRequest       refused here, before anything was sent: unknown feature, wrong type, missing int, NUL
+    ├── RecordedDataInvalid  recorded rows, item table or request file are missing or not as expected
+    ├── ServerUnavailable    nobody answers, or the server is not ready; retried, the one error that is
+    ├── NotTriton            something else answers at the url: another port, a proxy's page
+    ├── RequestTimeout       no answer within `timeout_s`
+    ├── RequestRefused       the server answered this request with an error
+    │   └── UnknownModel     the server has no such model, or it is not loaded
+    ├── ModelMismatch        the model is there, but takes or gives other tensors than a recommender
+    └── BenchError           perf_analyzer measured nothing
+        └── PerfAnalyzerMissing  perf_analyzer is not installed, or does not run on this system
 """
 
+from stage.errors import NaiadError
 
-class ClientError(Exception):
-    """Root of the tree."""
+
+class ClientError(NaiadError):
+    """Root of the errors of this package."""
 
 
 class InvalidUrl(ClientError, ValueError):

@@ -1,22 +1,14 @@
-"""The one table from what the libraries below the client raise to the client's own errors.
-
-raised                                                          becomes
-InferenceServerException, a status that means "not there"       ServerUnavailable
-  a deadline                                                    RequestTimeout
-  an error page, another protocol, another gRPC service         NotTriton
-  a model that is not loaded                                    UnknownModel
-  anything else: Triton's own refusal                           RequestRefused
-TimeoutError                                                    RequestTimeout
-OSError; HTTPException of an answer that broke off              ServerUnavailable
-every other exception: what came cannot be read as an answer    NotTriton
-"""
+"""What the libraries below the client raise, as the client's own errors."""
 
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager
 from http.client import HTTPException
+from typing import Any
 
 from client.errors import ClientError, NotTriton, RequestRefused, RequestTimeout, ServerUnavailable, UnknownModel
+from stage.library_errors import Becomes, map_errors, says
 
 _UNAVAILABLE = ("StatusCode.UNAVAILABLE", "StatusCode.CANCELLED", "502", "503", "504")
 _TIMEOUT = ("StatusCode.DEADLINE_EXCEEDED", "499")
@@ -37,22 +29,18 @@ _CONNECTING = re.compile(r"^failed to connect to all addresses; last error: \w+:
 _BROKE_OFF = ("closed", "Incomplete", "EOF")
 
 
-def client_error(error: Exception, url: str, timeout_s: float, model: str = "") -> ClientError:
-    """Return the client's error for what a library raised during a call to `url`, about `model` if it names one."""
+def library_errors(url: str, timeout_s: float, model: str = "") -> AbstractContextManager[None]:
+    """Return a block for a call to `url`, about `model` if it names one, in which only `ClientError` is raised."""
     from tritonclient.utils import InferenceServerException
 
-    if isinstance(error, ClientError):
-        return error
-    if isinstance(error, InferenceServerException):
-        return _answered(url, timeout_s, model, str(error.status()), error.message())
-    seen = _said(error)
-    if isinstance(error, TimeoutError):
-        return _timeout(url, timeout_s)
-    if isinstance(error, OSError):
-        return _unavailable(url, error.strerror or seen)
-    if isinstance(error, HTTPException) and any(word in seen for word in _BROKE_OFF):
-        return _hangs_up(url, seen)
-    return not_triton(url, f"{type(error).__name__}: {seen}")
+    return map_errors(
+        Becomes(InferenceServerException, lambda error: _answered(url, timeout_s, model, error)),
+        Becomes(TimeoutError, lambda _: _timeout(url, timeout_s)),
+        Becomes(OSError, lambda error: _unavailable(url, error.strerror or _said(error))),
+        Becomes(HTTPException, lambda error: _hangs_up(url, _said(error)), says(*_BROKE_OFF)),
+        # What came cannot be read as an answer.
+        Becomes(Exception, lambda error: not_triton(url, f"{type(error).__name__}: {_said(error)}")),
+    )
 
 
 def not_triton(url: str, seen: str) -> NotTriton:
@@ -62,7 +50,9 @@ def not_triton(url: str, seen: str) -> NotTriton:
     return NotTriton(f"{url}: answers, but not as a Triton server ({seen}): give the {port} port of `serving up`")
 
 
-def _answered(url: str, timeout_s: float, model: str, status: str, said: object) -> ClientError:
+def _answered(url: str, timeout_s: float, model: str, error: Any) -> ClientError:
+    """Return the error for what tritonclient raises: its own, gRPC's, and Triton's refusals."""
+    status, said = str(error.status()), error.message()
     message = _CONNECTING.sub("", " ".join(str(said).split()))
     # Triton says so of a model that is in no repository and of one that is not loaded (any more).
     if message.startswith("Request for unknown model"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +15,7 @@ from client.recommend_client import Recommendation
 from client.recorded import RecordedRow, RecordedRows, read_titles
 from client.request_file import read_requests
 from client.signature import ITEM_ID, Signature
-from client.terminal import note, print_result
+from stage.command import print_result
 
 
 def recommend(options: argparse.Namespace) -> int:
@@ -32,7 +33,7 @@ def recommend(options: argparse.Namespace) -> int:
     if 0 < listed < options.top:
         notes.append(f"--top {options.top}: {options.model} lists {listed} items, so at most {listed} are shown")
     for each in notes:
-        note(each)
+        print(f"note: {each}", file=sys.stderr)
     console = Console()
     for position, (row, answer) in enumerate(zip(rows, answers, strict=True)):
         title = f"user {row.user}" if row.user is not None else f"request {position}"

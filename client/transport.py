@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from client.address import split_url
 from client.errors import InvalidRequest
-from client.library_errors import client_error, not_triton
+from client.library_errors import library_errors, not_triton
 
 
 class Transport(Protocol):
@@ -55,11 +55,8 @@ class _Connection:
 
     @contextlib.contextmanager
     def _errors(self, model: str = "") -> Iterator[None]:
-        try:
-            with self._deadline():
-                yield
-        except Exception as error:
-            raise client_error(error, self._url, self._timeout_s, model) from None
+        with library_errors(self._url, self._timeout_s, model), self._deadline():
+            yield
 
     def _deadline(self) -> AbstractContextManager[object]:
         return contextlib.nullcontext()

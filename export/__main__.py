@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
+from pathlib import Path
 
+from export.families import NAMES
+from export.families.options import all_flags
+from export.repository.options import RepositoryOptions
 from stage.arguments import positive
 from stage.command import Parser, leave, print_result, run_command
+from stage.flags import add_flags, flag, read_flags
 from stage.mlflow_store import URI_HELP
+from stage.write_errors import writing
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -21,48 +28,13 @@ def _parser() -> argparse.ArgumentParser:
     repository.add_argument("--tracking-uri", metavar="URI", help=f"of a models:/ name, {URI_HELP}")
     repository.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     repository.add_argument("--output", required=True, help="model repository to write")
-    repository.add_argument(
-        "--format",
-        choices=("onnx", "torchscript"),
-        default="onnx",
-        help="of the graphs; it is the one verified (default onnx)",
-    )
-    repository.add_argument(
-        "--top-k",
-        type=positive,
-        default=100,
-        metavar="K",
-        help='items in an answer; slots that no item fills hold "" with score -inf (default 100)',
-    )
-    repository.add_argument("--max-batch-size", type=positive, default=64, metavar="B", help="rows (default 64)")
-    repository.add_argument(
-        "--no-exclude-seen", dest="exclude_seen", action="store_false", help="no mask of the schema's `exclude` items"
-    )
-    repository.add_argument(
-        "--reference-path",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="serve NVTabular too, as recommend_nvtabular; without, the server needs none of it (default on)",
-    )
-    repository.add_argument(
-        "--index",
-        choices=("auto", "exact", "hnsw"),
-        default="auto",
-        help="of a two_tower model's items: exact in a graph, or HNSW by FAISS (default auto: by size, and measured)",
-    )
-    repository.add_argument(
-        "--retriever",
-        metavar="MODEL",
-        help="a two_tower model of the same data: its items are what --model, an offline_online one, ranks",
-    )
-    repository.add_argument(
-        "--candidates", type=positive, metavar="C", help="items that are ranked behind --retriever (default 500)"
-    )
-    repository.add_argument(
-        "--stored-embeddings",
-        action=argparse.BooleanOptionalAction,
-        help="hold the offline embeddings of all users, for recommend_stored (default on for offline_online models)",
-    )
+    add_flags(repository, RepositoryOptions)
+    for family, of_family in all_flags().items():
+        own = repository.add_argument_group(f"{family} repositories")
+        for name, need in of_family.needs.items():
+            if name != "model":
+                own.add_argument(flag(name), metavar="MODEL", help=need.help)
+        add_flags(own, of_family.options, unset=True)
     repository.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
     repository.set_defaults(run=_repository)
 
@@ -70,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         "verify",
         help="hold an exported repository against the trained model again",
         description="Compare what a repository answers, hop by hop and in the format it was exported in, with what "
-        "torch answered when it was exported: REPO/golden*.parquet hold those requests and answers. REPO/verify.json "
+        "torch answered when it was exported: REPO/golden.*.parquet hold those requests and answers. REPO/verify.json "
         "is rewritten with the differences found; one beyond the tolerance is refused and leaves it as it was.",
     )
     verify.add_argument("--repository", required=True, help="output folder of `export repository`")
@@ -80,8 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     embeddings = commands.add_parser(
         "embeddings",
         help="vectors of all users and items, through the exported graphs, into a warehouse or a file",
-        description="Write a run into a warehouse, one partition a kind: the users' vectors and, of a two_tower "
-        "repository, the items' that its index serves. Or write those of one kind into a Parquet file.",
+        description="Write a run into a warehouse, one partition a kind: the users' vectors and, where an "
+        "index serves them, the items'. Or write those of one kind into a Parquet file.",
     )
     embeddings.add_argument("--repository", required=True, help="output folder of `export repository`")
     embeddings.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
@@ -99,9 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         help="name of the run (default the MLflow run of a registered model, else the time, UTC)",
     )
     embeddings.add_argument("--kind", choices=("user", "item"), help="of a Parquet file (default user)")
-    embeddings.add_argument(
-        "--family", choices=("offline_online", "two_tower"), help="whose vectors, of a repository that has both"
-    )
+    embeddings.add_argument("--family", choices=NAMES, help="whose vectors, of a repository that has several")
     embeddings.add_argument("--batch-size", type=positive, default=256, metavar="B", help="users (default 256)")
     embeddings.add_argument("--overwrite", action="store_true", help="replace the run, or the file, if there is one")
     embeddings.set_defaults(run=_embeddings)
@@ -118,9 +88,9 @@ def _parser() -> argparse.ArgumentParser:
 
     items = commands.add_parser(
         "items",
-        help="refresh the item vectors of a two_tower model's repository, without training",
+        help="refresh the item vectors of a repository, without training",
         description="Compute the item vectors again with the exported item tower from DATA/items.parquet as it is now, "
-        "and write item_index, match and retrieve_fused with them, whole or not at all. Items keep their ids.",
+        "and write all that holds them, whole or not at all. Items keep their ids.",
     )
     items.add_argument("--repository", required=True, help="output folder of `export repository`")
     items.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
@@ -134,68 +104,49 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _repository(arguments: argparse.Namespace) -> None:
-    import time
-
     from export.commands.early import before_export
 
     started = time.monotonic()
-    models = [each for each in (arguments.model, arguments.retriever) if each is not None]
-    before_export(models, arguments.data, arguments.output, arguments.overwrite)
-    from export.commands.any_family import Wanted, export_any
+    given = vars(arguments)
+    kinds = all_flags().values()
+    names = dict.fromkeys(name for each in kinds for name in each.needs)
+    models = {name: given[name] for name in names if given[name] is not None}
+    own = {name: given[name] for each in kinds for name in each.options.model_fields if name in given}
+    shared = read_flags(arguments, RepositoryOptions)
+    before_export(list(models.values()), arguments.data, arguments.output, arguments.overwrite)
+    from export.commands.repository import Request, export_repository
 
-    common = ("format", "top_k", "max_batch_size", "exclude_seen", "overwrite", "reference_path")
-    wanted = Wanted(
-        arguments.model,
-        arguments.retriever,
-        arguments.tracking_uri,
-        arguments.index,
-        arguments.candidates,
-        arguments.stored_embeddings,
-    )
-    options = {name: getattr(arguments, name) for name in common}
-    result = export_any(wanted, arguments.data, arguments.output, options)
+    request = Request(models, shared, own, arguments.tracking_uri, arguments.overwrite)
+    result = export_repository(request, arguments.data, arguments.output)
     if result["not_compiled"]:
-        entry = {"offline_online": "recommend", "two_tower": "retrieve"}.get(result["family"], result["family"])
-        print(f"naiad: {entry} runs NVTabular itself: {result['not_compiled']}", file=sys.stderr)
-    not_stored = result.get("not_stored") or result.get("offline_online", {}).get("not_stored")
-    if not_stored:
-        print(f"naiad: no recommend_stored: {not_stored}", file=sys.stderr)
-    print_result({"output": arguments.output, **result, "seconds": round(time.monotonic() - started, 1)})
+        print(f"naiad: NVTabular itself is served: {result['not_compiled']}", file=sys.stderr)
+    _print({"output": arguments.output}, result, started)
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    from pathlib import Path
-
-    from export.commands.any_family import verify_any
-    from stage.write_errors import writing
+    from export.commands.verify import verify
 
     with writing(arguments.repository, Path(arguments.repository).absolute()):
-        result = verify_any(arguments.repository, arguments.data)
+        result = verify(arguments.repository, arguments.data)
     print_result({"repository": arguments.repository, **result})
 
 
 def _stored(arguments: argparse.Namespace) -> None:
-    import time
-
-    from export.families.offline_online.stored.repository import replace_store
+    from export.commands.stored import replace_stored
 
     started = time.monotonic()
-    result = replace_store(arguments.repository, arguments.embeddings)
-    print_result({"repository": arguments.repository, **result, "seconds": round(time.monotonic() - started, 1)})
+    _print({"repository": arguments.repository}, replace_stored(arguments.repository, arguments.embeddings), started)
 
 
 def _items(arguments: argparse.Namespace) -> None:
-    import time
-
-    from export.commands.any_family import refresh_any
+    from export.commands.items import refresh
 
     started = time.monotonic()
-    result = refresh_any(arguments.repository, arguments.data)
-    print_result({"repository": arguments.repository, **result, "seconds": round(time.monotonic() - started, 1)})
+    _print({"repository": arguments.repository}, refresh(arguments.repository, arguments.data), started)
 
 
 def _embeddings(arguments: argparse.Namespace) -> None:
-    from export.embeddings.export import export_embeddings
+    from export.commands.embeddings import export_embeddings
 
     print_result(
         export_embeddings(
@@ -213,24 +164,15 @@ def _embeddings(arguments: argparse.Namespace) -> None:
 
 
 def _configs(arguments: argparse.Namespace) -> None:
-    from pathlib import Path
-
-    from export.commands.shipped import shipped_configs
-    from export.repository.members import write_configs
+    from export.commands.configs import write_shipped
     from preprocessing.schema import load_schema
-    from stage.manifest import read_manifest
-    from stage.write_errors import OutputError, cannot_be_written
 
-    configs, folder = shipped_configs(load_schema(arguments.schema)), Path(arguments.output)
-    if written := read_manifest(folder):
-        raise OutputError(
-            f"{folder}: was written by `{written.command}`, whose config.pbtxt these would replace: give another folder"
-        )
-    try:
-        write_configs(configs, folder)
-    except OSError as error:
-        raise cannot_be_written(folder, error) from None
-    print_result({"output": arguments.output, "models": [config.name for config in configs]})
+    models = write_shipped(load_schema(arguments.schema), arguments.output)
+    print_result({"output": arguments.output, "models": models})
+
+
+def _print(about: dict[str, str], result: dict[str, object], started: float) -> None:
+    print_result({**about, **result, "seconds": round(time.monotonic() - started, 1)})
 
 
 def main() -> None:

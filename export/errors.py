@@ -11,6 +11,10 @@ BadInput                    stage.errors
 
 from stage.errors import BadInput
 
+EXPORT_AGAIN = "export the repository again"
+IF_CHANGED = "export the repository again if it was changed since, else report it"
+"""The remedies of a repository that is not whole, and of one whose answers differ."""
+
 
 class RepositoryError(BadInput):
     """The folder is not a model repository of ours, or a file of it is missing."""
@@ -34,3 +38,9 @@ class ParityError(BadInput):
 
 class UnsupportedWorkflow(BadInput):
     """A saved workflow holds what cannot be compiled to an equal graph; `preprocess_nvtabular` serves it."""
+
+
+def first_line(error: Exception) -> str:
+    """Return the message of a library's error without the stack that some of them carry."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

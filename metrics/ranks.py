@@ -21,8 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stage.errors import BadInput
 
-class RankError(ValueError):
+
+class RankError(BadInput):
     """Scores, lists or targets of which no ranks can be made; the message names the row and the remedy."""
 
 

@@ -6,8 +6,13 @@ import argparse
 import sys
 
 from preprocessing.changes import Changes
-from stage.arguments import positive
+from stage.arguments import positive, share
 from stage.command import Parser, leave, print_result, run_command
+
+SPLIT_FLAGS = {"kind": "split"} | {
+    name: name for name in ("validation_days", "test_days", "validation_share", "test_share")
+}
+"""Key of the schema's `[split]` -> the argument that stands in its place."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -25,11 +30,16 @@ def _parser() -> argparse.ArgumentParser:
         "--columns", help="map the log's columns: user=NAME,item=NAME,time=NAME[,session=NAME,value=NAME,title=NAME]"
     )
     _add_log_flags(fit)
-    fit.add_argument("--split", choices=("time", "leave_one_out", "random"), help="in place of the schema's split")
+    fit.add_argument(
+        "--split", choices=("time", "leave_one_out", "sessions", "random"), help="in place of the schema's split"
+    )
     fit.add_argument(
         "--validation-days", type=positive, metavar="DAYS", help="of a split by time: days before the test"
     )
     fit.add_argument("--test-days", type=positive, metavar="DAYS", help="of a split by time: last days of the log")
+    shares = "of a split by sessions or random: the share of the sessions"
+    fit.add_argument("--validation-share", type=share, metavar="SHARE", help=f"{shares} before the test (default 0.05)")
+    fit.add_argument("--test-share", type=share, metavar="SHARE", help=f"{shares} that test (default 0.2)")
     fit.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, tcp://HOST:PORT")
     fit.add_argument("--workers", type=int, default=1, help="worker processes on this machine (default 1)")
     fit.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
@@ -40,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_log_flags(draft)
     draft.add_argument("--output", metavar="FILE.toml", help="file to write (default: print the draft)")
     draft.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
-    draft.set_defaults(run=_draft, split=None, validation_days=None, test_days=None)
+    draft.set_defaults(run=_draft, **dict.fromkeys(SPLIT_FLAGS.values()))
     return parser
 
 
@@ -80,11 +90,7 @@ def _changes(arguments: argparse.Namespace) -> Changes:
         "items_key": arguments.items_key,
         "users_key": arguments.users_key,
     }
-    split = {
-        "kind": arguments.split,
-        "validation_days": arguments.validation_days,
-        "test_days": arguments.test_days,
-    }
+    split = {key: getattr(arguments, flag) for key, flag in SPLIT_FLAGS.items()}
     given = ({name: value for name, value in keys.items() if value is not None} for keys in (log, split))
     return Changes(arguments.columns or "", *given)
 

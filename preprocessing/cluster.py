@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from preprocessing.nvtabular_engine import import_nvtabular
@@ -33,18 +33,21 @@ class Tasks:
         from rich.progress import track
 
         def progress(steps: Any) -> Any:
-            return track(steps, description=f"{doing:<24}", total=len(items), console=_console())
+            # Closed before an error is reported, or the bar would be drawn once more behind it.
+            return closing(track(steps, description=f"{doing:<24}", total=len(items), console=_console()))
 
         if self._client is None:
-            return [function(item) for item in progress(items)]
+            with progress(items) as steps:
+                return [function(item) for item in steps]
         from distributed import as_completed
 
         futures = self._client.map(function, items, pure=False)
-        for future in progress(as_completed(futures)):
-            if future.status == "error":
-                error = future.exception()
-                self._client.cancel(futures)
-                raise error
+        with progress(as_completed(futures)) as steps:
+            for future in steps:
+                if future.status == "error":
+                    error = future.exception()
+                    self._client.cancel(futures)
+                    raise error
         return [future.result() for future in futures]
 
 

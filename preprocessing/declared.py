@@ -55,14 +55,16 @@ class Schema(Frozen):
                 "with side = 'user', source = 'recent'"
             )
         self._check_log()
-        if self.split.kind == "random" and self.split.test_share + self.split.validation_share >= 1:
+        if self.split.kind in ("sessions", "random") and self.split.test_share + self.split.validation_share >= 1:
             raise ValueError("split.test_share + validation_share leave nothing to train on: keep them below 1")
         return self
 
     def _check_log(self) -> None:
         log, columns = self.log, self.log.columns
         if log.time_unit == "order" and self.split.kind == "time":
-            raise ValueError("the log's time is only an order: use split kind 'leave_one_out' (--split leave_one_out)")
+            kinds = ["'leave_one_out' (--split leave_one_out)"] if columns.user else []
+            kinds.append("'sessions' (--split sessions)" + " if it orders all sessions" * bool(kinds))
+            raise ValueError(f"the log's time is only an order: use split kind {', or '.join(kinds)}")
         if log.time_format and log.time_unit != "timestamp":
             raise ValueError(f"log.time_format reads text, time_unit = {log.time_unit!r} numbers: drop one of them")
         if columns.user is None:
@@ -71,9 +73,8 @@ class Schema(Frozen):
             if log.users:
                 raise ValueError("log.users: the log names no user to join it by, drop it or name log.columns.user")
             if self.split.kind == "leave_one_out":
-                raise ValueError(
-                    "without users no one has a last session to leave out: use split kind 'time' or 'random'"
-                )
+                words = "'sessions' or 'random'" if log.time_unit == "order" else "'time', 'sessions' or 'random'"
+                raise ValueError(f"without users no one has a last session to leave out: use split kind {words}")
 
     def _check(self, feature: Feature) -> None:
         kept = ITEM_NAMES if feature.side == "item" else ROW_NAMES

@@ -4,6 +4,7 @@ OUTPUT/
   schema.json schema.pbtxt          the schema and what was learned; the same as Merlin's schema
   workflow/ item_workflow/          as NVTabular saves them; categories/unique.FEATURE.parquet is a vocabulary
   items.parquet item_index.parquet  every item with its name and id; the encoded features of item id r in row r
+  sequences.parquet                 every user's items in the order of time, with the split's boundaries
   daily_purchases.parquet           purchases by local day and item id (not where the log's time is only an order)
   requests/SPLIT/week=W/            raw rows as a client sends them, with target, user and time
   SPLIT/week=W/                     the same rows, encoded by the workflow
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from preprocessing.cluster import busy, tasks
 from preprocessing.inputs import input_paths
+from preprocessing.item_sequences import write_item_sequences
 from preprocessing.items import (
     known_items,
     number_items,
@@ -31,6 +33,7 @@ from preprocessing.log.report import ReadReport
 from preprocessing.merlin_schema import write_merlin_schema
 from preprocessing.number_range import require_in_range
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, Schema
+from preprocessing.session_rows import with_rows
 from preprocessing.split import SPLITS, split_of_sessions
 from preprocessing.user_parts import write_moments
 from preprocessing.weeks import train_rows, write_weeks
@@ -71,7 +74,8 @@ def fit(
             require_learnable(schema, log, split, items)
         vocabulary = known_items(items)["item"]
         scratch = folder / "scratch"
-        moments = write_moments(schema, log, split, scratch, run)
+        sessions = with_rows(schema, log, split)
+        moments = write_moments(schema, log, sessions, scratch, run)
         items.to_parquet(scratch / "items.parquet", index=False)
         with busy("fitting the workflow"):
             workflow = build_workflow(schema.request_features, vocabulary, folder)
@@ -81,6 +85,8 @@ def fit(
             shutil.rmtree(folder / "categories", ignore_errors=True)
         rows = write_weeks(schema, moments, scratch / "items.parquet", folder, run)
         shutil.rmtree(scratch)
+        with busy("writing sequences"):
+            write_item_sequences(log, sessions, items, folder)
         write_item_table(schema, log, items, folder)
         write_item_index(schema, log, items, folder)
         if schema.log.time_unit != "order":

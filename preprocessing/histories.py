@@ -19,13 +19,12 @@ class Histories:
     """Histories of S sessions in N purchases.
 
     items, instants: [N], user by user, each user's in time order. counts: [U] purchases of each user. sessions: [S]
-    rows sorted by user in the same order, with `user`, `first` and `split`. Every `kept` chooses sessions, [K].
+    rows sorted by user in the same order, with `user` and `first`. Every `kept` chooses sessions, [K].
     """
 
     def __init__(self, items: Column, instants: Column, counts: Column, sessions: pd.DataFrame) -> None:
         self._items, self._instants = items, instants
         self._first = sessions["first"].to_numpy()
-        self._split = sessions["split"].to_numpy()
         names = sessions["user"].to_numpy()
         bounds = np.r_[np.flatnonzero(np.r_[True, names[1:] != names[:-1]]), len(names)]
         ends = np.cumsum(counts)
@@ -35,16 +34,6 @@ class Histories:
         self._stop = np.concatenate(
             [begin + np.searchsorted(instants[begin:end], self._first[a:b]) for a, b, begin, end in self._users]
         )
-
-    def kept(self, train_moments_per_user: int | None) -> Column:
-        """Sessions that become rows: all, or of those that train each user's latest; the others stay history."""
-        kept = np.ones(len(self._first), dtype=bool)
-        if train_moments_per_user:
-            for a, b, _, _ in self._users:
-                in_time = a + np.argsort(self._first[a:b], kind="stable")
-                train = in_time[self._split[in_time] == "train"]
-                kept[train[: max(0, len(train) - train_moments_per_user)]] = False
-        return np.flatnonzero(kept)
 
     def recent(self, most: int, kept: Column) -> pa.ListArray:
         """The last items, the newest last."""

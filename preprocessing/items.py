@@ -11,7 +11,7 @@ import numpy as np
 from preprocessing.log.canonical import RawLog
 from preprocessing.log.errors import LogError
 from preprocessing.number_range import require_in_range
-from preprocessing.schema import FIRST_KNOWN_ID, UNKNOWN_ID, Feature, Numeric, Pretrained, Schema, Text
+from preprocessing.schema import FIRST_KNOWN_ID, UNKNOWN_ID, Feature, Schema
 from preprocessing.workflow import build_workflow, fit_workflow, load_workflow, to_fit_columns, transform
 
 if TYPE_CHECKING:
@@ -90,12 +90,12 @@ def write_item_index(schema: Schema, log: RawLog, items: pd.DataFrame, folder: P
 
 def _special(feature: Feature, item_id: int) -> Any:
     """What a padding, null or unknown item has for a feature: the special id of the same meaning, or nothing."""
-    match feature:
-        case Text():
+    match feature.encoded.form:
+        case "list":
             return []
-        case Pretrained():
-            return [0.0] * feature.dim
-        case Numeric():
-            return 0 if feature.buckets else 0.0
-        case _:
+        case "vector":
+            return [0.0] * feature.encoded.length
+        case "scalar" if feature.ids == "vocabulary":
             return item_id
+        case "scalar":
+            return 0 if feature.ids else 0.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from preprocessing.items import known_items
 from preprocessing.log.canonical import RawLog
 from preprocessing.log.errors import LogError
-from preprocessing.schema import Categorical, Schema, is_column
+from preprocessing.schema import Schema, is_column
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ def require_learnable(schema: Schema, log: RawLog, split: np.ndarray[Any, Any], 
     }
     whole = {"context": log.sessions, "user": log.users, "item": log.items}
     for feature in schema.features:
-        if not is_column(feature) or (isinstance(feature, Categorical) and feature.dtype == "int"):
+        if not (is_column(feature) and feature.has_null):
             continue
         if rows[feature.side][feature.name].isna().all():
             known = int(whole[feature.side][feature.name].notna().sum())

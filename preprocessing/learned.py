@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from preprocessing.schema import FIRST_KNOWN_ID, Categorical, Feature, Learned, Numeric, Schema, Text
+from preprocessing.schema import Learned, Schema
 from preprocessing.workflow import load_workflow
 
 WORKFLOWS = ("workflow", "item_workflow")
@@ -19,24 +20,15 @@ def learned_of(schema: Schema, folder: Path) -> dict[str, Learned]:
         if features:
             statistics = _normalize_statistics(folder / name)
             for feature in features:
-                if (what := _learned(feature, folder / name, statistics)) is not None:
+                if (what := feature.learned(partial(_vocabulary_size, folder / name), statistics)) is not None:
                     learned[feature.name] = what
     return learned
 
 
-def _learned(feature: Feature, workflow: Path, statistics: dict[str, dict[str, float]]) -> Learned | None:
-    match feature:
-        case Categorical() | Text():
-            import pyarrow.parquet as pq
+def _vocabulary_size(workflow: Path, feature: str) -> int:
+    import pyarrow.parquet as pq
 
-            rows = pq.read_metadata(workflow / "categories" / f"unique.{feature.name}.parquet").num_rows
-            return Learned(cardinality=int(rows) + FIRST_KNOWN_ID)
-        case Numeric() if feature.buckets:
-            return Learned(cardinality=len(feature.buckets) + 1)
-        case Numeric() if feature.normalize:
-            return Learned(statistics=statistics[feature.name])
-        case _:
-            return None
+    return int(pq.read_metadata(workflow / "categories" / f"unique.{feature}.parquet").num_rows)
 
 
 def _normalize_statistics(workflow: Path) -> dict[str, dict[str, float]]:

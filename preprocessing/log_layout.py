@@ -17,7 +17,7 @@ from pydantic import (
 
 from preprocessing.features import Frozen
 
-SplitKind = Literal["time", "leave_one_out", "random"]
+SplitKind = Literal["time", "leave_one_out", "sessions", "random"]
 TimeUnit = Literal["timestamp", "s", "ms", "us", "ns", "order"]
 
 
@@ -150,6 +150,8 @@ class Split(Frozen):
     """`time`: the last `test_days` are the test, the `validation_days` before them the validation.
 
     `leave_one_out`: each user's last interaction is the test, the one before it the validation.
+    `sessions`: the last `test_share` of the sessions, in the order in which they begin, are the test, the
+    `validation_share` before them the validation. It needs neither users nor real times.
     `random`: a shuffle by `seed` deals out `test_share` and `validation_share` of the sessions; it sees the future, and
     is here for the protocols of others. Histories then hold what trains, and nothing else.
     """
@@ -161,8 +163,10 @@ class Split(Frozen):
     test_days: PositiveInt = Field(
         default=28, le=36500, description="of `time`: number of the last local days of the log"
     )
-    validation_share: float = Field(default=0.05, gt=0, lt=1, description="of `random`: share of sessions")
-    test_share: float = Field(default=0.2, gt=0, lt=1, description="of `random`: share of sessions")
+    validation_share: float = Field(
+        default=0.05, gt=0, lt=1, description="of `sessions` and `random`: share of the sessions"
+    )
+    test_share: float = Field(default=0.2, gt=0, lt=1, description="of `sessions` and `random`: share of the sessions")
     seed: NonNegativeInt = Field(default=42, le=2**32 - 1, description="of `random`: seed of the shuffle")
     train_moments_per_user: PositiveInt | None = Field(
         default=None,
@@ -171,9 +175,13 @@ class Split(Frozen):
 
     @model_serializer(mode="wrap")
     def _own_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what only a random split has: the digests of other fits are older than these keys."""
+        """Leave out the keys of other kinds, as far as the digests of older fits let it: `random` keeps the days."""
         body: dict[str, Any] = dump(self)
-        if self.kind != "random":
-            for name in ("validation_share", "test_share", "seed"):
-                del body[name]
-        return body
+        match self.kind:
+            case "random":
+                others: tuple[str, ...] = ()
+            case "sessions":
+                others = ("validation_days", "test_days", "seed")
+            case _:
+                others = ("validation_share", "test_share", "seed")
+        return {name: value for name, value in body.items() if name not in others}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from preprocessing.schema import Categorical, Feature, FittedSchema, Numeric, Pretrained, Sequence, Text
+from preprocessing.schema import Feature, FittedSchema
 
 
 def write_merlin_schema(fitted: FittedSchema, path: Path) -> None:
@@ -25,25 +25,23 @@ def _column(fitted: FittedSchema, feature: Feature) -> Any:
     from merlin.schema import ColumnSchema, Tags
 
     side = {"user": Tags.USER, "context": Tags.CONTEXT, "item": Tags.ITEM}[feature.side]
-    match feature:
-        case Sequence():
-            domain = {"min": 0, "max": fitted.items - 1, "name": fitted.schema_.item_id.name}
-            return ColumnSchema(
-                feature.name,
-                tags=[side, Tags.CATEGORICAL, Tags.SEQUENCE, Tags.ITEM_ID, Tags.LIST],
-                dtype="int64",
-                properties={"domain": domain, "embedding_sizes": {"cardinality": float(fitted.items)}},
-                dims=((0, None), (0, feature.max_length)),
-            )
-        case Pretrained():
-            dims = ((0, None), (feature.dim, feature.dim))
-            return ColumnSchema(feature.name, tags=[side, Tags.EMBEDDING], dtype="float32", dims=dims)
-        case Numeric() if not feature.buckets:
-            return ColumnSchema(feature.name, tags=[side, Tags.CONTINUOUS], dtype="float32")
-        case Categorical() | Text() | Numeric():
-            cardinality = fitted.cardinality(feature.name)
-            properties = {"domain": {"min": 0, "max": cardinality - 1, "name": feature.name}}
-            lengths = ((0, None), (0, feature.max_length)) if isinstance(feature, Text) else None
-            return ColumnSchema(
-                feature.name, tags=[side, Tags.CATEGORICAL], dtype="int64", properties=properties, dims=lengths
-            )
+    layout, dims, properties = feature.encoded, None, {}
+    if layout.form == "list":
+        dims = ((0, None), (0, layout.length))
+    elif layout.form == "vector":
+        dims = ((0, None), (layout.length, layout.length))
+    match feature.ids:
+        case None:
+            tags = [Tags.CONTINUOUS if layout.form == "scalar" else Tags.EMBEDDING]
+        case "items":
+            tags = [Tags.CATEGORICAL, Tags.SEQUENCE, Tags.ITEM_ID, Tags.LIST]
+            properties = _domain(fitted.items, fitted.schema_.item_id.name)
+            properties["embedding_sizes"] = {"cardinality": float(fitted.items)}
+        case _:
+            tags = [Tags.CATEGORICAL]
+            properties = _domain(fitted.cardinality(feature.name), feature.name)
+    return ColumnSchema(feature.name, tags=[side, *tags], dtype=layout.dtype, properties=properties, dims=dims)
+
+
+def _domain(count: int, name: str) -> dict[str, Any]:
+    return {"domain": {"min": 0, "max": count - 1, "name": name}}

@@ -28,6 +28,9 @@ from preprocessing.features import (
     Text,
     is_column,
 )
+from preprocessing.features.feature import UNKNOWN_TEXT
+from preprocessing.features.layout import Layout, encoded_list
+from preprocessing.features.learned import FIRST_KNOWN_ID, NULL_ID, PADDING_ID, UNKNOWN_ID, Learned
 from preprocessing.schema_errors import SchemaError, first_error
 
 __all__ = [
@@ -35,10 +38,12 @@ __all__ = [
     "NULL_ID",
     "PADDING_ID",
     "UNKNOWN_ID",
+    "UNKNOWN_TEXT",
     "Categorical",
     "Encoder",
     "Feature",
     "FittedSchema",
+    "Layout",
     "Learned",
     "Numeric",
     "Pretrained",
@@ -46,22 +51,14 @@ __all__ = [
     "SchemaError",
     "Sequence",
     "Text",
+    "encoded_list",
     "is_column",
     "load_schema",
     "read_fitted",
     "require_same_digest",
 ]
 
-PADDING_ID, NULL_ID, UNKNOWN_ID, FIRST_KNOWN_ID = 0, 1, 2, 3
-
 SCHEMA_FOLDER = Path(__file__).parent / "schemas"
-
-
-class Learned(Frozen):
-    """What the fit learned of a feature: the number of ids (special ids included), and statistics by name."""
-
-    cardinality: int | None = None
-    statistics: dict[str, float] = Field(default={})
 
 
 class FittedSchema(Frozen):
@@ -70,7 +67,9 @@ class FittedSchema(Frozen):
     schema_: Schema = Field(alias="schema")
     learned: dict[str, Learned]
     items: PositiveInt = Field(description="number of item ids, special ids included")
-    boundaries: dict[str, str] = Field(default={}, description="first local time of validation and test")
+    boundaries: dict[str, str] = Field(
+        default={}, description="first local time, or place in the order, of validation and test"
+    )
     vocabularies: dict[str, str] = Field(default={}, description="SHA-256 of each vocabulary, in the order of its ids")
     digest: str = ""
 
@@ -84,10 +83,11 @@ class FittedSchema(Frozen):
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
 
     def cardinality(self, feature: str) -> int:
-        """Number of a feature's ids, special ids included."""
-        if feature == self.schema_.item_id.name:
+        """Number of a feature's ids, special ids included; for a sequence that of the items."""
+        of_items = [each.name for each in self.schema_.features if each.ids == "items"]
+        if feature in (self.schema_.item_id.name, *of_items):
             return self.items
-        value = self.learned[feature].cardinality
+        value = self.learned.get(feature, Learned()).cardinality
         if value is None:
             raise SchemaError(f"{feature}: has no ids, it is not categorical")
         return value

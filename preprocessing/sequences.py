@@ -9,7 +9,6 @@ Items are numbers here (rows of the item table): strings come back where request
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,14 +16,12 @@ import pyarrow as pa
 
 from preprocessing.histories import Histories, slices
 from preprocessing.nvtabular_engine import import_nvtabular, quiet
-from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Schema, Sequence
+from preprocessing.schema import Categorical, Feature, Numeric, Schema, Sequence
 
 if TYPE_CHECKING:
     import pandas as pd
 
     Column = np.ndarray[Any, np.dtype[Any]]
-
-SESSION_SOURCES = ("session", "session_value", "session_size")
 
 
 def group_by_user(purchases: pd.DataFrame) -> pd.DataFrame:
@@ -48,8 +45,8 @@ def group_by_user(purchases: pd.DataFrame) -> pd.DataFrame:
 def moments(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame, users: pd.DataFrame) -> pa.Table:
     """Requests: every request feature raw, `user`, `session`, `time`, `split`, and the lists `target` and sequences.
 
-    lists: `group_by_user`. sessions: index of session numbers, see `RawLog.sessions`, with `split`. users: index
-    `user`. Lists hold item numbers (int32), oldest or rarest first.
+    lists: `group_by_user`. sessions: `session_rows.with_rows`, index of session numbers. users: index `user`. Lists
+    hold item numbers (int32), oldest or rarest first.
     """
     items = _flat(lists["item-list"], np.int32)
     numbers = _flat(lists["session-list"], np.int64)
@@ -59,11 +56,10 @@ def moments(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame, users: 
     ends = np.r_[starts[1:], len(numbers)]
     rows = sessions.loc[numbers[by_session[starts]]]
     histories = _histories(schema, lists, rows)
-    kept = histories.kept(schema.split.train_moments_per_user)
+    kept = np.flatnonzero(rows["row"] >= 0)
     starts, ends, rows = starts[kept], ends[kept], rows.iloc[kept]
     in_session = items[by_session]
-    cut_sessions = any(getattr(f, "source", "") in SESSION_SOURCES for f in schema.request_features)
-    cuts = starts + (_cuts(rows["session"], ends - starts) if cut_sessions else 0)
+    cuts = starts + rows["cut"].to_numpy()
 
     def column(feature: Feature) -> Any:
         match feature:
@@ -114,23 +110,11 @@ def _histories(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame) -> H
 
 def _array(feature: Feature, values: Any) -> pa.Array:
     """One column of one type, whatever nulls this part of the log has."""
-    match feature:
-        case Numeric():
-            return pa.array(np.asarray(values, dtype=np.float64), pa.float64())
-        case Categorical(dtype="int"):
-            return pa.array(np.asarray(values, dtype=np.int64), pa.int64())
-        case Pretrained():
-            return pa.array(values.tolist(), pa.list_(pa.float32()))
-        case _:
-            return pa.array(values.tolist(), pa.string(), from_pandas=True)
+    kind = feature.arrow()
+    if pa.types.is_primitive(kind):
+        return pa.array(np.asarray(values, dtype=kind.to_pandas_dtype()), kind)
+    return pa.array(values.tolist(), kind, from_pandas=pa.types.is_string(kind))
 
 
 def _flat(lists: pd.Series[Any], dtype: type) -> Column:
     return np.concatenate([np.asarray(values, dtype=dtype) for values in lists])
-
-
-def _cuts(sessions: pd.Series[Any], sizes: Column) -> Column:
-    """A place in [0, size) for each session, that depends on nothing but the session's id."""
-    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in sessions)
-    cuts: Column = (np.frombuffer(digests, dtype="<u8") % sizes.astype(np.uint64)).astype(np.int64)
-    return cuts

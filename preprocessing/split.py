@@ -1,4 +1,4 @@
-"""Which sessions train, validate and test: by date, each user's last ones left out, or by a shuffle."""
+"""Which sessions train, validate and test: by date, each user's last ones left out, by their order, or by a shuffle."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 DAYS_TRIED = (28, 14, 7, 3, 2, 1)
+SHARES_TRIED: tuple[dict[str, float], ...] = ({}, {"validation_share": 0.2, "test_share": 0.2})
+"""Of a split by sessions: the schema's own, and one that a log of a dozen sessions has all three parts under."""
 
 
 def split_of_sessions(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, dict[str, str]]:
-    """The split of every session, [S] str, and the boundaries by name (local times; none for leave one out).
+    """The split of every session, [S] str, and the boundaries by name (local times, or places in a log's order).
 
     `time`: test = the last `test_days` local days of the log, validation = the `validation_days` before them.
     `leave_one_out`: a user's last session is the test, the one before it the validation (users of fewer than three
     sessions only train), as in the SASRec paper (Kang & McAuley 2018, section IV-A).
+    `sessions`: in the order of first instants, the last `test_share` are the test, the `validation_share` before them
+    the validation, each share rounded down. Sessions of one instant stay together, in the later part: a column that
+    orders no sessions, such as a place in each, splits none.
     `random`: the first of a shuffle are the test, those after them the validation, each share rounded down.
     """
     split, boundaries = _split(schema, sessions)
@@ -39,13 +44,16 @@ def _split(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, dict[str, st
             return _by_time(schema, sessions["time"])
         case "leave_one_out":
             return _leave_one_out(sessions), {}
+        case "sessions":
+            return _by_sessions(schema, sessions)
         case "random":
             return _random(schema, len(sessions)), {}
 
 
 def _span(schema: Schema, sessions: pd.DataFrame) -> str:
     if schema.log.time_unit == "order":
-        return f"the log has {len(sessions):,} sessions"
+        places = sessions["first"].nunique()
+        return f"the log has {len(sessions):,} sessions, which begin at {places:,} different places of its order"
     first, last = sessions["time"].min(), sessions["time"].max()
     return f"the log spans {first:%Y-%m-%d} to {last:%Y-%m-%d}, {len(sessions):,} sessions"
 
@@ -60,6 +68,11 @@ def _remedy(schema: Schema, sessions: pd.DataFrame) -> str:
                 break
     if schema.log.columns.user and _works(schema.with_split("leave_one_out"), sessions):
         found.append("--split leave_one_out")
+    for shares in SHARES_TRIED:
+        if _works(schema.with_split("sessions", **shares), sessions):
+            flags = [f" --{name.replace('_', '-')} {share}" for name, share in shares.items()]
+            found.append(f"--split sessions{''.join(flags)}")
+            break
     if _works(schema.with_split("random"), sessions):
         found.append("--split random (it sees the future)")
     return f"these work: {', or '.join(found)}" if found else "no split of this log has all three, give more of it"
@@ -87,6 +100,21 @@ def _leave_one_out(sessions: pd.DataFrame) -> Column:
     left_out = np.where(from_last == 1, "validation", np.where(from_last == 0, "test", "train"))
     split: Column = np.where(enough, left_out, "train")
     return split
+
+
+def _by_sessions(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, dict[str, str]]:
+    begins = sessions["first"].to_numpy()
+    in_order, count = np.sort(begins), len(begins)
+    test = count - int(count * schema.split.test_share)
+    validation = test - int(count * schema.split.validation_share)
+    split: Column = np.full(count, "train", dtype="<U10")
+    boundaries = {}
+    for name, place in (("validation", validation), ("test", test)):
+        if place < count:
+            split[begins >= in_order[place]] = name
+            first = sessions["time"][begins == in_order[place]].min()
+            boundaries[name] = str(in_order[place]) if schema.log.time_unit == "order" else first.isoformat()
+    return split, boundaries
 
 
 def _random(schema: Schema, count: int) -> Column:

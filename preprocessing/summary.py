@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from preprocessing.fit import Summary
-from preprocessing.schema import FIRST_KNOWN_ID, Categorical, Feature, FittedSchema, Numeric, Pretrained, Sequence, Text
+from preprocessing.schema import FIRST_KNOWN_ID, Feature, FittedSchema
 
 
 def print_summary(made: Summary) -> None:
@@ -35,19 +35,6 @@ def print_summary(made: Summary) -> None:
 
 
 def _learned(fitted: FittedSchema, feature: Feature) -> str:
-    learned = fitted.learned.get(feature.name)
-    match feature:
-        case Sequence():
-            return f"up to {feature.max_length} items, {feature.source}"
-        case Pretrained():
-            return f"{feature.dim} numbers"
-        case Categorical() if feature == fitted.schema_.item_id:
-            return f"{fitted.items - FIRST_KNOWN_ID:,} items"
-        case Categorical() | Text() if learned and learned.cardinality:
-            return f"{learned.cardinality:,} ids"
-        case Numeric() if feature.buckets:
-            return f"{len(feature.buckets) + 1} buckets"
-        case Numeric() if learned and learned.statistics:
-            return f"mean {learned.statistics['mean']:.3g}, std {learned.statistics['std']:.3g}"
-        case _:
-            return ""
+    if feature == fitted.schema_.item_id:
+        return f"{fitted.items - FIRST_KNOWN_ID:,} items"
+    return feature.summary(fitted.learned.get(feature.name))

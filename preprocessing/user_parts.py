@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,16 +23,18 @@ from preprocessing.sequences import group_by_user, moments
 PARTS_PER_WORKER = 4
 
 
-def write_moments(schema: Schema, log: RawLog, split: np.ndarray[Any, Any], scratch: Path, run: Tasks) -> Path:
-    """Write the moments of all users, several parts a worker; the folder that holds them by split and week."""
-    parts = _write_parts(log, split, scratch / "parts", PARTS_PER_WORKER * run.workers)
+def write_moments(schema: Schema, log: RawLog, sessions: pd.DataFrame, scratch: Path, run: Tasks) -> Path:
+    """Write the moments of all users, several parts a worker; the folder that holds them by split and week.
+
+    sessions: `session_rows.with_rows`.
+    """
+    parts = _write_parts(log, sessions, scratch / "parts", PARTS_PER_WORKER * run.workers)
     folder = scratch / "moments"
     run.map(partial(_write_part_moments, schema, folder), parts, "building sequences")
     return folder
 
 
-def _write_parts(log: RawLog, split: np.ndarray[Any, Any], folder: Path, count: int) -> list[Path]:
-    sessions = log.sessions.assign(split=split)
+def _write_parts(log: RawLog, sessions: pd.DataFrame, folder: Path, count: int) -> list[Path]:
     user = pd.factorize(sessions["user"])[0]
     part_of_session = user * count // (user.max() + 1)
     session = log.interactions["session"].to_numpy()

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from preprocessing.cluster import Tasks
 from preprocessing.number_range import require_in_range
-from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Schema, Sequence
+from preprocessing.schema import Feature, Schema, Sequence
 from preprocessing.workflow import load_workflow, to_fit_columns, transform
 
 if TYPE_CHECKING:
@@ -133,16 +133,13 @@ def _map_lists(column: pa.ChunkedArray, replace: Any) -> pa.ListArray:
 
 
 def _encoded_array(feature: Feature, column: pd.Series[Any]) -> pa.Array:
-    match feature:
-        case Numeric() if not feature.buckets:
-            return pa.array(column, pa.float32())
-        case Categorical() | Numeric():
-            return pa.array(column, pa.int64())
+    kind = feature.encoded.arrow()
+    if feature.encoded.form == "scalar":
+        return pa.array(column, kind)
     lengths = [len(values) for values in column]
-    dtype = pa.float32() if isinstance(feature, Pretrained) else pa.int64()
     flat = np.concatenate(column.tolist()) if len(column) else np.empty(0)
     offsets = pa.array(np.r_[0, np.cumsum(lengths)], pa.int32())
-    return pa.ListArray.from_arrays(offsets, pa.array(flat).cast(dtype))
+    return pa.ListArray.from_arrays(offsets, pa.array(flat).cast(kind.value_type))
 
 
 def _write(table: pa.Table, folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocessing.nvtabular_engine import import_nvtabular, quiet
-from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Sequence, Text
+from preprocessing.schema import Feature
 
 if TYPE_CHECKING:
     import nvtabular as nvt
@@ -27,45 +27,10 @@ def build_workflow(features: tuple[Feature, ...], items: pd.Series[str], folder:
     with quiet():
         graph = None
         for feature in features:
-            node = _operators(feature, items, folder)
+            # Each has its own chain: a node that two chains share would be run once for each of them.
+            node = feature.operators(items, folder)
             graph = node if graph is None else graph + node
         return nvt.Workflow(graph)
-
-
-def _operators(feature: Feature, items: pd.Series[str], folder: Path) -> Any:
-    """The feature's own chain: a node that two chains share would be run once for each of them."""
-    from nvtabular import ops
-
-    name = feature.name
-    match feature:
-        case Sequence():
-            vocabulary = items.reset_index(drop=True).rename(name)
-            newest = [name] >> ops.ListSlice(-feature.max_length)
-            return newest >> ops.Categorify(vocabs={name: vocabulary}, out_path=str(folder))
-        case Text():
-            first = [name] >> ops.ListSlice(0, feature.max_length)
-            return first >> ops.Categorify(freq_threshold=feature.min_frequency, out_path=str(folder))
-        case Categorical():
-            return [name] >> ops.Categorify(freq_threshold=feature.min_frequency, out_path=str(folder))
-        case Pretrained():
-            return [name] >> ops.Rename(name=name)
-        case Numeric():
-            return _numeric(feature)
-
-
-def _numeric(feature: Numeric) -> Any:
-    from nvtabular import ops
-
-    node = [feature.name] >> ops.FillMissing(feature.fill)
-    if feature.clip:
-        node = node >> ops.Clip(min_value=feature.clip[0], max_value=feature.clip[1])
-    if feature.buckets:
-        return node >> ops.Bucketize(list(feature.buckets))
-    if feature.log:
-        node = node >> ops.LogOp()
-    if feature.normalize:
-        node = node >> ops.Normalize()
-    return node
 
 
 def to_fit_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> pd.DataFrame:
@@ -74,10 +39,10 @@ def to_fit_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> pd.Dat
     NVTabular cannot tell the type of a list column that is empty throughout a partition, so no list is empty here: a
     text without words holds a null, which no vocabulary counts, and a sequence, whose vocabulary is given, a stand-in.
     """
-    stand_ins = {feature.name: [["an item"]] * len(frame) for feature in features if isinstance(feature, Sequence)}
+    stand_ins = {feature.name: [["an item"]] * len(frame) for feature in features if feature.ids == "items"}
     columns = to_workflow_columns(features, frame.assign(**stand_ins))
     for feature in features:
-        if isinstance(feature, Text):
+        if feature.encoded.form == "list" and feature.ids != "items":
             columns[feature.name] = [words or [None] for words in columns[feature.name]]
     return columns
 
@@ -112,35 +77,9 @@ def to_workflow_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> p
 
     Categorify of a list column turns rows into nulls where the index has gaps, so the index is always rebuilt.
     """
-    import numpy as np
     import pandas as pd
 
-    out: dict[str, Any] = {}
-    for feature in features:
-        column = frame[feature.name]
-        match feature:
-            case Text():
-                words = [feature.words(text) if isinstance(text, str) else [] for text in column]
-                out[feature.name] = pd.Series(words, dtype=object)
-            case Pretrained():
-                zero = np.zeros(feature.dim, dtype=np.float32)
-                vectors = [
-                    np.asarray(v, dtype=np.float32) if isinstance(v, list | np.ndarray) else zero for v in column
-                ]
-                out[feature.name] = pd.Series(vectors, dtype=object)
-            case Numeric():
-                # A request carries float32: what is fitted and recorded is rounded in the same way.
-                with np.errstate(over="ignore"):
-                    out[feature.name] = column.to_numpy(dtype=np.float64).astype(np.float32).astype(np.float64)
-            case Sequence():
-                items = [[] if ids is None else [item for item in ids if item] for ids in column]
-                out[feature.name] = pd.Series(items, dtype=object)
-            case Categorical(dtype="int"):
-                out[feature.name] = column.to_numpy(dtype=np.int64)
-            case Categorical():
-                values = column.to_numpy(dtype=object)
-                out[feature.name] = pd.Series(values, dtype=object).where(pd.notna(values) & (values != ""), None)
-    return pd.DataFrame(out)
+    return pd.DataFrame({feature.name: feature.workflow_values(frame[feature.name]) for feature in features})
 
 
 def transform(workflow: nvt.Workflow, features: tuple[Feature, ...], frame: pd.DataFrame) -> pd.DataFrame:
@@ -148,7 +87,6 @@ def transform(workflow: nvt.Workflow, features: tuple[Feature, ...], frame: pd.D
 
     Ids are int64, numbers float32, sequences and texts arrays of int64, vectors arrays of float32; no value is null.
     """
-    import numpy as np
     import pandas as pd
 
     columns = to_workflow_columns(features, frame)
@@ -156,28 +94,27 @@ def transform(workflow: nvt.Workflow, features: tuple[Feature, ...], frame: pd.D
     last = pd.DataFrame({feature.name: pd.Series([_some_value(feature)]) for feature in features})
     with quiet():
         encoded = workflow.transform(pd.concat([columns, last], ignore_index=True)).iloc[:-1]
-    out: dict[str, Any] = {}
-    for feature in features:
-        column = encoded[feature.name]
-        match feature:
-            case Sequence() | Text():
-                out[feature.name] = pd.Series([np.asarray(ids, dtype=np.int64) for ids in column], dtype=object)
-            case Numeric() if not feature.buckets:
-                out[feature.name] = column.to_numpy(dtype=np.float32)
-            case Categorical() | Numeric():
-                out[feature.name] = column.to_numpy(dtype=np.int64)
-            case Pretrained():
-                out[feature.name] = column
-    return pd.DataFrame(out)
+    return pd.DataFrame({feature.name: _of_one_type(feature, encoded[feature.name]) for feature in features})
+
+
+def _of_one_type(feature: Feature, column: pd.Series[Any]) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    match feature.encoded.form:
+        case "scalar":
+            return column.to_numpy(dtype=feature.encoded.dtype)
+        case "list":
+            return pd.Series([np.asarray(ids, dtype=feature.encoded.dtype) for ids in column], dtype=object)
+        case "vector":
+            return column
 
 
 def _some_value(feature: Feature) -> Any:
-    match feature:
-        case Sequence() | Text():
+    match feature.encoded.form:
+        case "scalar":
+            return "" if feature.request.dtype == "string" else 0
+        case "list":
             return []
-        case Pretrained():
-            return [0.0] * feature.dim
-        case Categorical(dtype="string"):
-            return ""
-        case _:
-            return 0
+        case "vector":
+            return [0.0] * feature.encoded.length

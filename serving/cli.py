@@ -7,12 +7,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"naiad: {' '.join(message.split())}: see `{self.prog} --help`\n")
+from stage.arguments import seconds
+from stage.command import EXIT_BAD_INPUT, Parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for line in error.log_lines:
                 print(f"  {line}", file=sys.stderr)
         print(f"naiad: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return EXIT_BAD_INPUT
     return 0
 
 
@@ -87,18 +84,8 @@ def _port(text: str) -> int:
     return port
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"seen {text!r}, expected seconds above 0")
-    return value
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m serving", description="Serve a model repository with Triton.")
+    parser = Parser(prog="python -m serving", description="Serve a model repository with Triton.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up_ = commands.add_parser("up", help="start Triton, wait until ready, stay until Ctrl-C")
     up_.add_argument("--repository", type=Path, required=True, help="directory with one directory per model")
@@ -129,6 +116,6 @@ def _parser() -> argparse.ArgumentParser:
         "stand-ins (default: $NAIAD_BACKENDS)",
     )
     up_.add_argument("--log-file", type=Path, help="append Triton's log to this file")
-    up_.add_argument("--timeout", type=_seconds, default=120.0, metavar="SECONDS", help="until ready (default: 120)")
+    up_.add_argument("--timeout", type=seconds, default=120.0, metavar="SECONDS", help="until ready (default: 120)")
     up_.add_argument("triton_args", nargs="*", metavar="-- ARGUMENT", help="passed on to tritonserver")
     return parser

@@ -1,26 +1,29 @@
 """What can go wrong on the way to a ready server. Every message is one line that ends with the remedy.
 
-ServingError
-├── RepositoryError          the directory is no model repository
-├── TritonNotFoundError      neither `tritonserver` on PATH nor the nvidia-pytriton wheel
-├── PythonVersionError       the wheel has no stub for this Python version
-├── LibpythonMissingError    this Python was built without its shared library
-├── PortTakenError           something listens on a port that was asked for
-├── AddressError             the interface to listen on is none of this machine
-├── BackendsError            the folder of native backends holds none, or cannot be used here
-├── LogFileError             the log file cannot be opened
-├── LaunchError              the private directory cannot be made or filled, or the program not started
-└── StartError               Triton did not become ready, or died; `log_lines` has what it said
-    ├── ModelLoadError       `reasons` maps each broken model to Triton's reason
-    ├── ServerDiedError      the process ended by itself
-    └── StartTimeoutError    not ready within the time given
+NaiadError                  stage.errors
+└── ServingError
+    ├── RepositoryError          the directory is no model repository
+    ├── TritonNotFoundError      neither `tritonserver` on PATH nor the nvidia-pytriton wheel
+    ├── PythonVersionError       the wheel has no stub for this Python version
+    ├── LibpythonMissingError    this Python was built without its shared library
+    ├── PortTakenError           something listens on a port that was asked for
+    ├── AddressError             the interface to listen on is none of this machine
+    ├── BackendsError            the folder of native backends holds none, or cannot be used here
+    ├── LogFileError             the log file cannot be opened
+    ├── LaunchError              the private directory cannot be made or filled, or the program not started
+    └── StartError               Triton did not become ready, or died; `log_lines` has what it said
+        ├── ModelLoadError       `reasons` maps each broken model to Triton's reason
+        ├── ServerDiedError      the process ended by itself
+        └── StartTimeoutError    not ready within the time given
 """
 
 from collections.abc import Mapping, Sequence
 
+from stage.errors import NaiadError
 
-class ServingError(Exception):
-    """Root of the tree."""
+
+class ServingError(NaiadError):
+    """Root of the errors of this package."""
 
 
 class RepositoryError(ServingError):

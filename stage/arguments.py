@@ -13,6 +13,17 @@ def positive(text: str) -> int:
     return value
 
 
+def share(text: str) -> float:
+    """A share above 0 and below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"seen {text!r}, expected a share above 0 and below 1, such as 0.1")
+    return value
+
+
 def seconds(text: str) -> float:
     """A time in seconds above 0."""
     try:

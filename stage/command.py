@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
-from stage.errors import BadInput
+from stage.errors import NaiadError
 from stage.termination import EXIT_INTERRUPTED, terminable
 
 EXIT_BAD_INPUT = 2
@@ -38,7 +38,7 @@ def run_command(main: Callable[[], None]) -> NoReturn:
         with terminable():
             main()
             sys.stdout.flush()
-    except BadInput as error:
+    except NaiadError as error:
         print(f"naiad: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:

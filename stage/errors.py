@@ -1,13 +1,24 @@
-"""The root of every error that a user can fix.
+"""The root of our errors.
 
-    BadInput (ValueError)
-    ├── OutputError                    stage.output
-    ├── SchemaError                    preprocessing.declared
-    └── …                              each stage adds its leaves
+    NaiadError
+    ├── BadInput (ValueError)          what a stage was given cannot be used
+    │   ├── OutputError                    stage.write_errors
+    │   ├── ParquetError                   stage.parquet
+    │   ├── StoreError                     stage.mlflow_store
+    │   ├── SchemaError                    preprocessing.schema_errors
+    │   ├── WarehouseError                 warehouse.errors
+    │   ├── RankError                      metrics.ranks
+    │   └── …                              each stage adds its leaves
+    ├── ServingError                   serving.errors: no ready server
+    └── ClientError                    client.errors: no answer from the server
 
 A message is one line: the thing seen, what was expected, the remedy.
 """
 
 
-class BadInput(ValueError):
-    """What was given cannot be worked with; the message names the thing and the remedy."""
+class NaiadError(Exception):
+    """An error that the reader of its one-line message can fix."""
+
+
+class BadInput(NaiadError, ValueError):
+    """The given input cannot be used; the message names it and the remedy."""

@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from stage.errors import BadInput
+from stage.library_errors import Becomes, first_line, map_errors
 
 DEFAULT_URI = "sqlite:///runs/mlflow.db"
 ARTIFACTS = "mlflow-artifacts"
@@ -90,22 +91,14 @@ def store_paths(given: str | None) -> tuple[Path, ...]:
     return (Path(unquote(parts.path)),) if parts.scheme == "file" else ()
 
 
-@contextmanager
-def told(uri: str, remedy: str) -> Iterator[None]:
-    """Tell what a store could not do as one line; MLflow's errors, its database's and HTTP's have no common root."""
-    try:
-        yield
-    except BadInput:
-        raise
-    except Exception as error:
-        raise StoreError(f"{without_password(uri)}: {reason(error)}: {remedy}") from None
+def told(uri: str, remedy: str) -> AbstractContextManager[None]:
+    """Return a block in which whatever a store raises becomes `StoreError`.
 
-
-def reason(error: Exception) -> str:
-    """What an error says, without the stack that MLflow's carry."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    first = lines[0] if lines else type(error).__name__
-    return first if len(first) <= 240 else first[:237] + "..."
+    MLflow's errors, its database's and HTTP's have no root in common.
+    """
+    return map_errors(
+        Becomes(Exception, lambda error: StoreError(f"{without_password(uri)}: {first_line(error)}: {remedy}"))
+    )
 
 
 def without_password(uri: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 Report = Callable[[str], None]
@@ -10,19 +10,29 @@ Report = Callable[[str], None]
 
 
 @contextmanager
-def steps(names: Sequence[str]) -> Iterator[Report]:
+def steps(task: str) -> Iterator[Report]:
+    """Show the step that is under way and how many are done; `task` stands in front."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed} done"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("export", total=len(names))
+        shown = progress.add_task(task, total=None)
+        started = False
 
         def step(name: str) -> None:
-            progress.update(task, description=name, completed=names.index(name))
+            nonlocal started
+            progress.update(shown, description=f"{task}: {name}", advance=int(started))
+            started = True
 
         yield step
-        progress.update(task, description="done", completed=len(names))
+        done = progress.tasks[shown].completed + int(started)
+        progress.update(shown, description=f"{task}: done", completed=done, total=done)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stage.errors import BadInput
+from stage.errors import BadInput, NaiadError
 
 _ELSEWHERE = "give a folder you may write to"
 _OURS = (errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY)
@@ -27,10 +27,10 @@ class OutputError(BadInput):
     """The output cannot be written where it was asked for."""
 
 
-def cannot_be_written(output: str | Path, error: OSError) -> OutputError:
-    """The error as one line about `output`."""
-    number = error.errno or 0
-    return OutputError(f"{output}: cannot be written ({reason(error)}), {_REMEDIES.get(number, _ELSEWHERE)}")
+def cannot_be_written(output: str | Path, error: OSError, remedy: str | None = None) -> OutputError:
+    """Return the error as one line about `output`; by default with the remedy that fits the operating system's."""
+    remedy = remedy or _REMEDIES.get(error.errno or 0, _ELSEWHERE)
+    return OutputError(f"{output}: cannot be written ({reason(error)}), {remedy}")
 
 
 def reason(error: OSError) -> str:
@@ -39,7 +39,7 @@ def reason(error: OSError) -> str:
 
 
 @contextmanager
-def writing(output: str | Path, inside: Path) -> Iterator[None]:
+def writing(output: str | Path, inside: Path, remedy: str | None = None) -> Iterator[None]:
     """Raise `OutputError` about `output` for what the operating system refuses the block at or below `inside`.
 
     Write errors of a full disk carry no path, and libraries wrap them in errors of their own: these are known by what
@@ -47,14 +47,14 @@ def writing(output: str | Path, inside: Path) -> Iterator[None]:
     """
     try:
         yield
-    except BadInput:
+    except NaiadError:
         raise
     except Exception as error:
         if isinstance(error, OSError) and (error.errno in _FULL or _refused_below(inside, error)):
-            raise cannot_be_written(output, error) from None
+            raise cannot_be_written(output, error, remedy) from None
         for number, words in _FULL.items():
             if words.lower() in str(error).lower() or f"os error {number}" in str(error):
-                raise cannot_be_written(output, OSError(number, words)) from None
+                raise cannot_be_written(output, OSError(number, words), remedy) from None
         raise
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from preprocessing.schema import FittedSchema, read_fitted
+from tests.once import made_once
 from training.checkpoint import new_model, save
 from training.families.config import FamilyConfig
 
@@ -20,8 +21,10 @@ def lively_model(data: Path, fitted: FittedSchema, config: FamilyConfig) -> Any:
 
 
 def lively_checkpoint(data: Path, config: FamilyConfig) -> Path:
-    """The checkpoint of such a model, in a new folder beside `data`."""
-    folder = data.parent / f"lively-{config.family}"
-    folder.mkdir()
-    save(lively_model(data, read_fitted(data), config), config, data, folder)
-    return folder
+    """The checkpoint of such a model next to `data`, made once per run of the suite."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        save(lively_model(data, read_fitted(data), config), config, data, folder)
+
+    return made_once(data.parent / f"lively-{config.family}", make)

@@ -1,26 +1,28 @@
-"""The lively models of both families as one repository, exported once a run of the suite."""
+"""The lively models of both families as one repository, exported once per run of the suite."""
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from export.families.retrieve_and_rank.repository import Source, TwoStageOptions, export_two_stages
+from export.commands.repository import Request, export_repository
+from export.repository.options import RepositoryOptions
 from tests import exported, two_tower
+from tests.once import made_once
 
 TOP_K, RETRIEVED = 5, 9
 OWN = 14
 """What the synthetic schema's sequences with `repeat` hold together."""
 
 
-def export(data: Path, folder: Path, **options: Any) -> dict[str, Any]:
-    wanted: dict[str, Any] = {"top_k": TOP_K, "max_batch_size": 16, "candidates": OWN + RETRIEVED, **options}
-    sources = (Source(family.checkpoint(data)) for family in (exported, two_tower))
-    return export_two_stages(*sources, data, folder, TwoStageOptions(**wanted))
+def export(data: Path, folder: Path, own: dict[str, Any] | None = None, **shared: Any) -> dict[str, Any]:
+    models = {"model": str(exported.checkpoint(data)), "retriever": str(two_tower.checkpoint(data))}
+    options = RepositoryOptions(**{"top_k": TOP_K, "max_batch_size": 16, **shared})
+    return export_repository(Request(models, options, {"candidates": OWN + RETRIEVED, **(own or {})}), data, folder)
 
 
-@cache
 def repository(data: Path, format: Any, index: Any) -> Path:
     """A verified repository whose ranker has to do with less than half of the catalogue."""
-    folder = data.parent / f"two-stages-{format}-{index}"
-    export(data, folder, format=format, index=index)
-    return folder
+
+    def make(folder: Path) -> None:
+        export(data, folder, {"index": index}, format=format)
+
+    return made_once(data.parent / f"two-stages-{format}-{index}", make)

@@ -9,10 +9,12 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from stage.errors import BadInput
-from stage.output import OutputError
+from stage.library_errors import Becomes, first_line, map_errors, says
+from stage.write_errors import cannot_be_written, writing
 
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 _NOT_WRITTEN = ("PytorchStreamWriter", "inline_container", "iostream error", "I/O error")
+_REMEDY = "make room or give another --output; --resume goes on from the last checkpoint"
 
 
 class MemoryShortage(BadInput):
@@ -22,32 +24,31 @@ class MemoryShortage(BadInput):
 @contextmanager
 def enough_memory() -> Iterator[None]:
     """Raise `MemoryShortage` where the block asks for more memory, of the machine or of its GPU, than there is."""
-    try:
+    with map_errors(
+        Becomes(MemoryError, _memory_shortage),
+        Becomes(RuntimeError, _memory_shortage, says(*_NO_MEMORY)),  # torch's, ONNX Runtime's
+    ):
         yield
-    except (MemoryError, RuntimeError) as error:
-        text = str(error).lower()
-        if not isinstance(error, MemoryError) and not any(words in text for words in _NO_MEMORY):
-            raise
-        first = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise MemoryShortage(f"memory does not suffice ({first}): lower --batch-size, or --dim") from None
+
+
+def _memory_shortage(error: Exception) -> MemoryShortage:
+    return MemoryShortage(f"memory does not suffice ({first_line(error)}): lower --batch-size, or --dim")
 
 
 @contextmanager
 def written(scratch: Path) -> Iterator[None]:
-    """Raise `OutputError` where the disk refuses a file; `scratch` is where the run's checkpoints are."""
-    try:
+    """Raise `OutputError` where the disk refuses a file below `scratch`, the folder of the run's checkpoints.
+
+    Torch and safetensors name no file in their errors. An input that is missing is no such refusal.
+    """
+    with (
+        writing(scratch, scratch.absolute(), _REMEDY),
+        map_errors(
+            Becomes(
+                (RuntimeError, SafetensorError),
+                lambda error: cannot_be_written(scratch, OSError(first_line(error)), _REMEDY),
+                says(*_NOT_WRITTEN),
+            )
+        ),
+    ):
         yield
-    except OSError as error:
-        raise _unwritten(error.filename or scratch, error.strerror or str(error)) from None
-    except (RuntimeError, SafetensorError) as error:
-        if not any(words in str(error) for words in _NOT_WRITTEN):
-            raise
-        raise _unwritten(scratch, str(error)) from None
-
-
-def _unwritten(place: object, reason: str) -> OutputError:
-    first = reason.splitlines()[0]
-    return OutputError(
-        f"{place}: cannot be written ({first}): make room or give another --output; --resume goes on from the last "
-        "checkpoint"
-    )

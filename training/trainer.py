@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import sys
@@ -30,6 +31,9 @@ from training.families.config import FamilyConfig
 from training.ranking import model_scorer, rank_split
 from training.resume import begin, checkpoint_folder
 from training.settings import TrainingSettings
+
+# Checkpoints of one second are ordered by their steps in any case; the Trainer's warning of it reads like a fault.
+logging.getLogger("transformers.trainer_utils").addFilter(lambda record: "mtime may not" not in record.getMessage())
 
 
 class DeviceError(BadInput):

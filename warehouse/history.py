@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from warehouse.address import Address, warehouse_address
+from warehouse.connect import open_session
 from warehouse.errors import PartitionError, TableError, VectorError, WarehouseError
 from warehouse.partition import BATCH_ROWS, Partition, Run, Tally
-from warehouse.session import Session, open_session
+from warehouse.session import Session
 from warehouse.statements import KINDS, MANIFEST, MANIFEST_COLUMNS, VECTOR_COLUMNS, vector_table
 
 if TYPE_CHECKING:

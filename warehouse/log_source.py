@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from stage.library_errors import in_one_line
 from warehouse.address import Address
-from warehouse.errors import ConnectionRefused, TableError, WarehouseError
-from warehouse.session import in_one_line, open_session, require_ibis
+from warehouse.connect import open_session, require_ibis
+from warehouse.errors import TableError, WarehouseError
+from warehouse.session import driver_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -113,12 +115,11 @@ def open_source(address: Address) -> Iterator[TableSource]:
         backend, close = session.ibis, session.close
     else:
         # Any backend may stand here, each with errors of its own.
-        try:
+        with (
+            driver_errors(address, Exception, "give the URL of a warehouse that lets you in"),
+            driver_errors(address, ImportError, f"install Ibis's driver, ibis-framework[{address.kind}]"),
+        ):
             backend = ibis.connect(address.url)
-        except Exception as error:
-            driver = f"install Ibis's driver, ibis-framework[{address.kind}]"
-            remedy = driver if isinstance(error, ImportError) else "give the URL of a warehouse that lets you in"
-            raise ConnectionRefused(f"{address}: {in_one_line(error)}: {remedy}") from None
         close = backend.disconnect
     try:
         yield TableSource(address, _tables(address, backend))

@@ -1,14 +1,14 @@
-"""A session in a warehouse: what its driver does in a way of its own, so that everything above is the same code."""
+"""A session in a warehouse: what each driver does in its own way, so that everything above is the same code."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from stage.library_errors import Becomes, in_one_line, map_errors
 from warehouse.address import Address
-from warehouse.errors import ConnectionRefused, WarehouseError
+from warehouse.errors import ConnectionRefused
 from warehouse.partition import Batch
 from warehouse.statements import Statements
 
@@ -50,42 +50,8 @@ class Session(Protocol):
         """End the session; what is not published is gone."""
 
 
-def open_session(address: Address, read_only: bool) -> Session:
-    """Connect to a warehouse that vectors may be written to.
-
-    Raises `ConnectionRefused` or `AddressError` where it does not answer, is missing, or is of another kind.
-    """
-    require_ibis(address)
-    if address.kind == "duckdb":
-        from warehouse.duckdb_session import DuckDBSession
-
-        return DuckDBSession(address, read_only)
-    if address.kind == "postgres":
-        from warehouse.postgres_session import PostgresSession
-
-        return PostgresSession(address)
-    if address.kind == "bigquery":
-        from warehouse.bigquery_session import BigQuerySession
-
-        return BigQuerySession(address)
-    raise ConnectionRefused(f"{address}: vectors are kept in DuckDB, PostgreSQL or BigQuery alone, give one of them")
-
-
-def require_ibis(address: Address) -> None:
-    """Raise `WarehouseError` where naiad's extra `warehouse` is not installed."""
-    if find_spec("ibis") is None:
-        raise WarehouseError(f"{address}: Ibis is not installed: install naiad's extra `warehouse`")
-
-
-@contextmanager
-def told(address: Address, errors: tuple[type[Exception], ...], remedy: str) -> Iterator[None]:
-    """Make the driver's errors one line that names the warehouse."""
-    try:
-        yield
-    except errors as error:
-        raise ConnectionRefused(f"{address}: {in_one_line(error)}: {remedy}") from None
-
-
-def in_one_line(error: Exception) -> str:
-    """What a driver's error says; the name of one that says nothing."""
-    return " ".join((str(error) or type(error).__name__).split())[:300]
+def driver_errors(
+    address: Address, raised: type[Exception] | tuple[type[Exception], ...], remedy: str
+) -> AbstractContextManager[None]:
+    """Return a block in which what the driver raises becomes `ConnectionRefused`, one line about the warehouse."""
+    return map_errors(Becomes(raised, lambda error: ConnectionRefused(f"{address}: {in_one_line(error)}: {remedy}")))

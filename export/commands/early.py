@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from export.errors import RepositoryError
+from export.repository.registry import SCHEME
 from preprocessing.schema import read_fitted, require_same_digest
 from stage.free_output import require_free_output
 from training.families.config import read_config
 
 COMMAND = "export repository"
-SCHEME = "models:/"
 NEEDED = ("item_index.parquet", "workflow/workflow.pkl")
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.data.files import read_columns
 from export.errors import RepositoryError
-from preprocessing.schema import FIRST_KNOWN_ID, Categorical, Feature, FittedSchema, Numeric, Pretrained, Sequence
+from preprocessing.schema import FIRST_KNOWN_ID, UNKNOWN_TEXT, Feature, FittedSchema, Sequence
+from stage.parquet import read_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ Arrays = dict[str, NDArray[Any]]
 RECORDED = 48
 NON_FINITE = (-5.0, -math.inf, math.inf, math.nan)
 """Numbers that are not finite, or whose log(1 + x) is not."""
-UNICODE = "käse 寿司 🧀 \u202enever seen"
+UNICODE = UNKNOWN_TEXT
 
 
 def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
@@ -44,10 +44,8 @@ def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
         return [known[place] for place in generator.integers(len(known), size=count)]
 
     unknown, nothing = unknown_row(features), null_row(features)
-    extreme = {feature.name: _extreme(feature) for feature in features}
-    non_finite = [
-        {f.name: _number(f, value) for f in features if isinstance(f, Numeric | Pretrained)} for value in NON_FINITE
-    ]
+    extreme = {feature.name: feature.edges.extreme for feature in features}
+    non_finite = [{f.name: _number(f, value) for f in features if f.request.dtype == "float32"} for value in NON_FINITE]
     first, last = recorded[0], recorded[-1]
     return [
         unknown,
@@ -69,12 +67,12 @@ def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
 
 def unknown_row(features: tuple[Feature, ...]) -> Row:
     """A request of values that no fit has seen; none is null."""
-    return {feature.name: _unknown(feature) for feature in features}
+    return {feature.name: feature.edges.unknown for feature in features}
 
 
 def null_row(features: tuple[Feature, ...]) -> Row:
     """A request of nulls, and of 0 where an int has none."""
-    return {feature.name: _nothing(feature) for feature in features}
+    return {feature.name: feature.edges.null for feature in features}
 
 
 def recorded_rows(data: str | Path, features: tuple[Feature, ...], most: int) -> list[Row]:
@@ -109,45 +107,8 @@ def read_item_ids(data: str | Path) -> list[str]:
     return ids
 
 
-def _unknown(feature: Feature) -> Any:
-    match feature:
-        case Sequence():
-            return ["never seen"]
-        case Numeric():
-            return 0.5
-        case Pretrained():
-            return [0.5] * feature.dim
-        case Categorical() if feature.dtype == "int":
-            return 10**9 + 7
-    return UNICODE
-
-
-def _nothing(feature: Feature) -> Any:
-    match feature:
-        case Sequence():
-            return []
-        case Categorical() if feature.dtype == "int":
-            return 0
-    return None
-
-
-def _extreme(feature: Feature) -> Any:
-    match feature:
-        case Sequence():
-            return [""]
-        case Numeric() if feature.log or feature.clip or feature.buckets:
-            return 1e9
-        case Numeric():
-            return 50.0
-        case Pretrained():
-            return [20.0] * feature.dim
-        case Categorical() if feature.dtype == "int":
-            return -(2**63)
-    return "x " * 2000
-
-
 def _number(feature: Feature, value: float) -> Any:
-    return [value] * feature.dim if isinstance(feature, Pretrained) else value
+    return [value] * feature.request.length if feature.request.form == "vector" else value
 
 
 def request_tensors(features: tuple[Feature, ...], rows: Rows[Row]) -> Arrays:
@@ -156,57 +117,31 @@ def request_tensors(features: tuple[Feature, ...], rows: Rows[Row]) -> Arrays:
 
 
 def _request_tensor(feature: Feature, values: list[Any]) -> NDArray[Any]:
-    match feature:
-        case Sequence():
+    match feature.request.form, feature.request.dtype:
+        case "list", _:
             lists = [value or [] for value in values]
             width = max(1, *map(len, lists))
             padded = [[(item or "").encode() for item in each] + [b""] * (width - len(each)) for each in lists]
             return np.array(padded, dtype=np.object_).reshape(len(values), width)
-        case Numeric():
+        case "vector", _:
+            null = [0.0] * feature.request.length
+            return np.array([null if value is None else value for value in values], dtype=np.float32)
+        case _, "float32":
             return np.array([[np.nan if value is None else value] for value in values], dtype=np.float32)
-        case Pretrained():
-            return np.array([[0.0] * feature.dim if value is None else value for value in values], dtype=np.float32)
-        case Categorical() if feature.dtype == "int":
+        case _, "int64":
             return np.array([[value] for value in values], dtype=np.int64)
     return np.array([[(value or "").encode()] for value in values], dtype=np.object_)
 
 
 def workflow_frame(features: tuple[Feature, ...], rows: Rows[Row]) -> pd.DataFrame:
-    """Rows as `preprocessing.workflow.transform` takes them, with what a request cannot carry taken off.
-
-    "" is null or padding, numbers have the 24 bits of float32.
-    """
+    """Rows as `preprocessing.workflow.transform` takes them."""
     import pandas as pd
 
-    columns: dict[str, list[Any]] = {}
-    for feature in features:
-        values = [row[feature.name] for row in rows]
-        match feature:
-            case Sequence():
-                columns[feature.name] = [[item for item in value or [] if item] for value in values]
-            case Numeric():
-                columns[feature.name] = [np.float64(np.float32(np.nan if value is None else value)) for value in values]
-            case Categorical() if feature.dtype == "string":
-                columns[feature.name] = [value or None for value in values]
-            case _:
-                columns[feature.name] = values
-    return pd.DataFrame(columns)
+    return pd.DataFrame({feature.name: [row[feature.name] for row in rows] for feature in features})
 
 
 def arrow_schema(features: tuple[Feature, ...]) -> pa.Schema:
     """The Parquet columns of rows."""
     import pyarrow as pa
 
-    def kind(feature: Feature) -> pa.DataType:
-        match feature:
-            case Sequence():
-                return pa.list_(pa.string())
-            case Numeric():
-                return pa.float64()
-            case Pretrained():
-                return pa.list_(pa.float32())
-            case Categorical() if feature.dtype == "int":
-                return pa.int64()
-        return pa.string()
-
-    return pa.schema([(feature.name, kind(feature)) for feature in features])
+    return pa.schema([(feature.name, feature.arrow()) for feature in features])

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from export.data.files import REMEDY, read_columns
 from export.data.golden import Arrays
 from export.errors import RepositoryError
-from export.triton.tensors import ENCODED, Tensor, encoded_tensor
-from preprocessing.schema import Feature, Pretrained, Sequence, Text
+from export.triton.tensors import ENCODED
+from preprocessing.ragged import pad_lists
+from preprocessing.schema import Feature
+from stage.parquet import FIT_AGAIN, read_columns
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def encoded_batches(
     for each in latest:
         encoded = read_columns(each.file, [feature.name for feature in features])
         if max(each.rows) >= encoded.num_rows:
-            raise RepositoryError(f"{each.file}: has {encoded.num_rows} rows, fewer than its requests: {REMEDY}")
+            raise RepositoryError(f"{each.file}: has {encoded.num_rows} rows, fewer than its requests: {FIT_AGAIN}")
         tables.append(encoded.take(each.rows))
         users += each.users
         while len(users) >= size:
@@ -73,14 +74,11 @@ def encoded_tensors(features: tuple[Feature, ...], table: pa.Table) -> Arrays:
 
 
 def _tensor(feature: Feature, column: pa.ChunkedArray) -> Any:
-    tensor: Tensor = encoded_tensor(feature)
-    if isinstance(feature, Pretrained):
-        return np.stack(column.to_numpy()).astype(np.float32)
-    if isinstance(feature, Sequence | Text):
-        lists = column.to_numpy()
-        width = tensor.dims[0] if tensor.dims[0] > 0 else max(1, *map(len, lists))
-        padded = np.zeros((len(lists), width), dtype=np.int64)
-        for row, ids in enumerate(lists):
-            padded[row, : len(ids)] = ids
-        return padded
-    return column.to_numpy().astype(np.dtype(tensor.dtype))[:, None]
+    layout, values = feature.encoded, column.to_numpy()
+    match layout.form:
+        case "scalar":
+            return values.astype(layout.dtype)[:, None]
+        case "list":
+            return pad_lists(values, layout.dims[0])
+        case "vector":
+            return np.stack(values).astype(np.float32)

@@ -1,37 +1,79 @@
-"""Workflows that `preprocessing fit` saved, so that one which is torn or not whole gets one line."""
+"""A workflow that `preprocessing fit` saved, opened once; one that is torn or not whole gets one line."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.data.files import REMEDY
-from export.errors import RepositoryError
-from export.triton.model_files import first_line
+from export.data.golden import Arrays, Row, workflow_frame
+from export.errors import RepositoryError, first_line
+from export.triton.tensors import ENCODED
+from preprocessing.ragged import pad_lists
 from preprocessing.schema import Feature
+from stage.parquet import FIT_AGAIN
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def open_workflow(folder: Path) -> Any:
-    """The workflow. Raises `RepositoryError` where it is none."""
-    from preprocessing.workflow import load_workflow
+class SavedWorkflow:
+    """What `nvtabular.Workflow.save` wrote into `folder`.
 
-    try:
-        return load_workflow(folder)
-    except Exception as error:  # of pickle, JSON, the file system, NVTabular
-        raise RepositoryError(f"{folder}: no workflow can be loaded ({first_line(error)}): {REMEDY}") from None
+    Every method raises `RepositoryError` where it is none, or lacks a vocabulary.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def of_requests(cls, data: Path) -> SavedWorkflow:
+        """Return the workflow of the request features in the output folder of `preprocessing fit`."""
+        folder = data / "workflow"
+        if not (folder / "workflow.pkl").is_file():
+            raise RepositoryError(f"no saved workflow in {folder}: give the output folder of `preprocessing fit`")
+        return cls(folder)
+
+    @cached_property
+    def opened(self) -> Any:
+        """The workflow itself."""
+        from preprocessing.workflow import load_workflow
+
+        try:
+            return load_workflow(self.folder)
+        except Exception as error:  # of pickle, JSON, the file system, NVTabular
+            raise RepositoryError(
+                f"{self.folder}: no workflow can be loaded ({first_line(error)}): {FIT_AGAIN}"
+            ) from None
+
+    def transform(self, features: tuple[Feature, ...], frame: pd.DataFrame) -> pd.DataFrame:
+        """Encode raw rows, see `preprocessing.workflow.transform`."""
+        import pyarrow as pa
+
+        from preprocessing.workflow import transform
+
+        try:
+            return transform(self.opened, features, frame)
+        except (OSError, pa.ArrowException) as error:  # what it was fitted with is read when it runs
+            raise RepositoryError(f"{self.folder}: cannot be run ({first_line(error)}): {FIT_AGAIN}") from None
+
+    def encode(self, features: tuple[Feature, ...], rows: list[Row]) -> Arrays:
+        """Encode requests as the training rows were encoded: `NAME.encoded` tensors.
+
+        Sequences are padded to the longest of the rows, at most `max_length`.
+        """
+        encoded = self.transform(features, workflow_frame(features, rows))
+        return {feature.name + ENCODED: _tensor(feature, rows, list(encoded[feature.name])) for feature in features}
 
 
-def run_workflow(folder: Path, features: tuple[Feature, ...], frame: pd.DataFrame) -> pd.DataFrame:
-    """Encode rows by the workflow. Raises `RepositoryError` where it is none, or lacks a vocabulary."""
-    import pyarrow as pa
+def _tensor(feature: Feature, rows: list[Row], values: list[Any]) -> Any:
+    """The values of one feature, [N, ...]; an open length is that of the longest list that was sent."""
+    import numpy as np
 
-    from preprocessing.workflow import transform
-
-    workflow = open_workflow(folder)
-    try:
-        return transform(workflow, features, frame)
-    except (OSError, pa.ArrowException) as error:  # what it was fitted with is read when it runs
-        raise RepositoryError(f"{folder}: cannot be run ({first_line(error)}): {REMEDY}") from None
+    layout = feature.encoded
+    if layout.form == "list":
+        width = layout.dims[0]
+        if width == -1:
+            width = max(1, min(layout.length, max(len(row[feature.name] or []) for row in rows)))
+        return pad_lists(values, width)
+    return np.array(values, dtype=np.dtype(layout.dtype)).reshape(len(values), *layout.dims)

@@ -28,11 +28,10 @@ def release_of(embeddings: Sequence[Embeddings]) -> str:
     return "-".join(each.digest[:_DIGITS] for each in embeddings)
 
 
-def new_run(exported: Mapping[str, Any]) -> str:
+def new_run(registered: Mapping[str, Any] | None) -> str:
     """The MLflow run of a model that came out of the registry, as its verify.json says; else the time, UTC."""
-    registered = exported.get("registered_model") or {}
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return registered.get("run") or now.replace("+00:00", "Z")
+    return (registered or {}).get("run") or now.replace("+00:00", "Z")
 
 
 def write_history(embeddings: Sequence[Embeddings], address: Address, run: Run, overwrite: bool) -> None:

@@ -1,0 +1,20 @@
+"""What the project can serve: a folder per family, and its name here.
+
+What a folder holds: `export.families.family`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from export.families.family import Family
+
+NAMES = ("offline_online", "two_tower", "retrieve_and_rank")
+
+
+def find(name: str) -> Family[Any, Any]:
+    """Return the family; imports what it is made of."""
+    family: Family[Any, Any] = import_module(f"{__name__}.{name}.family").FAMILY
+    return family

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from export.families.two_tower.plan import CANDIDATES, EXCLUDED
-from export.triton.tensors import ENCODED, ITEM_IDS, Tensor, encoded_tensor
+from export.triton.tensors import ENCODED, Tensor, encoded_tensor
 from preprocessing.schema import UNKNOWN_ID, FittedSchema
 from preprocessing.schema import Sequence as SequenceFeature
 
@@ -29,10 +28,10 @@ Counts = Mapping[str, int]
 """Of each tensor of ids, by name, how many there are: ids are 0 … count - 1."""
 
 
-def id_counts(fitted: FittedSchema) -> Counts:
-    """Of every tensor of ids that a member of any family takes."""
+def id_counts(fitted: FittedSchema, *of_items: str) -> Counts:
+    """Count the ids of every encoded feature, and of the tensors `of_items`, which hold items."""
     schema = fitted.schema_
-    counts = dict.fromkeys(("repeat_items", CANDIDATES, EXCLUDED.name, ITEM_IDS), fitted.items)
+    counts = dict.fromkeys(of_items, fitted.items)
     for feature in (*schema.request_features, schema.item_id, *schema.item_features):
         if encoded_tensor(feature).dtype == "int64":
             is_items = isinstance(feature, SequenceFeature)

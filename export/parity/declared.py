@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from export.errors import DeclarationError
+from export.parity.model_files import open_session, open_torchscript
 from export.triton.config import TRITON_DTYPES, ModelConfig, read_config
-from export.triton.model_files import GRAPH_FILES, open_session, open_torchscript
+from export.triton.files import TORCHSCRIPT, model_path
 from export.triton.tensors import Tensor
 
 _ONNX_DTYPES = {"tensor(string)": "string", "tensor(int64)": "int64", "tensor(float)": "float32"}
@@ -25,11 +26,11 @@ def require_declared(repository: str | Path) -> None:
     for path in sorted(Path(repository).glob("*/config.pbtxt")):
         config = read_config(repository, path.parent.name)
         if config.backend == "onnxruntime":
-            session = open_session(path.parent / "1" / GRAPH_FILES["onnxruntime"], threads=1, optimized=False)
+            session = open_session(model_path(repository, config.name), threads=1, optimized=False)
             _compare_side(config, "input", config.inputs, session.get_inputs())
             _compare_side(config, "output", config.outputs, session.get_outputs())
         elif config.backend == "pytorch":
-            module = open_torchscript(path.parent / "1" / GRAPH_FILES["pytorch"])
+            module = open_torchscript(model_path(repository, config.name, TORCHSCRIPT))
             _compare_module(config, len(module.forward.schema.arguments) - 1)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from export.data.golden import Arrays
-from export.errors import RepositoryError
+from export.errors import RepositoryError, first_line
+from export.parity.model_files import open_session, open_torchscript, require_file
 from export.parity.onnx_inputs import onnx_inputs
 from export.parity.python_models import open_python
 from export.triton.config import ModelConfig, read_config
-from export.triton.model_files import GRAPH_FILES, first_line, open_session, open_torchscript, require_file
+from export.triton.files import GRAPH_FILES, model_path
 from stage.errors import BadInput
 
 Run = Callable[[Arrays], Arrays]
@@ -75,7 +76,7 @@ class LocalRepository:
         config = self.config(model)
         if config.backend == "ensemble":
             return lambda inputs: self._run_steps(config, inputs)
-        path = self.folder / model / "1" / GRAPH_FILES[config.backend]
+        path = model_path(self.folder, model, GRAPH_FILES[config.backend])
         require_file(path)
         match config.backend:
             case "onnxruntime":

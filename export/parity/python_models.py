@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from export.data.golden import Arrays
-from export.errors import RepositoryError
-from export.families.offline_online.plan import PREPROCESS_NVTABULAR
-from export.families.two_tower.plan import ITEM_INDEX
+from export.errors import RepositoryError, first_line
 from export.triton.config import TRITON_DTYPES, ModelConfig
-from export.triton.model_files import first_line
 
 RunModel = Callable[[str, Arrays], Arrays]
 """Runs a model of the repository by its name: what the server offers to models that call others."""
@@ -33,24 +30,12 @@ def open_python(path: Path, config: ModelConfig, run_model: RunModel) -> Callabl
 
 
 def _answer_requests(path: Path, config: ModelConfig, run_model: RunModel) -> Any:
-    if config.name == PREPROCESS_NVTABULAR:
-        return load_preprocessor(path, config).encode_requests
     module = load_module(path, config.name)
-    about, folder = _as_json(config), path.parent
-    if config.name == ITEM_INDEX:
-        return module.ItemIndex(about, folder).answer_requests
     try:
         # Every output is given, so none need be named.
-        users = module.UserEmbedding(about, folder, lambda model, inputs, _: run_model(model, inputs))
+        return module.open_model(_as_json(config), path.parent, lambda model, inputs, _: run_model(model, inputs))
     except ValueError as refusal:
         raise RepositoryError(f"{config.name}: {refusal}") from None
-    return users.answer_requests
-
-
-def load_preprocessor(path: Path, config: ModelConfig) -> Any:
-    """The `Preprocessor` of the very file that the server runs, without the server."""
-    module = load_module(path, config.name)
-    return module.Preprocessor(module.read_features(_as_json(config)), path.parent / "workflow")
 
 
 def load_module(path: Path, model: str) -> Any:

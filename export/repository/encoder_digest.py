@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from export.errors import RepositoryError
-from export.repository.members import ONNX, TORCHSCRIPT
+from export.triton.files import ONNX, TORCHSCRIPT, model_path
 from preprocessing.schema import read_fitted
 
 ENCODER_DIGEST = b"encoder_digest"
@@ -15,10 +15,9 @@ ENCODER_DIGEST = b"encoder_digest"
 
 def encoder_digest(repository: str | Path, model: str) -> str:
     """SHA-256 of the schema's digest and of the file that `model` of the repository runs, as hex digits."""
-    version = Path(repository) / model / "1"
-    file = next((path for name in (ONNX, TORCHSCRIPT) if (path := version / name).is_file()), None)
+    file = next((path for name in (ONNX, TORCHSCRIPT) if (path := model_path(repository, model, name)).is_file()), None)
     if file is None:
-        raise RepositoryError(f"no {model}/1/{ONNX} in {repository}: give what `export repository` wrote")
+        raise RepositoryError(f"no {model_path('', model)} in {repository}: give what `export repository` wrote")
     digest = hashlib.sha256(read_fitted(repository).digest.encode())
     with file.open("rb") as content:
         while part := content.read(1 << 20):

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from export.commands.early import SCHEME
 from export.errors import RegistryError
 from stage.mlflow_store import Store, error_code, open_store, told
 
+SCHEME = "models:/"
 _URI = re.compile(r"models:/(?P<name>[^/:@]+)(?:@(?P<alias>[\w-]+)|/(?P<version>\d+))")
 
 

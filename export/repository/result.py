@@ -1,77 +1,93 @@
-"""`verify.json`: how a repository was exported, and how far each hop of it is from the trained model.
-
-A repository of two families holds what each says of itself under the family's name, beside what it says of both.
-"""
+"""`verify.json`: how a repository was exported, and how far each hop of it is from the trained models."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Collection
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from export.errors import RepositoryError
-from export.families.offline_online.plan import Plan
-from export.parity.compare import TOLERANCE, VERIFY
-from export.repository.registry import RegisteredModel
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from export.errors import EXPORT_AGAIN, RepositoryError
 from export.triton.version import naiad_version
 from stage.write_errors import cannot_be_written
 
+VERIFY = "verify.json"
 
-def describe_export(
-    plan: Plan,
-    refusal: str,
-    rows: int,
-    recorded: int,
-    differences: dict[str, float],
-    registered: RegisteredModel | None,
-) -> dict[str, Any]:
+
+class FamilyResult(BaseModel):
+    """`plan`: see `export.repository.plans`. `about`: what else the family says. `registered_model`: in MLflow."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    plan: dict[str, Any]
+    about: dict[str, Any] = {}
+    registered_model: dict[str, Any] | None = None
+
+
+class Result(BaseModel):
     """The content.
 
-    `refusal`: why there is no compiled `preprocess`, "" if there is. `rows`: golden ones. `recorded`: those of the
-    data set that the compiled `preprocess` is run on.
+    `family`: the one that was asked for; `families`: that one and those that it joins. `not_compiled`: why there is no
+    compiled `preprocess`, else "". `rows`: golden ones. `recorded_rows`: those of the data set that `preprocess` is run
+    on. `differences`: the largest of each hop.
     """
-    return {
-        "family": plan.family,
-        "schema_digest": plan.digest,
-        "format": plan.format,
-        "top_k": plan.top_k,
-        "exclude_seen": plan.exclude_seen,
-        "not_compiled": refusal,
-        "rows": rows,
-        "recorded_rows": recorded if plan.compiled else 0,
-        "tolerance": TOLERANCE,
-        "differences": differences,
-        "versions": versions(),
-        **({"registered_model": registered.as_json()} if registered else {}),
-    }
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: str
+    schema_digest: str
+    format: str
+    top_k: int
+    exclude_seen: bool
+    not_compiled: str
+    rows: int
+    recorded_rows: int
+    tolerance: float
+    differences: dict[str, float]
+    versions: dict[str, str]
+    families: dict[str, FamilyResult]
 
 
-def read_result(repository: str | Path, family: str | None = None) -> dict[str, Any]:
-    """What it says of `family`, or all of it. Raises `RepositoryError` where it says nothing of it."""
+def read_result(repository: str | Path, known: Collection[str]) -> Result:
+    """Read verify.json of a repository whose families are all among `known`. Raises `RepositoryError`."""
     path = Path(repository) / VERIFY
     try:
-        exported: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        own = exported if family in (None, exported["family"]) else exported.get(family)
-        if own is not None:
-            dict(own["differences"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise RepositoryError(f"{path}: cannot be read ({error}): give what `export repository` wrote") from None
-    if own is None:
-        raise RepositoryError(f"{repository}: is of family {exported['family']}, give a repository of {family}")
-    return own
-
-
-def write_result(result: dict[str, Any], folder: Path) -> None:
-    """Write what a family says of itself; whoever reads verify.json meanwhile finds the old one or the new one."""
-    path, partial = folder / VERIFY, folder / f".{VERIFY}.partial-{os.getpid()}"
-    whole = read_result(folder) if path.is_file() else result
-    whole = {**whole, **(result if whole["family"] == result["family"] else {result["family"]: result})}
+    if not isinstance(body, dict) or "family" not in body:
+        raise RepositoryError(f"{path}: is not of a repository: give what `export repository` wrote")
+    versions = body.get("versions")
+    by = f"naiad {versions.get('naiad', 'unknown')}" if isinstance(versions, dict) else "another version of naiad"
+    families = body.get("families")
+    if not isinstance(families, dict):
+        raise RepositoryError(
+            f"{path}: was written by {by}, whose repositories this version cannot read: {EXPORT_AGAIN}"
+        )
+    for family in (body["family"], *families):
+        if family not in known:
+            raise RepositoryError(
+                f"{path}: family {family} was written by {by} and is not known here, known are {', '.join(known)}: "
+                f"use that version, or {EXPORT_AGAIN}"
+            )
     try:
-        partial.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+        return Result.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RepositoryError(f"{path}: {where}: {first['msg']}: {EXPORT_AGAIN}") from None
+
+
+def write_result(result: Result, folder: Path) -> None:
+    """Write verify.json; whoever reads it meanwhile finds the old one or the new one."""
+    path, partial = folder / VERIFY, folder / f".{VERIFY}.partial-{os.getpid()}"
+    try:
+        partial.write_text(result.model_dump_json(indent=1, exclude_none=True) + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
         raise cannot_be_written(path, error) from None
@@ -79,14 +95,8 @@ def write_result(result: dict[str, Any], folder: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def require_hops(exported: dict[str, Any], hops: Iterable[str], repository: Path) -> None:
-    """Raises `RepositoryError` where a model is gone that was held to the trained one when it was exported."""
-    for hop in exported["differences"]:
-        if hop in hops and not (repository / hop / "config.pbtxt").is_file():
-            raise RepositoryError(f"no {hop} in {repository}: export the repository again")
-
-
 def versions() -> dict[str, str]:
+    """Return those of Naiad, of Python and of the packages that a graph depends on."""
     packages = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "nvtabular")
     return {
         "naiad": naiad_version(),

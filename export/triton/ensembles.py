@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from export.triton.config import Backend, ModelConfig, Step, Warmup
+from export.triton.plan import DECODE, PREPROCESS, PREPROCESS_NVTABULAR, Plan
 from export.triton.tensors import Tensor
 from export.triton.version import naiad_version
-
-if TYPE_CHECKING:
-    from export.families.offline_online.plan import Plan
 
 # One thread a model: on a busy server the requests keep the cores busy, and threads of one request wait for each other.
 # TorchScript's optimizer would hold up the first requests, and gains nothing here (tried on CPU).
@@ -91,3 +88,53 @@ def as_backend_takes(config: ModelConfig) -> ModelConfig:
             for warmup in config.warmup
         ),
     )
+
+
+def decoding(plan: Plan) -> ModelConfig:
+    return member(plan, DECODE, "onnxruntime", plan.ranking[:1], plan.answer[:1])
+
+
+def served_in_three_ways(
+    plan: Plan,
+    names: tuple[str, str, str],
+    request: tuple[Tensor, ...],
+    chain: tuple[ModelConfig, ...],
+    beside: tuple[ModelConfig, ...] = (),
+) -> tuple[ModelConfig, ...]:
+    """All models of a family: what preprocesses, the chain behind it, what stands beside, and the ways through them.
+
+    Args:
+        plan: What of it the repository can have.
+        names: Of the default ensemble, of the one by NVTabular, of the fused graph.
+        request: What each of the three takes.
+        chain: The models behind preprocessing.
+        beside: Models that are no part of it.
+
+    """
+    default, by_nvtabular, fused = names
+    first, interpreted = preprocessing(plan), _interpreted(plan)
+    members = (
+        *([first] if plan.compiled else []),
+        *([interpreted] if plan.serves_nvtabular else []),
+        *chain,
+        *beside,
+        *([member(plan, fused, "onnxruntime", request, plan.answer)] if plan.fused else []),
+    )
+    ensembles = (
+        ensemble(plan, default, request, (first, *chain)),
+        *([ensemble(plan, by_nvtabular, request, (interpreted, *chain))] if plan.reference_path else []),
+    )
+    return (*map(as_backend_takes, members), *ensembles)
+
+
+def preprocessing(plan: Plan) -> ModelConfig:
+    """The model that default ensembles begin with."""
+    if plan.compiled:
+        return member(plan, PREPROCESS, "onnxruntime", plan.request, plan.encoded)
+    return _interpreted(plan)
+
+
+def _interpreted(plan: Plan) -> ModelConfig:
+    features = plan.schema.request_features
+    parameters = {f"{key}.{each.name}": value for each in features for key, value in each.parameters.items()}
+    return member(plan, PREPROCESS_NVTABULAR, "python", plan.request, plan.encoded, parameters)

@@ -22,7 +22,7 @@ from preprocessing.log.errors import LogError
 from preprocessing.log.read import Source
 from preprocessing.log_layout import Log
 from preprocessing.schema_errors import SchemaError, first_error
-from preprocessing.split import DAYS_TRIED, split_of_sessions
+from preprocessing.split import DAYS_TRIED, SHARES_TRIED, split_of_sessions
 from stage.errors import BadInput
 
 TRAINING = 0.5
@@ -68,7 +68,7 @@ def _tried(parts: Parts) -> tuple[dict[str, Any], str, list[str]]:
     fallback = {"kind": "time", "validation_days": 14, "test_days": 14}
     clock = parts.found.clock
     if clock.is_order:
-        fallback = {"kind": "leave_one_out" if parts.columns.user else "random"}
+        fallback = {"kind": "leave_one_out" if parts.columns.user else "sessions"}
     text = text_of(parts, {"kind": "random"}, "", [])
     body = tomllib.loads(text)
     if clock.choices:
@@ -91,7 +91,8 @@ def _raw_log(schema: Schema, found: Found) -> RawLog:
 def _split(schema: Schema, log: RawLog) -> tuple[dict[str, Any], str, np.ndarray[Any, Any]]:
     """The first split that leaves sessions for all three parts, at least half of them to train on if there is one."""
     by_time = [{"kind": "time", "validation_days": days, "test_days": days} for days in DAYS_TRIED]
-    tried: list[dict[str, Any]] = [*by_time, {"kind": "leave_one_out"}, {"kind": "random"}]
+    by_sessions = [{"kind": "sessions", **shares} for shares in SHARES_TRIED]
+    tried: list[dict[str, Any]] = [*by_time, {"kind": "leave_one_out"}, *by_sessions, {"kind": "random"}]
     works = []
     for keys in tried:
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from preprocessing.features import Categorical, Feature, is_column
+from preprocessing.features import Feature, is_column
 from preprocessing.log.errors import LogError
 from preprocessing.log.feature_columns import feature_column
 from preprocessing.log.ids import first_rows, last_rows, read_ids
@@ -118,7 +118,7 @@ def _context_column(schema: Schema, feature: Feature, log: RawTable, in_time: Co
     column = feature_column(feature, log.column(feature.raw_column).take(in_time), schema.log, log.name)
     first = first_rows(session, session.max() + 1)
     if feature.in_session == "constant":
-        values = column.map(tuple, na_action="ignore") if feature.kind == "pretrained" else column
+        values = column.map(tuple, na_action="ignore") if feature.request.form == "vector" else column
         codes, _ = pd.factorize(values)
         if (codes != codes[first][session]).any():
             raise LogError(
@@ -137,5 +137,5 @@ def _spans(schema: Schema, times: Times) -> Spans | None:
 def _nulls(schema: Schema, sessions: pd.DataFrame, users: pd.DataFrame, items: pd.DataFrame) -> dict[str, float]:
     """The share of sessions, users or items that lack a feature's column."""
     frames = {"context": sessions, "user": users, "item": items}
-    features = [f for f in schema.features if is_column(f) and not (isinstance(f, Categorical) and f.dtype == "int")]
+    features = [f for f in schema.features if is_column(f) and f.has_null]
     return {f.name: float(frames[f.side][f.name].isna().mean()) for f in features}

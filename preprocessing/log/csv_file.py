@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 1 << 20
 BLOCK_BYTES = 1 << 23
 SPARE = "\0spare"
+SEPARATOR_LINE = re.compile(r'"?sep=.?"?[,;]*', re.IGNORECASE)
 MAGIC = {
     b"\x1f\x8b": "is gzip: name it .csv.gz",
     b"PAR1": "is Parquet: name it .parquet",
@@ -100,6 +102,7 @@ def _head(path: Path, separator: str, encoding: str, compression: str | None) ->
         if isinstance(error, UnicodeError):
             raise _not_in(path, encoding) from None
         raise LogError(f"--encoding {encoding} (log.encoding): is no encoding, give one such as latin-1") from None
+    _refuse_separator_line(path, text)
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=separator)
     try:
         rows = list(islice((row for row in reader if row), 2))
@@ -109,6 +112,13 @@ def _head(path: Path, separator: str, encoding: str, compression: str | None) ->
         raise LogError(f"{path}: is empty, give a log with a header and interactions")
     blank = next(number for number, line in enumerate(io.StringIO(text.removeprefix("\ufeff"))) if line.strip())
     return blank, rows[0], len(rows[-1])
+
+
+def _refuse_separator_line(path: Path, text: str) -> None:
+    """Refuse the line by which Excel is told the separator: it would be read as the header."""
+    first = text.removeprefix("\ufeff").lstrip("\r\n").partition("\n")[0].strip()
+    if SEPARATOR_LINE.fullmatch(first):
+        raise LogError(f"{path}: begins with {first!r}, which is for spreadsheets alone: remove that line")
 
 
 def _not_in(path: Path, encoding: str) -> LogError:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from preprocessing.features import Categorical, Feature, Numeric, Pretrained, Text
+from preprocessing.features import Feature
 from preprocessing.log.errors import LogError
 from preprocessing.log.numbers import numbers, whole_numbers
 from preprocessing.log.texts import texts
@@ -28,19 +28,19 @@ def feature_column(feature: Feature, raw: pa.ChunkedArray, log: Log, what: str) 
     import pandas as pd
 
     name = feature.raw_column
-    match feature:
-        case Numeric():
+    match feature.request.form, feature.request.dtype:
+        case "scalar", "float32":
             values = numbers(raw, name, log)
             nulls = int(np.isnan(values).sum())
             read = pd.Series(values)
-        case Pretrained():
+        case "vector", _:
             read = _vectors(raw, feature)
             nulls = int(read.isna().sum())
-        case Categorical(dtype="int"):
+        case _, "int64":
             return pd.Series(_whole_number_feature(raw, feature, log))
         case _:
             read = pd.Series(texts(raw, name, log).objects(), dtype=object)
-            if isinstance(feature, Text):
+            if feature.is_split:
                 read = read.where(read.str.strip() != "", None)
             nulls = int(read.isna().sum())
     if nulls == len(read):
@@ -48,7 +48,7 @@ def feature_column(feature: Feature, raw: pa.ChunkedArray, log: Log, what: str) 
     return read
 
 
-def _whole_number_feature(raw: pa.ChunkedArray, feature: Categorical, log: Log) -> Column:
+def _whole_number_feature(raw: pa.ChunkedArray, feature: Feature, log: Log) -> Column:
     name, remedy = feature.raw_column, f"say dtype = 'string' for {feature.name!r}"
     if pa.types.is_floating(raw.type):
         nulls = raw.null_count + (pc.sum(pc.is_nan(raw)).as_py() or 0)
@@ -64,10 +64,10 @@ def _whole_number_feature(raw: pa.ChunkedArray, feature: Categorical, log: Log) 
     return values
 
 
-def _vectors(column: pa.ChunkedArray, feature: Pretrained) -> pd.Series[Any]:
+def _vectors(column: pa.ChunkedArray, feature: Feature) -> pd.Series[Any]:
     import pandas as pd
 
-    out = np.full(len(column), None, dtype=object)
+    dim, out = feature.request.length, np.full(len(column), None, dtype=object)
     for place, value in enumerate(column.to_pylist()):
         if value is None:
             continue
@@ -75,10 +75,10 @@ def _vectors(column: pa.ChunkedArray, feature: Pretrained) -> pd.Series[Any]:
             vector = np.asarray(value, dtype=np.float32)
         except (TypeError, ValueError):
             vector = np.empty(0, dtype=np.float32)
-        if vector.shape != (feature.dim,) or not np.isfinite(vector).all():
+        if vector.shape != (dim,) or not np.isfinite(vector).all():
             raise LogError(
                 f"column {feature.raw_column!r} holds {str(value)[:60]!r}, "
-                f"expected vectors of dim = {feature.dim} finite numbers: clean the column or correct the schema's dim"
+                f"expected vectors of dim = {dim} finite numbers: clean the column or correct the schema's dim"
             )
         out[place] = vector
     return pd.Series(out, dtype=object)

@@ -16,6 +16,7 @@ Column = np.ndarray[Any, np.dtype[Any]]
 
 WHOLE_NUMBER = r"^[+-]?[0-9]+$"
 NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+NOT_WHOLE = "which is no exact whole number: write whole numbers as integers where the log is made"
 CLEAN = "clean the column, or name what means none in log.null_values"
 
 
@@ -62,7 +63,7 @@ def whole_numbers(column: pa.ChunkedArray, name: str, log: Log) -> pa.ChunkedArr
         refuse_unlike(column, WHOLE_NUMBER, name, "no whole number", CLEAN)
         column = pc.replace_substring_regex(column, r"^\+", "")
     elif pa.types.is_floating(kind):
-        column = pa.chunked_array([whole_floats(chunk, name) for chunk in column.chunks], pa.int64())
+        column = pa.chunked_array([whole_floats(chunk, name, NOT_WHOLE) for chunk in column.chunks], pa.int64())
     elif not (pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
         raise LogError(f"column {name!r} is {kind}, which is no whole number: cast it where the log is made")
     try:

@@ -57,7 +57,7 @@ class ReadReport:
         sessions: Sessions of the log.
         times: How times were read.
         spans: First and last time; None where times are only an order.
-        repeated_rows: Rows that have user, item and time of an earlier one.
+        repeated_rows: Rows that have user (session, where there are no users), item and time of an earlier one.
         merged_rows: Rows that were added to another one of the same session and item.
         joins: How the user and item tables matched.
         nulls: Feature that is read from a column -> share of sessions, users or items without it.
@@ -85,7 +85,8 @@ class ReadReport:
         else:
             found.append("times are only an order")
         if self.repeated_rows:
-            found.append(f"{self.repeated_rows:,} rows repeat user, item and time of another")
+            who = "user" if self.users else "session"
+            found.append(f"{self.repeated_rows:,} rows repeat {who}, item and time of another")
         if self.merged_rows:
             found.append(f"{self.merged_rows:,} rows were merged: an item stands once in a session, values added up")
         for each in self.joins:

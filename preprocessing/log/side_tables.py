@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from preprocessing.features import Categorical, Feature, is_column
+from preprocessing.features import Feature, is_column
 from preprocessing.log.errors import LogError
 from preprocessing.log.feature_columns import feature_column
 from preprocessing.log.numbers import whole_numbers
@@ -101,7 +101,7 @@ def _require_match(join: Join, key: str, names: pd.Index[Any], known: pd.Index[A
 
 def _joined(schema: Schema, feature: Feature, source: RawTable, known: pd.Index[Any], place: Column) -> Column:
     column = feature_column(feature, source.column(feature.raw_column), schema.log, source.name)
-    if isinstance(feature, Categorical) and feature.dtype == "int" and (place < 0).any():
+    if not feature.has_null and (place < 0).any():
         raise LogError(
             f"{source.name} lacks {int((place < 0).sum())} {feature.side}s of the log ({known[place < 0][0]!r}), "
             f"{feature.name!r} is dtype 'int' and cannot be null: say dtype = 'string'"
@@ -115,7 +115,7 @@ def _key_column(schema: Schema, feature: Feature, known: pd.Index[Any]) -> Colum
     import pyarrow as pa
 
     names: Column = known.to_numpy(dtype=object)
-    if not (isinstance(feature, Categorical) and feature.dtype == "int"):
+    if feature.has_null:
         return names
     try:
         numbers: Column = whole_numbers(pa.chunked_array([names]), feature.raw_column, schema.log).to_numpy()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from preprocessing.features import Categorical, Text, is_column
+from preprocessing.features import is_column
 from preprocessing.log.errors import LogError
 from preprocessing.schema import Schema
 
@@ -101,7 +101,7 @@ def _features(schema: Schema, side: str) -> list[str | None]:
 
 def _plain(schema: Schema) -> frozenset[str]:
     """Numbers, texts and vectors; ids and categories repeat, and are read as codes."""
-    coded = {f.raw_column for f in schema.features if isinstance(f, Categorical | Text) and is_column(f)}
+    coded = {f.raw_column for f in schema.features if f.ids == "vocabulary" and is_column(f)}
     plain = {f.raw_column for f in schema.features if is_column(f)} | {schema.log.columns.value or ""}
     return frozenset(plain - coded)
 

@@ -18,6 +18,7 @@ from preprocessing.log_layout import Log
 
 Column = np.ndarray[Any, np.dtype[Any]]
 LARGEST_EXACT_FLOAT = 2**53
+TWO_TEXTS = "which has more than one text: write ids and categories as text or whole numbers where the log is made"
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,13 @@ def _as_text(values: pa.Array, name: str) -> pa.Array:
     if isinstance(values, pa.ExtensionArray):
         return _as_text(values.storage, name)
     if pa.types.is_floating(kind):
-        values = whole_floats(values, name)
+        values = whole_floats(values, name, TWO_TEXTS)
     elif pa.types.is_decimal(kind):
         return pa.array([None if value is None else format(value, "f") for value in values.to_pylist()], pa.string())
     elif pa.types.is_nested(kind) or pa.types.is_duration(kind) or pa.types.is_interval(kind):
         raise wrong_type(kind, name)
+    if pa.types.is_temporal(kind):
+        _refuse_infinite(values, name)
     try:
         return values.cast(pa.string())
     except pa.ArrowInvalid:
@@ -89,17 +92,30 @@ def _as_text(values: pa.Array, name: str) -> pa.Array:
         raise wrong_type(kind, name) from None
 
 
-def whole_floats(values: pa.Array, name: str) -> pa.Array:
-    """Floats that stand for whole numbers, as pandas makes of integers beside nulls; NaN is null."""
+def whole_floats(values: pa.Array, name: str, refusal: str) -> pa.Array:
+    """Read floats that stand for whole numbers, as pandas makes of integers next to nulls; NaN is null.
+
+    Raises:
+        LogError: A float has a fraction or is beyond 2^53; `refusal` says what that means, and the remedy.
+
+    """
     numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
     known = numbers[~np.isnan(numbers)]
     bad = known[(known % 1 != 0) | (np.abs(known) >= LARGEST_EXACT_FLOAT)]
     if len(bad):
-        raise LogError(
-            f"column {name!r} holds the float {bad[0]!r}, which has more than one text: write ids and categories as "
-            "text or whole numbers where the log is made"
-        )
+        raise LogError(f"column {name!r} holds the float {bad[0]!r}, {refusal}")
     return pa.array(np.nan_to_num(numbers).astype(np.int64), mask=np.isnan(numbers))
+
+
+def _refuse_infinite(values: pa.Array, name: str) -> None:
+    """Refuse times for which Arrow writes an apology, or of a zone something else."""
+    kind = values.type
+    clock = values.cast(pa.timestamp(kind.unit)) if pa.types.is_timestamp(kind) else values
+    if pc.any(pc.starts_with(clock.cast(pa.string()), "<value out of range")).as_py():
+        raise LogError(
+            f"column {name!r} ({kind}) holds infinity, a year beyond 32767 or the time 24:00, which have no text: "
+            "make it null or a text where the log is made"
+        )
 
 
 def wrong_type(kind: pa.DataType, name: str) -> LogError:

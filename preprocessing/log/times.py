@@ -7,6 +7,7 @@ dates between 1980 and today.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from preprocessing.log.stated_times import read_stated
 from preprocessing.log.texts import is_textual, plain_texts
 from preprocessing.log.time_formats import formats_of
 from preprocessing.log_layout import Log
+from stage.library_errors import Becomes, in_one_line, map_errors
 
 Column = np.ndarray[Any, np.dtype[Any]]
 
@@ -58,7 +60,7 @@ def read_times(column: pa.ChunkedArray, name: str, log: Log) -> Times:
         order: Column = whole_numbers(column, name, log).to_numpy()
         return Times(order, np.zeros(len(order), dtype="datetime64[ns]"), "an order")
     if log.time_unit != "timestamp":
-        return _in_zones(log, epochs(column, name, log, log.time_unit), None, EPOCH_UNITS[log.time_unit].words)
+        return _of_instants(log, epochs(column, name, log, log.time_unit), EPOCH_UNITS[log.time_unit].words)
     if log.time_format:
         return _formatted(column, name, log)
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
@@ -66,7 +68,7 @@ def read_times(column: pa.ChunkedArray, name: str, log: Log) -> Times:
     if is_number(column):
         unit = epoch_unit(column, name, log)
         words = f"{EPOCH_UNITS[unit].words}, the only unit that gives dates between 1980 and today"
-        return _in_zones(log, epochs(column, name, log, unit), None, words)
+        return _of_instants(log, epochs(column, name, log, unit), words)
     if is_textual(column.type):
         return _iso(column, name, log)
     raise LogError(
@@ -81,14 +83,14 @@ def _arrow_times(column: pa.ChunkedArray, name: str, log: Log) -> Times:
     except pa.ArrowInvalid:
         raise _out_of_range(name) from None
     if zone is None:
-        return _in_zones(log, None, nanoseconds, "dates and times")
+        return _of_a_clock(log, nanoseconds, "dates and times")
     try:
         wall = _wall_of(nanoseconds, zone)
     except Exception:  # pandas leaves an unknown zone's error to pytz, dateutil or zoneinfo
         raise LogError(
             f"column {name!r} (time) is of the zone {zone!r}, which is not known here: write the times in UTC"
         ) from None
-    return _in_zones(log, nanoseconds, wall, f"dates and times of {zone}")
+    return _of_instants(log, nanoseconds, f"dates and times of {zone}", wall)
 
 
 def _out_of_range(name: str) -> LogError:
@@ -108,8 +110,7 @@ def _iso(column: pa.ChunkedArray, name: str, log: Log) -> Times:
         )
     wall = pc.replace_substring_regex(column, OFFSET, "") if with_offset else column
     try:
-        local = wall.cast(pa.timestamp("ns")).cast(pa.int64()).to_numpy()
-        instant = None
+        written = wall.cast(pa.timestamp("ns")).cast(pa.int64()).to_numpy()
         if with_offset:
             instant = column.cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_numpy()
     except pa.ArrowInvalid:
@@ -118,7 +119,9 @@ def _iso(column: pa.ChunkedArray, name: str, log: Log) -> Times:
     ends = pc.min_max(years).as_py()
     if not str(FIRST_YEAR) <= ends["min"] <= ends["max"] <= str(LAST_YEAR):
         raise _out_of_range(name)
-    return _in_zones(log, instant, local, "ISO 8601" + (" with offsets from UTC" if with_offset else ""))
+    if with_offset:
+        return _of_instants(log, instant, "ISO 8601 with offsets from UTC", written)
+    return _of_a_clock(log, written, "ISO 8601")
 
 
 def _not_iso(column: pa.ChunkedArray, wall: pa.ChunkedArray, name: str) -> LogError:
@@ -147,36 +150,49 @@ def _formatted(column: pa.ChunkedArray, name: str, log: Log) -> Times:
     nanoseconds, are_instants = read_stated(column, name, log)
     reading = f"the format {log.time_format!r}"
     if are_instants:
-        return _in_zones(log, nanoseconds, None, reading)
-    return _in_zones(log, None, nanoseconds, reading)
+        return _of_instants(log, nanoseconds, reading)
+    return _of_a_clock(log, nanoseconds, reading)
 
 
-def _in_zones(log: Log, instant: Column | None, wall: Column | None, reading: str) -> Times:
-    """Instants of UTC and shop-local times, of whichever is known; of an hour that a clock repeats, the first."""
+def _of_instants(log: Log, instant: Column, reading: str, written: Column | None = None) -> Times:
+    """Return the times of instants of UTC; local is the schema's zone, or without one the clock as `written`."""
+    if log.timezone is None:
+        local = instant if written is None else written
+        return Times(instant, local.view("datetime64[ns]"), reading)
     import pandas as pd
 
-    zone = log.timezone
-    if zone is None:
-        known = instant if instant is not None else wall
-        local = wall if wall is not None else instant
-        assert known is not None
-        assert local is not None
-        return Times(known, local.view("datetime64[ns]"), reading)
-    try:
-        if instant is None:
-            naive = pd.DatetimeIndex(wall.view("datetime64[ns]"))  # type: ignore[union-attr]
-            first = np.ones(len(naive), dtype=bool)
-            utc = naive.tz_localize(zone[0], ambiguous=first, nonexistent="shift_forward").tz_convert("UTC")
-            reading += f" of {zone[0]}"
-        else:
-            utc = pd.DatetimeIndex(instant.view("datetime64[ns]")).tz_localize("UTC")
-        local = utc.tz_convert(zone[1]).tz_localize(None).to_numpy()
-    except Exception as error:  # pandas leaves an unknown zone's error to pytz, dateutil or zoneinfo
-        reason = str(error) or type(error).__name__
-        raise LogError(
-            f"log.timezone {list(zone)} (--time-zone): {reason}, give names such as 'Europe/Paris'"
-        ) from None
-    return Times(utc.asi8, local, f"{reading}, local in {zone[1]}")
+    return _in_zone(pd.DatetimeIndex(instant.view("datetime64[ns]")).tz_localize("UTC"), log.timezone, reading)
+
+
+def _of_a_clock(log: Log, wall: Column, reading: str) -> Times:
+    """Return the times of a clock without offsets; of an hour that the clock repeats, the first."""
+    if log.timezone is None:
+        return Times(wall, wall.view("datetime64[ns]"), reading)
+    import pandas as pd
+
+    naive = pd.DatetimeIndex(wall.view("datetime64[ns]"))
+    first = np.ones(len(naive), dtype=bool)
+    zone = log.timezone[0]
+    with _known_zones(log.timezone):
+        utc = naive.tz_localize(zone, ambiguous=first, nonexistent="shift_forward").tz_convert("UTC")
+    return _in_zone(utc, log.timezone, f"{reading} of {zone}")
+
+
+def _in_zone(utc: Any, zones: tuple[str, str], reading: str) -> Times:
+    with _known_zones(zones):
+        local = utc.tz_convert(zones[1]).tz_localize(None).to_numpy()
+    return Times(utc.asi8, local, f"{reading}, local in {zones[1]}")
+
+
+def _known_zones(zones: tuple[str, str]) -> AbstractContextManager[None]:
+    """Return a block in which an unknown zone is refused; pandas leaves its error to pytz, dateutil or zoneinfo."""
+
+    def unknown(error: Exception) -> LogError:
+        return LogError(
+            f"log.timezone {list(zones)} (--time-zone): {in_one_line(error)}, give names such as 'Europe/Paris'"
+        )
+
+    return map_errors(Becomes(Exception, unknown))
 
 
 def _wall_of(nanoseconds: Column, zone: str) -> Column:

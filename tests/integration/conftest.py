@@ -1,7 +1,7 @@
 """What the tests on the real server share: writing small ONNX models, sending many requests at once."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import pytest
 import tritonclient.grpc as triton
 from onnx import TensorProto, helper
 
+from serving.server import TritonServer, run_triton
+from tests.integration.client_shop import SHOP, K, write_model
 from tests.integration.doubling import write_double
 
 WriteOnnx = Callable[..., None]
@@ -71,6 +73,23 @@ def good(tmp_path_factory: pytest.TempPathFactory, write_onnx: WriteOnnx) -> Pat
     root = tmp_path_factory.mktemp("good")
     write_double(write_onnx, root, "double")
     return root
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    """A server for the tests of the client: a recommender, one of few items, and two that are none."""
+    repository = tmp_path_factory.mktemp("shop")
+    write_model(repository, SHOP, K)
+    write_model(repository, "short_list", 5)
+    write_model(repository, "no_score", 5, score="points")
+    write_model(repository, "no_batches", 5, max_batch_size=0)
+    with run_triton(repository, grace_s=0) as running:
+        yield running
+
+
+@pytest.fixture(params=["grpc", "http"])
+def url(request: pytest.FixtureRequest, shop: TritonServer) -> str:
+    return shop.grpc_url if request.param == "grpc" else shop.http_url
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,12 @@ def write_double(write_onnx: Callable[..., None], root: Path, name: str, **optio
     write_onnx(root, name, [node], {"x": (TensorProto.FLOAT, ["n"])}, {"y": (TensorProto.FLOAT, ["n"])}, **options)
 
 
-def command(*arguments: str | Path) -> list[str]:
+def words(*arguments: str | Path) -> list[str]:
+    """A command that serves a folder on free ports."""
     ports = [f"--{name}-port=0" for name in ("http", "grpc", "metrics")]
-    return [sys.executable, "-m", "serving", "up", *ports, *map(str, arguments)]
+    return ["serving", "up", *ports, *map(str, arguments)]
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """The same as a process of its own."""
+    return [sys.executable, "-m", *words(*arguments)]

@@ -1,8 +1,6 @@
 """The shell commands of a page of docs, run as a person would copy them: ours in-process, servers in the background."""
 
 import contextlib
-import importlib
-import io
 import json
 import os
 import re
@@ -16,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
-from unittest import mock
+
+from tests.in_process import run_in_process
 
 ROOT = Path(__file__).parents[2]
 START_S = 60
@@ -69,7 +68,10 @@ class Shell:
         if package == "serving":
             self._serve([name, *words])
             return ""
-        return _in_process(package, [name, *words])
+        done = run_in_process(package, name, *words)
+        if done.returncode:
+            raise CommandFailed(done.stderr)
+        return done.stdout
 
     def _serve(self, words: Sequence[str]) -> None:
         http = int(words[words.index("--http-port") + 1]) if "--http-port" in words else self.ports[8000]
@@ -115,19 +117,5 @@ def _ready(http_port: int) -> bool:
     return False
 
 
-def _in_process(package: str, words: list[str]) -> str:
-    """What `python -m PACKAGE WORDS` prints; the imports of the next one are paid for."""
-    main = importlib.import_module("client.cli" if package == "client" else f"{package}.__main__").main
-    output = io.StringIO()
-    with mock.patch.object(sys, "argv", [package, *words]), contextlib.redirect_stdout(output):
-        try:
-            code = main()
-        except SystemExit as end:
-            code = end.code
-    if code:
-        raise CommandFailed(f"python -m {package} {shlex.join(words)}: exit code {code}")
-    return output.getvalue()
-
-
 class CommandFailed(Exception):
-    """A command of the page was refused; its line is on standard error."""
+    """A command of the page was refused; what it wrote to standard error."""

@@ -11,7 +11,7 @@ from tritonclient.utils import np_to_triton_dtype
 
 from export.data.golden import Arrays, Row, read_item_ids, request_tensors
 from export.families.offline_online.stored.models import RECOMMEND_STORED
-from export.parity.answers import GOLDEN, Reference, read_reference
+from export.parity.answers import Reference, golden_file, read_reference
 from export.parity.compare import compare_rankings
 from preprocessing.schema import Feature, FittedSchema, read_fitted
 from serving.server import TritonServer
@@ -25,7 +25,7 @@ class Served:
     client: grpc.InferenceServerClient
     data: Path
     repository: Path
-    golden_file: str = GOLDEN
+    family: str = "offline_online"
 
     @cached_property
     def models(self) -> set[str]:
@@ -46,7 +46,7 @@ class Served:
 
     @cached_property
     def golden(self) -> Reference:
-        return read_reference(self.features, self.repository, self.golden_file)
+        return read_reference(self.features, self.repository / golden_file(self.family))
 
     @cached_property
     def encoded_ids(self) -> dict[str, int]:

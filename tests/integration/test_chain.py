@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 
 from serving.server import run_triton
+from tests.in_process import run_in_process
 from tests.synthetic import write_log
 
 
-def run(*command: str) -> dict[str, Any]:
-    """The last line of a command's output."""
-    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=False)
+def run(*command: str, process: bool = False) -> dict[str, Any]:
+    """The last line of a command's output; of a `process` of its own, or of this one."""
+    if process:
+        done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=False)
+    else:
+        done = run_in_process(*command)
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
@@ -38,11 +42,13 @@ def test_served_metrics_are_the_offline_metrics(
     compiled_data: Path, model: Path, tmp_path: Path, format_: str, scheme: str
 ) -> None:
     data, repository = str(compiled_data), str(tmp_path / "repository")
-    run("export", "repository", "--data", data, "--model", str(model), "--output", repository, "--format", format_)
+    run("export", "repository", "--data", data, "--model", str(model), "--output", repository, "--format", format_,
+        "--no-reference-path", "--no-stored-embeddings")  # fmt: skip
     offline = run("training", "evaluate", "--data", data, "--model", str(model), "--k", "5,10")
     with run_triton(repository, grace_s=0) as server:
         url = server.grpc_url if scheme == "grpc" else server.http_url
-        served = run("client", "evaluate", "--url", url, "--requests", f"{data}/requests/test", "--k", "5,10")
+        evaluate = ("client", "evaluate", "--url", url, "--requests", f"{data}/requests/test", "--k", "5,10")
+        served = run(*evaluate, process=scheme == "grpc")
     assert served["rows"] == offline["rows"]
     for metric in METRICS:
         assert served[metric] == pytest.approx(offline[metric], abs=1e-6), metric

@@ -1,8 +1,6 @@
 """The check of a running server: what NVIDIA's image is held to, here on the embedded one."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +10,7 @@ from benchmarks.check_server import TOLERANCE, check_server, compare
 from client.recommend_client import Recommendation
 from serving.server import TritonServer, run_triton
 from tests.exported import repository
-
-CHECKOUT = Path(__file__).parents[2]
+from tests.in_process import run_in_process
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +37,8 @@ def test_every_path_gives_torch_s_answers_to_golden_rows_and_the_same_to_recorde
 
 
 def test_the_command_ends_with_its_verdict_as_json(server: TritonServer, folder: Path, compiled_data: Path) -> None:
-    asked = [sys.executable, "-m", "benchmarks.check_server", "--url", server.http_url, "--rows", "5"]
-    asked += ["--repository", str(folder), "--data", str(compiled_data)]
-    done = subprocess.run(asked, cwd=CHECKOUT, text=True, capture_output=True, check=False)
+    folders = ("--repository", folder, "--data", compiled_data)
+    done = run_in_process("benchmarks.check_server", "--url", server.http_url, "--rows", "5", *folders)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["ok"] is True
 

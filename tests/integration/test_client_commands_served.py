@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +17,10 @@ from client.cli import main
 from client.errors import PerfAnalyzerMissing
 from client.perf_analyzer import find_perf_analyzer
 from metrics import RankingMetrics, target_ranks_from_scores
-from serving.server import TritonServer, run_triton
-from tests.integration.client_shop import SHOP, K, shop_scores, write_data, write_model
+from serving.server import TritonServer
+from tests.integration.client_shop import SHOP, K, shop_scores, write_data
 
 BESIDE = Path(__file__).parents[3] / "shared" / "tools" / "perf_analyzer"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
-    repository = tmp_path_factory.mktemp("repository")
-    write_model(repository, SHOP, K)
-    write_model(repository, "short_list", 5)
-    with run_triton(repository) as running:
-        yield running
-
-
-@pytest.fixture(params=["grpc", "http"])
-def url(request: pytest.FixtureRequest, server: TritonServer) -> str:
-    return server.grpc_url if request.param == "grpc" else server.http_url
 
 
 @pytest.fixture(scope="module")
@@ -174,9 +159,9 @@ def test_the_first_sequence_of_the_model_is_shown_unless_another_is_named(
 
 @pytest.mark.parametrize("command", ["health", "describe"])
 def test_the_other_ports_of_the_server_get_one_line(
-    server: TritonServer, command: str, capsys: pytest.CaptureFixture[str]
+    shop: TritonServer, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ports = server.ports
+    ports = shop.ports
     for scheme, port in (("http", ports.grpc), ("http", ports.metrics), ("grpc", ports.http), ("grpc", ports.metrics)):
         url = f"{scheme}://127.0.0.1:{port}"
         assert main([command, "--url", url, "--retries", "0"]) == 2
@@ -217,7 +202,7 @@ def test_health_lists_the_models_of_the_server(url: str, capsys: pytest.CaptureF
 
 
 @pytest.mark.usefixtures("perf_analyzer")
-@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize(("url", "batch_size"), [("grpc", 1), ("http", 3)], indirect=["url"])
 def test_bench_measures_recorded_rows_with_perf_analyzer(
     url: str, data: Path, batch_size: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

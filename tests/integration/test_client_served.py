@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,24 +25,9 @@ from serving.server import TritonServer, run_triton
 from tests.integration.client_shop import SHOP, K, write_model
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
-    repository = tmp_path_factory.mktemp("repository")
-    write_model(repository, SHOP, K)
-    write_model(repository, "no_score", 5, score="points")
-    write_model(repository, "no_batches", 5, max_batch_size=0)
-    with run_triton(repository) as running:
-        yield running
-
-
-@pytest.fixture(params=["grpc", "http"])
-def url(request: pytest.FixtureRequest, server: TritonServer) -> str:
-    return server.grpc_url if request.param == "grpc" else server.http_url
-
-
-def test_grpc_and_http_give_the_same_ranked_raw_ids(server: TritonServer) -> None:
+def test_grpc_and_http_give_the_same_ranked_raw_ids(shop: TritonServer) -> None:
     requests = [{"hour": n, "recent_items": ["ü7", "ü3", "ü3"], "basket_value": 0.5} for n in range(9)]
-    with RecommendClient(server.grpc_url) as grpc, RecommendClient(server.http_url) as http:
+    with RecommendClient(shop.grpc_url) as grpc, RecommendClient(shop.http_url) as http:
         answers = grpc.recommend(requests)
         assert answers == http.recommend(requests)
     assert len(answers) == 9, "more than one batch of four"

@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from onnx import TensorProto, helper
 
 from serving.native_backends import NATIVE, VARIABLE
 from serving.server import run_triton
-from tests.integration.doubling import CHECKOUT, command, write_double
+from tests.in_process import run_in_process
+from tests.integration.doubling import words, write_double
 from tests.integration.served import as_inputs
 
 MODEL = """
@@ -62,11 +62,14 @@ def test_a_library_of_the_folder_serves_in_place_of_the_stand_in(
 
 @pytest.mark.usefixtures("without_variable")
 @pytest.mark.parametrize("named_by", ["argument", "variable"])
-def test_a_folder_without_a_native_backend_is_refused_in_one_line(good: Path, tmp_path: Path, named_by: str) -> None:
+def test_a_folder_without_a_native_backend_is_refused_in_one_line(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named_by: str
+) -> None:
     (tmp_path / "onnxruntime").mkdir()
-    asked = command("--repository", good, *(["--backends", tmp_path] if named_by == "argument" else []))
-    environment = {**os.environ, **({VARIABLE: str(tmp_path)} if named_by == "variable" else {})}
-    done = subprocess.run(asked, cwd=CHECKOUT, env=environment, text=True, capture_output=True, check=False)
+    asked = words("--repository", good, *(["--backends", tmp_path] if named_by == "argument" else []))
+    if named_by == "variable":
+        monkeypatch.setenv(VARIABLE, str(tmp_path))
+    done = run_in_process(*asked)
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith(f"naiad: {tmp_path} holds no native backend: give a folder with onnxruntime/")

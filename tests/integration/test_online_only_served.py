@@ -7,7 +7,6 @@ import tritonclient.grpc as grpc
 
 from export.data.golden import request_tensors
 from export.families.retrieve_and_rank.plan import RETRIEVE_AND_RANK
-from export.parity.answers import GOLDEN
 from serving.server import run_triton
 from tests import orders_exported
 from tests.integration.served import Served, as_inputs
@@ -20,7 +19,7 @@ def test_orders_without_users_are_recommended_what_torch_recommends(
 ) -> None:
     folder = orders_exported.two_stages(orders_data)
     with run_triton(folder, grace_s=0) as server, grpc.InferenceServerClient(server.grpc_target) as client:
-        served = Served(server, client, orders_data, folder, GOLDEN)
+        served = Served(server, client, orders_data, folder, "offline_online")
         rows = served.golden.rows
         batches = [rows[start : start + 16] for start in range(0, len(rows), 16)]
         assert set(served.paths) == set(CHAINS)

@@ -1,16 +1,16 @@
 """The commands of docs/your-own-log.md, from a CSV that nobody described to curl's answer."""
 
 import json
-import os
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from serving.server import run_triton
+from tests.in_process import run_in_process
 
 ROOT = Path(__file__).parents[2]
 # What makes the chain quick and keeps MLflow's store out of it.
@@ -34,9 +34,9 @@ def write_log(path: Path) -> None:
     log.to_csv(path, index=False)
 
 
-def test_the_page_leads_from_a_csv_to_an_answer_of_curl(tmp_path: Path) -> None:
+def test_the_page_leads_from_a_csv_to_an_answer_of_curl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_log(tmp_path / "log.csv")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    monkeypatch.chdir(tmp_path)
     chain, curl = blocks()
     commands = [line.removeprefix("python -m ") for line in chain.splitlines() if line.startswith("python -m ")]
     assert [command.split(" --")[0] for command in commands] == [
@@ -45,8 +45,7 @@ def test_the_page_leads_from_a_csv_to_an_answer_of_curl(tmp_path: Path) -> None:
     ]  # fmt: skip
     for command in commands[:-1]:
         more = QUICK.get(command.split(" --")[0], [])
-        line = [sys.executable, "-m", *shlex.split(command), *more]
-        done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        done = run_in_process(*shlex.split(command), *more)
         assert done.returncode == 0, (command, done.stderr)
     with run_triton(tmp_path / "runs" / "mine" / "repository", grace_s=0) as server:
         asked = curl.replace("localhost:8000", server.http_url.removeprefix("http://"))

@@ -6,8 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from client.recommend_client import RecommendClient
-from export.families.offline_online.plan import PREPROCESS_NVTABULAR, RECOMMEND, RECOMMEND_FUSED, RECOMMEND_NVTABULAR
+from export.families.offline_online.plan import RECOMMEND, RECOMMEND_FUSED, RECOMMEND_NVTABULAR
 from export.parity.answers import read_reference
+from export.triton.plan import PREPROCESS_NVTABULAR
 from preprocessing.schema import read_fitted
 from serving.server import run_triton
 from tests.exported import repository

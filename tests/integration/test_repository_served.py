@@ -15,13 +15,8 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 from client.recommend_client import RecommendClient
 from client.request_tensors import build_tensors
 from export.data.golden import Row, request_tensors
-from export.families.offline_online.plan import (
-    PREPROCESS,
-    PREPROCESS_NVTABULAR,
-    RECOMMEND,
-    RECOMMEND_FUSED,
-    RECOMMEND_NVTABULAR,
-)
+from export.families.offline_online.plan import RECOMMEND, RECOMMEND_FUSED, RECOMMEND_NVTABULAR
+from export.triton.plan import PREPROCESS, PREPROCESS_NVTABULAR
 from preprocessing.schema import Numeric
 from serving.server import run_triton
 from tests.exported import repository
@@ -88,7 +83,7 @@ def test_histories_of_mixed_lengths_meet_in_a_batch_and_get_the_answers_that_the
         tensors = [as_inputs(build_tensors(signature, [request])) for request in requests]
         alone = [served.client.infer(path, each) for each in tensors]
         # On a machine that is busy otherwise they may come one by one.
-        for _ in range(5):
+        for _ in range(40):
             before = executions(served, path)
             together = all_at_once(served.client, path, tensors)
             if executions(served, path) - before < len(requests) / 2:

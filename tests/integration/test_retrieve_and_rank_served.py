@@ -10,7 +10,6 @@ import tritonclient.grpc as grpc
 from client.recommend_client import RecommendClient
 from export.data.golden import Row, request_tensors
 from export.families.retrieve_and_rank.plan import RETRIEVE_AND_RANK
-from export.families.retrieve_and_rank.reference import GOLDEN
 from serving.server import run_triton
 from tests.integration.served import Served, as_inputs
 from tests.two_stages import RETRIEVED, TOP_K, repository
@@ -22,7 +21,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
     data = request.getfixturevalue("compiled_data")
     folder = repository(data, *request.param)
     with run_triton(folder, grace_s=0) as server, grpc.InferenceServerClient(server.grpc_target) as client:
-        yield Served(server, client, data, folder, GOLDEN)
+        yield Served(server, client, data, folder, "retrieve_and_rank")
 
 
 def inputs(served: Served, rows: list[Row]) -> list[Any]:

@@ -210,9 +210,7 @@ def test_stored_embeddings_are_refreshed_in_a_copy_of_the_release(shell: Shell) 
     assert contents(shell.variables["new"]) == release
 
 
-def test_folders_of_two_days_are_refused_by_their_digests_as_the_page_says(
-    shell: Shell, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_folders_of_two_days_are_refused_by_their_digests_as_the_page_says(shell: Shell) -> None:
     old, new = shell.variables["old"], shell.variables["new"]
     for command in (
         f"python -m training evaluate --data {new}/data --model {old}/model",
@@ -220,9 +218,9 @@ def test_folders_of_two_days_are_refused_by_their_digests_as_the_page_says(
         f"python -m export verify --data {new}/data --repository {old}/repository",
         f"python -m export embeddings --data {new}/data --repository {old}/repository --output refused.parquet",
     ):
-        with pytest.raises(CommandFailed):
+        with pytest.raises(CommandFailed) as refused:
             shell.run([command])
-        line = capsys.readouterr().err
+        line = str(refused.value)
         assert f"was made with schema digest {digest(old)}, the data has {digest(new)}: use the folders of one" in line
 
 

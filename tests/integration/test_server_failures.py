@@ -1,6 +1,5 @@
 """A server that cannot start says why: the port, each broken model, Triton's own words, the time."""
 
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,8 @@ from onnx import TensorProto, helper
 
 from serving.errors import ModelLoadError, ServerDiedError, StartTimeoutError
 from serving.server import run_triton
-from tests.integration.doubling import CHECKOUT, command, write_double
+from tests.in_process import run_in_process
+from tests.integration.doubling import words, write_double
 
 PYTHON_MODEL = """
 import triton_python_backend_utils as pb_utils
@@ -24,8 +24,7 @@ class TritonPythonModel:
 
 def test_a_taken_port_is_refused_in_one_line_before_triton_starts(good: Path) -> None:
     with run_triton(good, grace_s=0) as first:
-        asked = command("--repository", good, f"--grpc-port={first.ports.grpc}")
-        done = subprocess.run(asked, cwd=CHECKOUT, text=True, capture_output=True, check=False)
+        done = run_in_process(*words("--repository", good, f"--grpc-port={first.ports.grpc}"))
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
@@ -94,8 +93,7 @@ def test_the_command_shows_the_log_lines_of_a_broken_model(tmp_path: Path, write
     write_double(write_onnx, tmp_path / "models", "broken")
     (tmp_path / "models" / "broken" / "1" / "model.onnx").write_bytes(b"no graph")
     log = tmp_path / "triton.log"
-    asked = command("--repository", tmp_path / "models", "--log-file", log)
-    done = subprocess.run(asked, cwd=CHECKOUT, text=True, capture_output=True, check=False)
+    done = run_in_process(*words("--repository", tmp_path / "models", "--log-file", log))
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("naiad: model 'broken' did not load: ")
     assert "  failed to load 'broken' version 1" in done.stderr

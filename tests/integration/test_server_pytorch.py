@@ -64,6 +64,12 @@ def server(module: MinusAndLookup, tmp_path_factory: pytest.TempPathFactory) -> 
         (root / name / "1").mkdir(parents=True)
         scripted.save(root / name / "1" / "model.pt")
         (root / name / "config.pbtxt").write_text(CONFIG.format(platform=platform, **names))
+    # "in__put__1" is no index to NVIDIA's backend: both inputs bind in the order of config.pbtxt.
+    write_module(
+        root, "order", Sum(), {"in__put__1": "TYPE_FP32", "in__put__0": "TYPE_FP32"},
+        {"sum__0": "TYPE_FP32", "copy__1": "TYPE_FP64"},
+    )  # fmt: skip
+    write_module(root, "dtype", Sum(), {"x": "TYPE_FP32", "y": "TYPE_FP32"}, {"sum__0": "TYPE_FP64"})
     with run_triton(root, grace_s=0) as running:
         yield running
 
@@ -173,19 +179,14 @@ def test_what_nvidia_s_backend_refuses_is_refused_by_name(tmp_path: Path) -> Non
         assert part in caught.value.reasons[name]
 
 
-def test_only_the_first_double_underscore_is_an_index_and_a_wrong_dtype_fails_the_request(tmp_path: Path) -> None:
-    # "in__put__1" is no index to NVIDIA's backend: both inputs bind in the order of config.pbtxt.
-    write_module(
-        tmp_path, "order", Sum(), {"in__put__1": "TYPE_FP32", "in__put__0": "TYPE_FP32"},
-        {"sum__0": "TYPE_FP32", "copy__1": "TYPE_FP64"},
-    )  # fmt: skip
-    write_module(tmp_path, "dtype", Sum(), {"x": "TYPE_FP32", "y": "TYPE_FP32"}, {"sum__0": "TYPE_FP64"})
+def test_only_the_first_double_underscore_is_an_index_and_a_wrong_dtype_fails_the_request(
+    client: triton.InferenceServerClient,
+) -> None:
     tensors = {name: np.full((1, 1), value, np.float32) for name, value in (("in__put__1", 1), ("in__put__0", 2))}
-    with run_triton(tmp_path, grace_s=0) as server, triton.InferenceServerClient(server.grpc_target) as client:
-        answer = client.infer("order", as_inputs(tensors))
-        assert answer.as_numpy("copy__1").tolist() == [[1.0]]
-        with pytest.raises(InferenceServerException, match=r"float64 in config\.pbtxt and forward returns float32"):
-            client.infer("dtype", as_inputs(dict(zip("xy", tensors.values(), strict=True))))
+    answer = client.infer("order", as_inputs(tensors))
+    assert answer.as_numpy("copy__1").tolist() == [[1.0]]
+    with pytest.raises(InferenceServerException, match=r"float64 in config\.pbtxt and forward returns float32"):
+        client.infer("dtype", as_inputs(dict(zip("xy", tensors.values(), strict=True))))
 
 
 def write_module(

@@ -16,7 +16,7 @@ from client.cli import main
 from client.recommend_client import RecommendClient
 from client.request_tensors import build_tensors
 from export.data.golden import Row, null_row, request_tensors
-from export.families.offline_online.plan import PREPROCESS_NVTABULAR, RECOMMEND, RECOMMEND_NVTABULAR
+from export.families.offline_online.plan import RECOMMEND, RECOMMEND_NVTABULAR
 from export.families.offline_online.stored.models import (
     OFFLINE_STATE,
     OPTIONAL,
@@ -27,6 +27,7 @@ from export.families.offline_online.stored.models import (
 from export.families.offline_online.stored.states import latest_states
 from export.families.offline_online.stored.store import write_store
 from export.parity.local import LocalRepository
+from export.triton.plan import PREPROCESS_NVTABULAR
 from serving.errors import ModelLoadError
 from serving.server import run_triton
 from tests.exported import repository
@@ -128,7 +129,7 @@ def test_requests_of_many_lengths_meet_in_a_batch_and_get_the_answers_that_they_
         tensors |= local.run(local.config(RECOMMEND).steps[0].model, tensors)
         direct.append(as_inputs({name: each for name, each in tensors.items() if name in wanted}))
     # On a machine that is busy otherwise they may come one by one.
-    for _ in range(5):
+    for _ in range(40):
         before = executions(served)
         answers = all_at_once(served.client, USER_EMBEDDING, direct)
         if executions(served) - before < len(direct) / 2:

@@ -10,7 +10,7 @@ import tritonclient.grpc as grpc
 
 from client.recommend_client import RecommendClient
 from export.data.golden import Row, request_tensors
-from export.families.two_tower.plan import GOLDEN, ITEM_INDEX, MATCH, RETRIEVE
+from export.families.two_tower.plan import ITEM_INDEX, MATCH, RETRIEVE
 from serving.server import run_triton
 from tests.integration.described import absences, described
 from tests.integration.served import Served, as_inputs
@@ -22,7 +22,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
     data = request.getfixturevalue("compiled_data")
     folder = repository(data, *request.param)
     with run_triton(folder, grace_s=0) as server, grpc.InferenceServerClient(server.grpc_target) as client:
-        yield Served(server, client, data, folder, GOLDEN)
+        yield Served(server, client, data, folder, "two_tower")
 
 
 def chains(served: Served) -> list[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from export.commands.embeddings import export_embeddings
 from export.data.golden import golden_rows, read_item_ids
-from export.embeddings.export import export_embeddings
 from export.errors import RepositoryError
 from preprocessing.schema import read_fitted
 from tests.exported import repository

@@ -10,10 +10,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from export.commands.any_family import refresh_any, verify_any
+from export.commands.embeddings import export_embeddings
 from export.data.golden import read_item_ids
-from export.embeddings.export import export_embeddings
 from export.errors import DeclarationError
-from export.families.offline_online.plan import DECODE, RANKER
+from export.families.offline_online.plan import RANKER
 from export.families.offline_online.repository import export_repository
 from export.families.offline_online.stored.repository import replace_store
 from export.families.two_tower.repository import RetrievalOptions, export_retrieval
@@ -21,6 +21,7 @@ from export.graphs.onnx import OPSET
 from export.parity.declared import require_declared
 from export.repository.options import Options
 from export.triton.config import read_config
+from export.triton.plan import DECODE
 from preprocessing.fit import fit
 from preprocessing.schema import load_schema
 from tests import exported, two_stages, two_tower

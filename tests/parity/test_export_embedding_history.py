@@ -12,16 +12,17 @@ import pytest
 import torch
 
 from export.__main__ import main
+from export.commands.embeddings import export_embeddings
+from export.commands.embeddings import history as embedding_history
 from export.data.golden import read_item_ids
 from export.data.latest_requests import latest_rows
-from export.embeddings.export import export_embeddings
-from export.embeddings.export import history as embedding_history
+from export.data.saved_workflow import SavedWorkflow
 from export.errors import RepositoryError
-from export.families.offline_online.plan import Plan
+from export.families.offline_online.plan import RankingPlan
+from export.families.offline_online.reference import whole_answers
 from export.families.two_tower.plan import RetrievalPlan
 from export.families.two_tower.reference import whole_vectors
 from export.families.two_tower.refresh import refresh_items
-from export.parity.answers import encode_rows, whole_answers
 from export.repository.encoder_digest import encoder_digest
 from preprocessing.schema import read_fitted
 from tests import exported, two_stages, two_tower
@@ -53,10 +54,10 @@ def test_a_run_of_the_two_stage_family_holds_torch_s_user_embeddings(compiled_da
     latest = latest_requests(compiled_data)
     assert (result["users"], result["items"], result["width"]) == (len(latest), 0, exported.CONFIG.dim)
     schema = read_fitted(compiled_data).schema_
-    encoded = encode_rows(schema.request_features, compiled_data, list(latest.values()))
+    encoded = SavedWorkflow.of_requests(compiled_data).encode(schema.request_features, list(latest.values()))
     with torch.no_grad():
         whole = load(exported.checkpoint(compiled_data), OfflineOnline)
-        expected = whole_answers(whole, Plan(schema, exported.CONFIG.dim), encoded)["user_embedding"]
+        expected = whole_answers(whole, RankingPlan(schema, exported.CONFIG.dim), encoded)["user_embedding"]
     found = stored(file, "user", "may")
     assert found.keys() == latest.keys()
     np.testing.assert_allclose([found[user] for user in latest], expected, atol=TOLERANCE)
@@ -77,7 +78,7 @@ def test_a_run_of_two_towers_holds_torch_s_user_vectors_and_the_index_s_item_vec
     latest, ids = latest_requests(compiled_data), read_item_ids(compiled_data)
     schema = read_fitted(compiled_data).schema_
     plan = RetrievalPlan(schema, two_tower.CONFIG.dim)
-    encoded = encode_rows(schema.request_features, compiled_data, list(latest.values()))
+    encoded = SavedWorkflow.of_requests(compiled_data).encode(schema.request_features, list(latest.values()))
     expected = whole_vectors(load(two_tower.checkpoint(compiled_data), TwoTower), plan, encoded)
     users, items = stored(file, "user", "may"), stored(file, "item", "may")
     assert users.keys() == latest.keys()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.embeddings.export import export_embeddings
+from export.commands.embeddings import export_embeddings
 from export.errors import RepositoryError
 from preprocessing.schema import SchemaError, read_fitted
 from stage.errors import BadInput

@@ -8,11 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from export.commands.embeddings import export_embeddings
 from export.data.golden import read_item_ids
+from export.data.saved_workflow import SavedWorkflow
 from export.embeddings.batches import Kind
-from export.embeddings.export import export_embeddings
-from export.families.offline_online.plan import Plan
-from export.parity.answers import encode_rows, whole_answers
+from export.families.offline_online.plan import RankingPlan
+from export.families.offline_online.reference import whole_answers
 from export.repository.encoder_digest import encoder_digest
 from preprocessing.schema import SchemaError, read_fitted
 from stage.output import OutputError
@@ -36,8 +37,8 @@ def test_every_user_has_the_embedding_that_torch_gives_the_latest_request(synthe
     fitted = read_fitted(synthetic_data)
     latest = latest_requests(synthetic_data)
     table = pq.read_table(written).to_pandas().set_index("user").loc[list(latest)]
-    encoded = encode_rows(fitted.schema_.request_features, synthetic_data, list(latest.values()))
-    plan = Plan(fitted.schema_, CONFIG.dim)
+    encoded = SavedWorkflow.of_requests(synthetic_data).encode(fitted.schema_.request_features, list(latest.values()))
+    plan = RankingPlan(fitted.schema_, CONFIG.dim)
     with torch.no_grad():
         expected = whole_answers(load(checkpoint(synthetic_data), OfflineOnline), plan, encoded)
     np.testing.assert_allclose(np.stack(table["embedding"]), expected["user_embedding"], atol=1e-4)

@@ -12,7 +12,6 @@ import pytest
 
 from export.commands.any_family import refresh_any, verify_any
 from export.errors import RepositoryError
-from export.families.offline_online.plan import Plan
 from export.families.offline_online.repository import export_repository
 from export.families.retrieve_and_rank.plan import retrieved_items
 from export.parity.local import LocalRepository

@@ -10,8 +10,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from export.errors import GraphError
-from export.families.offline_online.plan import DECODE, ENCODER, PREPROCESS, RANKER, RECOMMEND_FUSED
+from export.families.offline_online.plan import ENCODER, RANKER, RECOMMEND_FUSED
 from export.graphs.fused import write_fused
+from export.triton.plan import DECODE, PREPROCESS
 from tests.exported import CONFIG, repository
 
 

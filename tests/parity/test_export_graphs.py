@@ -10,21 +10,14 @@ import torch
 
 from export.data.golden import Arrays
 from export.data.nulls import Nulls, encoded_nulls
+from export.data.saved_workflow import SavedWorkflow
 from export.families.offline_online.graphs import serving_graphs
-from export.families.offline_online.plan import (
-    DECODE,
-    ENCODER,
-    PREPROCESS,
-    RANKER,
-    RECOMMEND,
-    RECOMMEND_FUSED,
-    Format,
-    Plan,
-)
+from export.families.offline_online.plan import ENCODER, RANKER, RECOMMEND, RECOMMEND_FUSED, RankingPlan
 from export.graphs.onnx import IR_VERSION, OPSET, write_onnx
 from export.graphs.workflow.graph import ML_DOMAIN, ML_OPSET
 from export.parity.compare import compare_rankings, compare_tensors
 from export.parity.local import LocalRepository
+from export.triton.plan import DECODE, PREPROCESS, Format
 from export.triton.tensors import Tensor
 from preprocessing.schema import FittedSchema, read_fitted
 from tests.exported import CONFIG, checkpoint, repository
@@ -46,13 +39,13 @@ def whole(synthetic_data: Path) -> OfflineOnline:
 
 
 @pytest.fixture(scope="module")
-def plan(fitted: FittedSchema) -> Plan:
-    return Plan(fitted.schema_, CONFIG.dim, top_k=fitted.items - 3)
+def plan(fitted: FittedSchema) -> RankingPlan:
+    return RankingPlan(fitted.schema_, CONFIG.dim, top_k=fitted.items - 3)
 
 
 @pytest.fixture(scope="module")
 def nulls(synthetic_data: Path, fitted: FittedSchema) -> Nulls:
-    return encoded_nulls(fitted.schema_.request_features, synthetic_data)
+    return encoded_nulls(fitted.schema_.request_features, SavedWorkflow.of_requests(synthetic_data))
 
 
 def random_inputs(inputs: tuple[Tensor, ...], rows: int, length: int, fitted: FittedSchema) -> Arrays:
@@ -81,7 +74,7 @@ def test_graphs_equal_torch_for_every_batch_and_length(
     synthetic_data: Path,
     fitted: FittedSchema,
     whole: OfflineOnline,
-    plan: Plan,
+    plan: RankingPlan,
     nulls: Nulls,
     format: Format,
     rows: int,
@@ -120,7 +113,7 @@ def test_graphs_load_in_the_oldest_supported_onnx_runtime(compiled_data: Path, m
 def test_a_graph_holds_the_item_table_once_and_no_path_of_this_machine(
     synthetic_data: Path, fitted: FittedSchema, nulls: Nulls, tmp_path: Path
 ) -> None:
-    wide = Plan(fitted.schema_, dim=256, top_k=fitted.items - 3)
+    wide = RankingPlan(fitted.schema_, dim=256, top_k=fitted.items - 3)
     model = new_model(synthetic_data, fitted, OfflineOnlineConfig(dim=wide.dim)).eval()
     path = tmp_path / RANKER / "1" / "model.onnx"
     path.parent.mkdir(parents=True)
@@ -144,12 +137,12 @@ def test_batch_and_lengths_are_named_dynamic_dimensions(synthetic_data: Path) ->
 
 
 def test_items_of_excluded_sequences_are_no_candidates_unless_asked_for(
-    fitted: FittedSchema, whole: OfflineOnline, plan: Plan, nulls: Nulls
+    fitted: FittedSchema, whole: OfflineOnline, plan: RankingPlan, nulls: Nulls
 ) -> None:
     inputs = random_inputs(plan.ranker_inputs, 16, 4, fitted)
     tensors = [torch.from_numpy(inputs[tensor.name]) for tensor in plan.ranker_inputs]
     basket = [set(row) - {0, 1, 2} for row in inputs["basket.encoded"].tolist()]
-    open_plan = Plan(plan.schema, plan.dim, plan.top_k, exclude_seen=False)
+    open_plan = RankingPlan(plan.schema, plan.dim, plan.top_k, exclude_seen=False)
     assert open_plan.ranker_inputs == plan.ranker_inputs
     with torch.no_grad():
         masked, score = serving_graphs(whole, plan, nulls)[1](*tensors)
@@ -166,7 +159,7 @@ def test_items_of_excluded_sequences_are_no_candidates_unless_asked_for(
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_numbers_that_are_not_finite_are_null(
-    fitted: FittedSchema, whole: OfflineOnline, plan: Plan, nulls: Nulls, value: float
+    fitted: FittedSchema, whole: OfflineOnline, plan: RankingPlan, nulls: Nulls, value: float
 ) -> None:
     names = [f"{name}.encoded" for name in nulls]
     assert len(names) >= 6
@@ -187,7 +180,7 @@ def test_numbers_that_are_not_finite_are_null(
 
 
 def test_scores_that_are_no_numbers_leave_empty_slots(
-    fitted: FittedSchema, whole: OfflineOnline, plan: Plan, nulls: Nulls
+    fitted: FittedSchema, whole: OfflineOnline, plan: RankingPlan, nulls: Nulls
 ) -> None:
     inputs = random_inputs(plan.ranker_inputs, 2, 4, fitted)
     inputs["user_embedding"][1] = np.nan

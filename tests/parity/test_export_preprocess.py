@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from export.data.golden import Arrays, Row, golden_rows, request_tensors
-from export.families.offline_online.plan import PREPROCESS_NVTABULAR
-from export.parity.answers import encode_rows
+from export.data.saved_workflow import SavedWorkflow
 from export.parity.python_models import load_preprocessor
 from export.triton.config import read_config
+from export.triton.plan import PREPROCESS_NVTABULAR
 from preprocessing.schema import FittedSchema, Sequence, read_fitted
 from tests.exported import repository
 
@@ -52,7 +52,7 @@ def test_recorded_rows_are_encoded_bit_for_bit_as_for_training(
 ) -> None:
     features = fitted.schema_.request_features
     [found] = preprocessor.encode_requests([request_tensors(features, rows)])
-    assert_equal(found, encode_rows(features, synthetic_data, rows))
+    assert_equal(found, SavedWorkflow.of_requests(synthetic_data).encode(features, rows))
 
 
 def test_requests_of_any_length_in_one_batch_are_encoded_as_each_alone(
@@ -64,7 +64,7 @@ def test_requests_of_any_length_in_one_batch_are_encoded_as_each_alone(
     together = preprocessor.encode_requests([request_tensors(features, part) for part in parts])
     widths = set()
     for part, found in zip(parts, together, strict=True):
-        assert_equal(found, encode_rows(features, synthetic_data, part))
+        assert_equal(found, SavedWorkflow.of_requests(synthetic_data).encode(features, part))
         widths.add(found["recent.encoded"].shape[1])
     assert widths == {1, 4, 8}
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from export.commands.embeddings import export_embeddings
 from export.data.golden import null_row, recorded_rows, request_tensors
-from export.embeddings.export import export_embeddings
 from export.errors import GraphError, ParityError, RepositoryError
 from export.families.offline_online.plan import ENCODER, RECOMMEND
 from export.families.offline_online.repository import export_repository, verify_again

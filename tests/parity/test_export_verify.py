@@ -13,19 +13,11 @@ from onnx import numpy_helper
 from safetensors.torch import load_file, save_file
 
 from export.errors import ParityError, RepositoryError, UnsupportedWorkflow
-from export.families.offline_online.plan import (
-    DECODE,
-    ENCODER,
-    PREPROCESS,
-    PREPROCESS_NVTABULAR,
-    RANKER,
-    RECOMMEND,
-    RECOMMEND_FUSED,
-    Format,
-)
+from export.families.offline_online.plan import ENCODER, RANKER, RECOMMEND, RECOMMEND_FUSED
 from export.families.offline_online.repository import export_repository, verify_again
 from export.repository.options import Options
 from export.triton.config import read_config
+from export.triton.plan import DECODE, PREPROCESS, PREPROCESS_NVTABULAR, Format
 from preprocessing.schema import FittedSchema, SchemaError, read_fitted
 from stage.manifest import MANIFEST
 from stage.output import OutputError

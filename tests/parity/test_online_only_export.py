@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from export.commands.any_family import Wanted, export_any, verify_any
-from export.embeddings.export import export_embeddings
+from export.commands.embeddings import export_embeddings
 from export.errors import GraphError, RepositoryError
-from export.families.offline_online.plan import Format
 from export.families.offline_online.repository import export_repository
 from export.families.offline_online.stored.repository import replace_store
 from export.repository.options import Options
+from export.triton.plan import Format
 from tests import orders, orders_exported
 
 ENSEMBLES = {"recommend", "recommend_nvtabular"}

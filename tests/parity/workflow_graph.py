@@ -10,13 +10,14 @@ import onnxruntime
 import pandas as pd
 
 from export.data.golden import Arrays
-from export.families.offline_online.plan import PREPROCESS_NVTABULAR, Plan, configs
+from export.families.offline_online.plan import RankingPlan, chain_configs
 from export.graphs.workflow import RequestColumn, compile_workflow, request_columns
 from export.parity.local import LocalRepository
 from export.parity.log_bound import log_bound
 from export.parity.onnx_inputs import onnx_inputs
 from export.repository.members import COMMITTED
 from export.triton.config import ModelConfig, to_text
+from export.triton.plan import PREPROCESS_NVTABULAR
 from export.triton.tensors import ENCODED, Tensor
 from preprocessing.log_layout import Columns, Log
 from preprocessing.nvtabular_engine import import_nvtabular, quiet
@@ -48,7 +49,9 @@ class Reference:
             log=Log(columns=Columns(user="user", item="item", time="time")),
             features=(*features, item),
         )
-        config: ModelConfig = next(c for c in configs(Plan(schema, dim=4)) if c.name == PREPROCESS_NVTABULAR)
+        config: ModelConfig = next(
+            c for c in chain_configs(RankingPlan(schema, dim=4)) if c.name == PREPROCESS_NVTABULAR
+        )
         model = folder / PREPROCESS_NVTABULAR / "1"
         model.mkdir(parents=True)
         (folder / PREPROCESS_NVTABULAR / "config.pbtxt").write_text(to_text(config), encoding="utf-8")

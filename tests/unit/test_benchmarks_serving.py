@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from benchmarks.serving_results import Cell, best_windows, ratios, to_json
 from client.perf_analyzer import Measurement
 from export.triton.config import ModelConfig, read_config, to_text
 from export.triton.tensors import Tensor
+from tests.in_process import run_in_process
 
 MEASURED = {
     Cell("fused_in_process", 0): Measurement(200, 300, 5000),
@@ -106,9 +105,7 @@ def test_the_figure_names_every_model_and_is_the_same_bytes_again(tmp_path: Path
 
 @pytest.mark.parametrize("arguments", [["--rounds", "0"], ["--seconds", "nan"], ["--repository", "nowhere"]])
 def test_a_bad_argument_is_one_line(arguments: list[str]) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "benchmarks.serving", *arguments], capture_output=True, text=True, check=False
-    )
+    ran = run_in_process("benchmarks.serving", *arguments)
     assert ran.returncode == 2
     assert ran.stderr.startswith("naiad: ")
     assert len(ran.stderr.splitlines()) == 1

@@ -7,17 +7,14 @@ from typing import Any
 import pytest
 from tritonclient.grpc import model_config_pb2
 
-from export.commands.shipped import shipped_configs
+from export.commands.configs import shipped_configs
 from export.errors import RepositoryError
 from export.families.offline_online.plan import (
-    PREPROCESS,
-    PREPROCESS_NVTABULAR,
     RECOMMEND,
     RECOMMEND_FUSED,
     RECOMMEND_NVTABULAR,
-    Format,
-    Plan,
-    configs,
+    RankingPlan,
+    chain_configs,
 )
 from export.families.offline_online.stored.models import (
     RECOMMEND_STORED,
@@ -26,9 +23,11 @@ from export.families.offline_online.stored.models import (
     stored_configs,
     user_key,
 )
-from export.families.two_tower.plan import ITEM_TOWER, MATCH, RetrievalPlan, retrieval_configs
+from export.families.two_tower.plan import ITEM_TOWER, MATCH, RetrievalPlan
+from export.families.two_tower.plan import configs as retrieval_configs
 from export.repository.members import COMMITTED, write_configs
 from export.triton.config import ModelConfig, from_text, read_config, to_text
+from export.triton.plan import PREPROCESS, PREPROCESS_NVTABULAR, Format
 from preprocessing.changes import Changes
 from preprocessing.schema import Schema, load_schema
 from preprocessing.tensor_names import TENSOR_NAMES
@@ -66,8 +65,8 @@ def test_a_schema_without_offline_features_has_no_model_of_their_state(tmp_path:
 
 @pytest.mark.parametrize("format", ["onnx", "torchscript"])
 def test_every_config_reads_back_as_it_was_printed(schema: Schema, format: Format) -> None:
-    plan = Plan(schema, 24, top_k=7, max_batch_size=5, format=format, digest="abc")
-    for config in (*configs(plan), *stored_configs(plan)):
+    plan = RankingPlan(schema, 24, top_k=7, max_batch_size=5, format=format, digest="abc")
+    for config in (*chain_configs(plan), *stored_configs(plan)):
         assert from_text(to_text(config)) == without_longest(config)
 
 
@@ -83,7 +82,7 @@ def test_the_committed_configs_are_those_of_the_default_schema(tmp_path: Path) -
 def test_every_member_is_one_automatic_instance_that_batches_and_warms_up(schema: Schema, format: Format) -> None:
     from google.protobuf import text_format
 
-    for config in configs(Plan(schema, 24, format=format)):
+    for config in chain_configs(RankingPlan(schema, 24, format=format)):
         if config.backend == "ensemble":
             assert not config.warmup
             continue
@@ -101,8 +100,8 @@ def test_every_member_is_one_automatic_instance_that_batches_and_warms_up(schema
 @pytest.mark.parametrize("format", ["onnx", "torchscript"])
 @pytest.mark.parametrize("name", [RECOMMEND, RECOMMEND_NVTABULAR, RECOMMEND_STORED])
 def test_an_ensemble_takes_each_tensor_from_an_earlier_step(schema: Schema, format: Format, name: str) -> None:
-    plan = Plan(schema, 24, format=format)
-    models = {config.name: config for config in (*configs(plan), *stored_configs(plan))}
+    plan = RankingPlan(schema, 24, format=format)
+    models = {config.name: config for config in (*chain_configs(plan), *stored_configs(plan))}
     ensemble = models[name]
     known = {tensor.name: tensor for tensor in ensemble.inputs}
     for step in ensemble.steps:
@@ -131,7 +130,9 @@ def test_an_ensemble_takes_each_tensor_from_an_earlier_step(schema: Schema, form
     ],
 )
 def test_a_repository_holds_what_its_plan_can_have(changes: dict[str, Any], expected: set[str]) -> None:
-    models = {config.name: config for config in configs(replace(Plan(load_schema("generic"), 24), **changes))}
+    models = {
+        config.name: config for config in chain_configs(replace(RankingPlan(load_schema("generic"), 24), **changes))
+    }
     assert models.keys() == expected | {"offline_encoder", "online_ranker", "decode"}
     first = PREPROCESS_NVTABULAR if changes.get("compiled") is False else PREPROCESS
     assert models[RECOMMEND].steps[0].model == first
@@ -142,8 +143,8 @@ def test_a_repository_holds_what_its_plan_can_have(changes: dict[str, Any], expe
 @pytest.mark.parametrize("format", ["onnx", "torchscript"])
 def test_user_embedding_knows_by_what_names_its_encoder_takes_tensors(schema: Schema, format: Format) -> None:
     for compiled in (False, True):
-        plan = Plan(schema, 24, format=format, compiled=compiled)
-        models = {config.name: config for config in (*configs(plan), *stored_configs(plan))}
+        plan = RankingPlan(schema, 24, format=format, compiled=compiled)
+        models = {config.name: config for config in (*chain_configs(plan), *stored_configs(plan))}
         users = models[USER_EMBEDDING]
         encoder = models["offline_state" if compiled else "offline_encoder"]
         assert users.parameters["encoder"] == encoder.name
@@ -162,7 +163,7 @@ def test_whose_a_request_is_tells_the_user_column_else_user_id() -> None:
     generic = load_schema("generic")
     assert user_key(generic.changed(Changes(columns="user=customer"))).name == "user_id"
     anonymous = generic.model_copy(update={"features": tuple(f for f in generic.features if f.name != "user_id")})
-    plan = Plan(anonymous, 24)
+    plan = RankingPlan(anonymous, 24)
     ensemble = stored_configs(plan)[-1]
     assert (ensemble.name, ensemble.inputs) == (RECOMMEND_STORED, (user_key(anonymous), *plan.request))
     assert ensemble.parameters["user_key"] == "user_id"
@@ -170,8 +171,12 @@ def test_whose_a_request_is_tells_the_user_column_else_user_id() -> None:
 
 def test_no_feature_of_a_request_may_have_the_name_of_a_tensor_between_models_or_of_an_answer() -> None:
     schema = load_schema("complete_journey")
-    plan = RetrievalPlan(schema, 24, candidates=9)
-    members = (*configs(Plan(schema, 24)), *stored_configs(Plan(schema, 24)), *retrieval_configs(plan))
+    plan = RetrievalPlan(schema, 24, retrieved=9)
+    members = (
+        *chain_configs(RankingPlan(schema, 24)),
+        *stored_configs(RankingPlan(schema, 24)),
+        *retrieval_configs(plan),
+    )
     made = {tensor.name for model in members if model.name not in (ITEM_TOWER, MATCH) for tensor in model.outputs}
     taken = {tensor.name for tensor in plan.retrieve_request} - {feature.name for feature in schema.request_features}
     assert {name for name in made | taken if "." not in name} <= TENSOR_NAMES
@@ -179,7 +184,7 @@ def test_no_feature_of_a_request_may_have_the_name_of_a_tensor_between_models_or
 
 
 def test_what_only_the_encoder_reads_is_optional() -> None:
-    complete_journey, movielens = (Plan(load_schema(name), 24) for name in ("complete_journey", "movielens"))
+    complete_journey, movielens = (RankingPlan(load_schema(name), 24) for name in ("complete_journey", "movielens"))
     assert [feature.name for feature in optional_features(complete_journey)][-2:] == ["recent_items", "frequent_items"]
     assert "household_id" not in {feature.name for feature in optional_features(complete_journey)}
     # MovieLens leaves the recent items out of an answer: the ranker reads them of every request.
@@ -190,10 +195,10 @@ def test_what_only_the_encoder_reads_is_optional() -> None:
 
 
 def test_only_a_fitted_schema_has_a_digest(schema: Schema) -> None:
-    for config in configs(Plan(schema, 24)):
+    for config in chain_configs(RankingPlan(schema, 24)):
         assert config.parameters["family"] == "offline_online"
         assert "schema_digest" not in config.parameters
-    for config in configs(Plan(schema, 24, digest="0123")):
+    for config in chain_configs(RankingPlan(schema, 24, digest="0123")):
         assert config.parameters["schema_digest"] == "0123"
 
 

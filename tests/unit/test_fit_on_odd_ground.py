@@ -1,14 +1,14 @@
 """A fit whose terminal shows few characters, or whose disk refuses what it writes."""
 
 import json
-import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.in_process import run_in_process
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,21 +20,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def fit(folder: Path, before: Callable[[], None] | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "preprocessing", "fit", "--schema", "generic", "--split", "leave_one_out"]
-    return subprocess.run(
-        [*line, "--source", str(folder / "é.csv"), "--output", str(folder / "déjà")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        preexec_fn=before,
-        timeout=120,
-    )
+def command(folder: Path) -> list[str]:
+    words = ["preprocessing", "fit", "--schema", "generic", "--split", "leave_one_out"]
+    return [*words, "--source", str(folder / "é.csv"), "--output", str(folder / "déjà")]
 
 
 def test_a_fit_on_an_ascii_terminal_ends_with_json(folder: Path) -> None:
-    done = fit(folder, PYTHONIOENCODING="ascii")
+    done = run_in_process(*command(folder), encoding="ascii")
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.isascii()
@@ -42,7 +34,14 @@ def test_a_fit_on_an_ascii_terminal_ends_with_json(folder: Path) -> None:
 
 
 def test_a_disk_that_refuses_what_a_fit_writes_is_one_line_and_leaves_nothing(folder: Path) -> None:
-    done = fit(folder, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
+    done = subprocess.run(
+        [sys.executable, "-m", *command(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+        timeout=120,
+    )
     assert (done.returncode, done.stdout) == (2, "")
     [line] = [line for line in done.stderr.splitlines() if line.startswith("naiad: ")]
     assert line.startswith(f"naiad: {folder / 'déjà'}: cannot be written (File too large), raise the limit of a file")

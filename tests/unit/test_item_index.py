@@ -23,7 +23,7 @@ from export.families.two_tower.index.hnsw import (
 )
 from export.families.two_tower.lookups import write_match
 from export.families.two_tower.plan import ITEM_INDEX, RetrievalPlan
-from export.families.two_tower.write import COMMITTED
+from export.triton.files import COMMITTED
 from preprocessing.schema import load_schema
 
 DIM = 8

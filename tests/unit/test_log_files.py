@@ -152,6 +152,15 @@ def test_what_was_read_is_told(tmp_path: Path) -> None:
     ]
 
 
+def test_without_users_the_report_speaks_of_sessions(tmp_path: Path) -> None:
+    schema = load_schema("sessions", Changes(columns="session=user,item=item,time=time"))
+    text = LOG + "u1,00123,2024-01-01\n"
+    assert read_log(schema, write(tmp_path / "log.csv", text)).report.lines()[::2] == [
+        "read 4 rows: 2 sessions, 3 items",
+        "1 rows repeat session, item and time of another",
+    ]
+
+
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     write(tmp_path / "mixed" / "a.csv", LOG)
     write(tmp_path / "mixed" / "b.parquet", "x")
@@ -193,6 +202,8 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         "text.parquet": (None, r"the log has a single user \('a'\)"),
         "nothing": (None, "no such file"),
         "lacks": (None, r"no column 'user' in .*0\.csv, 1\.csv has one: write all part files with the same columns"),
+        "told.csv": ("sep=;\n" + LOG.replace(",", ";"), r"told\.csv: begins with 'sep=;', .*: remove that line"),
+        "marked.csv": ('\ufeff"SEP=,"\r\n' + LOG, "begins with '\"SEP=,\"', .*: remove that line"),
         "zip.csv": ("PK\x03\x04", "is a spreadsheet or a zip: export it as CSV"),
         "named.csv": ("PAR1", "is Parquet: name it .parquet"),
     }

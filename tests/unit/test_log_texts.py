@@ -61,9 +61,24 @@ def test_a_text_is_what_was_written_whatever_type_carries_it(raw: pa.ChunkedArra
     assert read.sorted().values.tolist() == sorted({text for text in expected if text is not None})
 
 
+def infinite(kind: pa.DataType, number: int) -> pa.ChunkedArray:
+    """What DuckDB's 'infinity' is in Arrow."""
+    return column([0, number], pa.int32() if kind == pa.date32() else pa.int64()).cast(kind)
+
+
 REFUSED: dict[str, tuple[pa.ChunkedArray, str]] = {
     "a float with a fraction": (column([1.5, 2.0]), "column 'c' holds the float 1.5, which has more than one text"),
     "a float beyond 2^53": (column([2.0**60, 1.0]), "holds the float 1.152921504606847e.18, which has more"),
+    "an infinite date": (
+        infinite(pa.date32(), 2**31 - 1),
+        r"'c' \(date32\[day\]\) holds infinity, a year beyond 32767",
+    ),
+    "an infinite time": (infinite(pa.timestamp("us"), 2**63 - 1), r"'c' \(timestamp\[us\]\) holds infinity, a year"),
+    "an infinite time of a zone": (infinite(pa.timestamp("us", "UTC"), 2**63 - 1), "infinity, a year beyond 32767"),
+    "a date before all": (
+        infinite(pa.date32(), 1 - 2**31).dictionary_encode(),
+        "which have no text: make it null or a text",
+    ),
     "bytes that are no text": (column([b"\xff\xfe", b"a"], pa.binary()), "'c' holds bytes that are not UTF-8"),
     "lists": (column([[1], [2]]), "column 'c' is list<item: int64>, which is no text, number or time: cast it"),
     "structs": (column([{"a": 1}, {"a": 2}]), "column 'c' is struct<a: int64>, which is no text"),

@@ -121,6 +121,9 @@ REFUSED: dict[str, tuple[list[Any] | pa.Array, dict[str, Any], str]] = {
     "a float that lost digits": ([1.704099600123456789e18], {"time_unit": "ns"}, "whose last digits are lost"),
     "finer than a nanosecond": (["1.0000000001"], {"time_unit": "s"}, "is finer than a nanosecond"),
     "an order with a fraction": (["1.5"], {"time_unit": "order"}, "'1.5' is no whole number"),
+    "an order of floats with a fraction": (
+        [1.0, 1.5], {"time_unit": "order"}, "holds the float 1.5, which is no exact whole number: write whole"
+    ),
     "a year of the far future": (["3000-01-01"], {}, "holds years before 1678 or after 2261"),
     "a stored year of the far future": (
         pa.array([datetime(3000, 1, 1)], pa.timestamp("us")), {}, "holds years before 1678 or after 2261"

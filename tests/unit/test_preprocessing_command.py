@@ -13,15 +13,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from preprocessing.__main__ import main
+from tests.in_process import run_in_process
 from tests.synthetic import write_log
 
 ROOT = Path(__file__).parents[2]
-
-
-def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "preprocessing", *map(str, arguments)]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
 def fit_arguments(log: Path, *more: str) -> list[str]:
@@ -29,22 +24,18 @@ def fit_arguments(log: Path, *more: str) -> list[str]:
     return ["fit", "--schema", schema, "--source", str(log), "--output", str(log.parent / "data"), *more]
 
 
-def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+def refused(*arguments: str) -> str:
     """Run the command in this process; the one line of its error."""
-    monkeypatch.setattr(sys, "argv", ["preprocessing", *arguments])
-    with pytest.raises(SystemExit) as raised:
-        main()
-    assert raised.value.code == 2
-    printed = capsys.readouterr()
-    lines = printed.err.splitlines()
+    done = run_in_process("preprocessing", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = done.stderr.splitlines()
     assert [line for line in lines if line.startswith("naiad: ")] == lines[-1:]
-    assert "Traceback" not in printed.err
-    assert printed.out == ""
+    assert "Traceback" not in done.stderr
     return lines[-1]
 
 
 def test_help_answers_at_once() -> None:
-    shown = command("fit", "--help")
+    shown = run_in_process("preprocessing", "fit", "--help")
     assert shown.returncode == 0
     assert "--scheduler ADDRESS" in shown.stdout
     probe = """
@@ -67,7 +58,8 @@ except SystemExit:
 
 def test_a_fit_prints_a_table_then_one_line_of_json_and_no_warning(tmp_path: Path, synthetic_data: Path) -> None:
     log = write_log(tmp_path / "log")
-    done = command(*fit_arguments(log, "--workers", "2"))
+    line = [sys.executable, "-m", "preprocessing", *fit_arguments(log, "--workers", "2")]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     written = json.loads((tmp_path / "data" / "schema.json").read_text(encoding="utf-8"))
@@ -79,14 +71,14 @@ def test_a_fit_prints_a_table_then_one_line_of_json_and_no_warning(tmp_path: Pat
     assert "basket_value" in done.stdout
     progress = ("building sequences", "encoding weeks")
     assert [line for line in done.stderr.splitlines() if line.strip() and not line.startswith(progress)] == []
-    again = command(*fit_arguments(log))
+    again = run_in_process("preprocessing", *fit_arguments(log))
     assert (again.returncode, again.stdout) == (2, "")
     assert again.stderr == f"naiad: {tmp_path / 'data'}: holds files already, give another folder or --overwrite\n"
 
 
-def test_a_missing_column_ends_the_process_with_one_line_and_code_2(tmp_path: Path) -> None:
+def test_a_missing_column_ends_the_command_with_one_line_and_code_2(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log")
-    done = command(*fit_arguments(log, "--columns", "item=sku"))
+    done = run_in_process("preprocessing", *fit_arguments(log, "--columns", "item=sku"))
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("naiad: no column 'sku' in the log: the columns are user, session, time, ")
@@ -202,15 +194,11 @@ BAD_LOGS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 @pytest.mark.parametrize(("spoil", "message"), BAD_LOGS.values(), ids=BAD_LOGS)
 def test_a_bad_log_or_schema_is_one_line_and_leaves_nothing(
-    spoil: Callable[[Path], None],
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[Path], None], message: str, tmp_path: Path
 ) -> None:
     log = write_log(tmp_path / "log")
     spoil(log)
-    assert message in run(fit_arguments(log), monkeypatch, capsys)
+    assert message in refused(*fit_arguments(log))
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
@@ -229,15 +217,9 @@ def test_a_bad_log_or_schema_is_one_line_and_leaves_nothing(
         ({"--workers": "0"}, "--workers 0: give 1 or more"),
     ],
 )
-def test_bad_arguments_are_one_line(
-    change: dict[str, Any],
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_bad_arguments_are_one_line(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     log = write_log(tmp_path / "log")
     pairs = {"--schema": str(log / "schema.toml"), "--source": str(log), "--output": str(tmp_path / "data"), **change}
     given = [word.format(log=log) for option, value in pairs.items() if value is not None for word in (option, value)]
-    assert message in run(["fit", *given], monkeypatch, capsys)
+    assert message in refused("fit", *given)
     assert [path.name for path in tmp_path.iterdir()] == ["log"]

@@ -1,12 +1,12 @@
 """Every command that the README and the docs show is one that its package takes."""
 
 import re
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.in_process import run_in_process
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -20,8 +20,9 @@ def shown_commands(*pages: Path) -> list[str]:
 
 @cache
 def help_of(*words: str) -> str:
-    command = [sys.executable, "-m", *words, "--help"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    shown = run_in_process(*words, "--help")
+    assert shown.returncode == 0, shown.stderr
+    return shown.stdout
 
 
 @pytest.mark.parametrize("command", shown_commands(*PAGES))

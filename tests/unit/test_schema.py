@@ -1,5 +1,6 @@
 """The feature schema: what a person may write, what a command line changes of it, and the digest that names a fit."""
 
+import hashlib
 import json
 import tomllib
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from preprocessing.changes import ChangeError, Changes
+from preprocessing.declared import parse_schema
 from preprocessing.log_layout import Log
 from preprocessing.schema import (
     SCHEMA_FOLDER,
@@ -36,6 +38,23 @@ def test_every_shipped_schema_is_valid_and_says_what_it_is(name: str) -> None:
     assert schema.description
     assert schema.item_id.side == "item"
     assert schema.split.kind == "random" or any(isinstance(feature, Sequence) for feature in schema.request_features)
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("complete_journey", "655837409ca5c220"),
+        ("generic", "9093ec933d02b772"),
+        ("movielens", "99cf4cffa1d4cda5"),
+        ("movielens_ids", "8eb7a93bb6b0a5a6"),
+        ("movielens_side", "57da04694e3a9982"),
+        ("online_retail", "d3a5e143b3cf8eb5"),
+        ("sessions", "3e5662f2fd2ad290"),
+    ],
+)
+def test_a_shipped_schema_is_written_to_the_byte_as_before(name: str, written: str) -> None:
+    """Digests of fits are made of it: with other bytes every model and repository would be refused."""
+    assert hashlib.sha256(load_schema(name).model_dump_json().encode()).hexdigest()[:16] == written
 
 
 def test_the_default_schema_has_the_features_that_a_grocer_knows() -> None:
@@ -86,8 +105,24 @@ def test_another_split_is_checked_against_the_log() -> None:
     body: dict[str, Any] = load_schema("generic").model_dump()
     body["log"]["time_unit"], body["split"]["kind"] = "order", "leave_one_out"
     body["features"] = [f for f in body["features"] if f["side"] != "context"]
-    with pytest.raises(SchemaError, match="only an order: use split kind 'leave_one_out'"):
+    with pytest.raises(SchemaError, match=r"'leave_one_out' \(--split leave_one_out\), or 'sessions' .* if it orders"):
         Schema.model_validate(body).with_split("time")
+
+
+def test_a_log_without_users_is_refused_by_the_splits_that_it_can_have() -> None:
+    schema = load_schema("sessions")
+    with pytest.raises(
+        SchemaError, match=r"no one has a last session .*: use split kind 'time', 'sessions' or 'random'"
+    ):
+        schema.with_split("leave_one_out")
+    body = schema.model_dump()
+    body["features"] = [feature for feature in body["features"] if feature["name"] not in ("hour", "weekday")]
+    body["log"]["time_unit"] = "order"
+    with pytest.raises(SchemaError, match=r"only an order: use split kind 'sessions' \(--split sessions\)$"):
+        parse_schema(body, "orders")
+    with pytest.raises(SchemaError, match=r"no one has a last session .*: use split kind 'sessions' or 'random'"):
+        parse_schema({**body, "split": {"kind": "leave_one_out"}}, "orders")
+    assert parse_schema({**body, "split": {"kind": "sessions"}}, "orders").split.kind == "sessions"
 
 
 def test_a_schema_is_checked_after_the_command_line_has_changed_it(tmp_path: Path) -> None:
@@ -165,6 +200,12 @@ def test_an_edited_schema_json_is_refused(tmp_path: Path) -> None:
 def test_a_feature_without_ids_has_no_cardinality() -> None:
     with pytest.raises(SchemaError, match="age: has no ids"):
         fitted_schema(learned={"age": {"statistics": {}}}).cardinality("age")
+    with pytest.raises(SchemaError, match="taste: has no ids"):
+        fitted_schema().cardinality("taste")
+
+
+def test_a_sequence_has_the_ids_of_the_items() -> None:
+    assert [fitted_schema().cardinality(name) for name in ("recent", "basket", "item_id")] == [9, 9, 9]
 
 
 def test_even_buckets_stand_for_the_boundaries_that_they_name() -> None:

@@ -11,6 +11,7 @@ from preprocessing.log.canonical import RawLog, raw_log
 from preprocessing.log.read import frame_table
 from preprocessing.schema import Schema
 from preprocessing.sequences import group_by_user, moments
+from preprocessing.session_rows import with_rows
 
 Row = dict[str, Any]
 
@@ -70,7 +71,8 @@ def random_log(seed: int, instants: int = 40) -> pd.DataFrame:
 def rows_of(schema: Schema, log: RawLog, split: Any = "train") -> dict[str, Row]:
     """Every moment by its session's id, items by their ids; `split` of every session, or of all."""
     purchases = log.interactions.assign(user=pd.factorize(log.sessions["user"])[0][log.interactions["session"]])
-    table = moments(schema, group_by_user(purchases), log.sessions.assign(split=split), log.users)
+    sessions = with_rows(schema, log, np.broadcast_to(split, len(log.sessions)))
+    table = moments(schema, group_by_user(purchases), sessions, log.users)
     names = log.items.index
     rows = table.to_pylist()
     for row in rows:

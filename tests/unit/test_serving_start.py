@@ -25,6 +25,7 @@ from serving.errors import (
 from serving.ports import choose_ports
 from serving.repository import check_repository
 from serving.server import run_triton
+from tests.in_process import run_in_process
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -34,16 +35,6 @@ class Python399(NamedTuple):
 
     major: int
     minor: int
-
-
-def serving(
-    *arguments: str, flags: tuple[str, ...] = (), path: str | None = None
-) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "PATH": path or os.environ["PATH"]}
-    return subprocess.run(
-        [sys.executable, *flags, "-m", "serving", *arguments],
-        cwd=CHECKOUT, env=environment, text=True, capture_output=True, check=False,
-    )  # fmt: skip
 
 
 def test_free_ports_are_three_different_ones_and_given_ones_are_kept() -> None:
@@ -189,10 +180,12 @@ def test_without_any_triton_the_remedy_is_named(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(arguments: tuple[str, ...], message: str) -> None:
-    done = serving("up", *arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(CHECKOUT)
+    done = run_in_process("serving", "up", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(message)
     assert len(done.stderr.splitlines()) == 1
 
@@ -227,7 +220,8 @@ def test_a_tritonserver_on_path_takes_no_backends_and_one_that_does_not_start_is
 
 def test_help_answers_at_once() -> None:
     began = time.monotonic()
-    done = serving("up", "--help", flags=("-X", "importtime"))
+    asked = [sys.executable, "-X", "importtime", "-m", "serving", "up", "--help"]
+    done = subprocess.run(asked, cwd=CHECKOUT, text=True, capture_output=True, check=False)
     assert done.returncode == 0
     for flag in ("--repository", "--grpc-port", "--model-control", "--log-file", "--timeout"):
         assert flag in done.stdout

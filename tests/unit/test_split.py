@@ -11,13 +11,14 @@ from preprocessing.schema import Schema, SchemaError
 from preprocessing.split import split_of_sessions
 
 
-def schema_of(**split: Any) -> Schema:
-    columns = {"user": "user", "item": "item", "time": "time"}
+def schema_of(users: bool = True, time_unit: str = "timestamp", **split: Any) -> Schema:
+    columns = {"item": "item", "time": "time", **({"user": "user"} if users else {"session": "session"})}
     features = [
         {"name": "item", "kind": "categorical", "side": "item"},
-        {"name": "recent", "kind": "sequence", "side": "user"},
+        {"name": "before", "kind": "sequence", "side": "context", "source": "recent" if users else "session"},
     ]
-    return parse_schema({"name": "unit", "log": {"columns": columns}, "split": split, "features": features}, "unit")
+    log = {"columns": columns, "time_unit": time_unit}
+    return parse_schema({"name": "unit", "log": log, "split": split, "features": features}, "unit")
 
 
 def sessions_at(*days: tuple[str, float]) -> pd.DataFrame:
@@ -57,6 +58,58 @@ def test_a_random_split_deals_out_its_shares_by_the_seed() -> None:
     other, _ = split_of_sessions(schema_of(kind="random", seed=43), sessions)
     assert again.tolist() == split.tolist()
     assert other.tolist() != split.tolist()
+
+
+def sessions_in_order(*places: int) -> pd.DataFrame:
+    """Sessions of nobody known that begin at these places of the log's order."""
+    names = [f"visit {number}" for number in range(len(places))]
+    return pd.DataFrame({"user": names, "session": names, "first": places, "time": pd.Timestamp(0)})
+
+
+def test_the_last_sessions_in_order_are_the_test_and_those_before_them_the_validation() -> None:
+    schema = schema_of(users=False, time_unit="order", kind="sessions", validation_share=0.25, test_share=0.375)
+    split, boundaries = split_of_sessions(schema, sessions_in_order(7, 2, 0, 3, 5, 1, 9, 8))
+    assert split.tolist() == ["test", "train", "train", "validation", "validation", "train", "test", "test"]
+    assert boundaries == {"validation": "3", "test": "7"}
+    again, _ = split_of_sessions(schema, sessions_in_order(1, 2, 0, 3, 5, 7, 9, 8))
+    assert again.tolist() == ["train", "train", "train", "validation", "validation", "test", "test", "test"]
+
+
+def test_the_last_sessions_by_time_are_the_test_whoever_their_users_are() -> None:
+    schema = schema_of(kind="sessions", validation_share=0.25, test_share=0.25)
+    split, boundaries = split_of_sessions(schema, sessions_at(("a", 0.5), ("a", 9.0), ("b", 1.0), ("b", 4.25)))
+    assert split.tolist() == ["train", "test", "train", "validation"]
+    assert boundaries == {"validation": "2024-01-05T06:00:00", "test": "2024-01-10T00:00:00"}
+
+
+def test_sessions_that_begin_at_one_place_stay_together_in_the_later_part() -> None:
+    schema = schema_of(users=False, time_unit="order", kind="sessions", validation_share=0.25, test_share=0.25)
+    split, _ = split_of_sessions(schema, sessions_in_order(0, 1, 1, 1, 2, 3, 3, 3))
+    assert split.tolist() == ["train", "train", "train", "train", "validation", "test", "test", "test"]
+
+
+def test_a_place_inside_each_session_is_refused_as_no_order_of_sessions() -> None:
+    schema = schema_of(users=False, time_unit="order", kind="sessions")
+    message = (
+        "in train .the log has 40 sessions, which begin at 1 different places of its order.: these work: --split ra"
+    )
+    with pytest.raises(LogError, match=message):
+        split_of_sessions(schema, sessions_in_order(*[0] * 40))
+
+
+def test_the_split_by_sessions_is_named_with_the_shares_that_work() -> None:
+    for count, flags in ((40, ""), (12, " --validation-share 0.2 --test-share 0.2")):
+        sessions = sessions_at(*((f"visit {number}", number / 100) for number in range(count)))
+        with pytest.raises(LogError, match=f"these work: --split sessions{flags}(, or|$)"):
+            split_of_sessions(schema_of(users=False), sessions)
+
+
+def test_a_split_by_sessions_says_only_what_it_has() -> None:
+    assert set(schema_of(kind="sessions").split.model_dump()) == {
+        "kind", "validation_share", "test_share", "train_moments_per_user",
+    }  # fmt: skip
+    with pytest.raises(SchemaError, match=r"test_share \+ validation_share leave nothing to train on"):
+        schema_of().with_split("sessions", test_share=0.97)
 
 
 def test_a_split_that_is_not_random_says_nothing_of_shuffles() -> None:

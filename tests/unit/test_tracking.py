@@ -2,10 +2,11 @@
 
 import json
 import os
+import shutil
+import signal
 import sqlite3
-import subprocess
 import sys
-import time
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from preprocessing.schema import read_fitted
 from stage.mlflow_store import StoreError, open_store, without_password
+from tests.in_process import run_in_process
 from training.__main__ import main
 from training.checkpoint import CheckpointError, new_model, save
 from training.families.offline_online.config import OfflineOnlineConfig
@@ -32,6 +34,14 @@ FLAGS = ["--epochs=1", "--batch-size=8", "--evaluations-per-epoch=1", "--validat
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A store in a folder whose name has to be escaped."""
     return f"sqlite:///{tmp_path_factory.mktemp('a store')}/deep/mlflow.db"
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a store that holds nothing, to copy: MLflow takes seconds to make one."""
+    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    open_store(f"sqlite:///{file}", create=True)
+    return file
 
 
 def test_a_run_is_in_the_store_whole_and_its_model_has_the_alias(
@@ -87,7 +97,11 @@ def test_a_resumed_run_is_the_same_run_of_the_store(tmp_path: Path, synthetic_da
 
 
 def test_a_store_that_dies_while_training_loses_neither_the_model_nor_silently_the_version(
-    tmp_path: Path, synthetic_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    synthetic_data: Path,
+    empty_store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     begin = TrackedRun.begin
 
@@ -97,7 +111,7 @@ def test_a_store_that_dies_while_training_loses_neither_the_model_nor_silently_t
             database.execute("DROP TABLE metrics")
 
     monkeypatch.setattr(TrackedRun, "begin", begin_and_break)
-    file = tmp_path / "mlflow.db"
+    file = shutil.copy(empty_store, tmp_path / "mlflow.db")
     options = TrackingOptions(f"sqlite:///{file}")
     trained, kept = fit_tracked(options, synthetic_data, tmp_path / "model", CONFIG, SETTINGS)
     assert kept == {}
@@ -108,13 +122,13 @@ def test_a_store_that_dies_while_training_loses_neither_the_model_nor_silently_t
     assert said[0].endswith("the run is logged at its end")
     assert "stands whole in" in said[1]
     assert len(said) == 2
-    file = tmp_path / "second.db"
+    file = shutil.copy(empty_store, tmp_path / "second.db")
     wanted = TrackingOptions(f"sqlite:///{file}", register="shop")
     with pytest.raises(StoreError, match="stands whole in"):
         fit_tracked(wanted, synthetic_data, tmp_path / "second", CONFIG, SETTINGS)
     assert (tmp_path / "second" / "whole.safetensors").is_file()
     monkeypatch.undo()
-    later = TrackingOptions(f"sqlite:///{tmp_path}/later.db", register="shop")
+    later = TrackingOptions(f"sqlite:///{shutil.copy(empty_store, tmp_path / 'later.db')}", register="shop")
     kept = track_saved(later, tmp_path / "model")
     client = open_store(later.uri).client
     run = client.get_run(kept["run"])
@@ -162,45 +176,54 @@ def test_what_cannot_be_tracked_is_one_line_before_a_step_is_taken(
     assert not (tmp_path / "model").exists()
 
 
-def test_a_cut_off_run_is_killed_in_the_store_and_goes_on_there(tmp_path: Path, synthetic_data: Path, uri: str) -> None:
+def test_a_cut_off_run_is_killed_in_the_store_and_goes_on_there(
+    tmp_path: Path, synthetic_data: Path, uri: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "model"
     command = [
-        sys.executable, "-m", "training", "fit", "--data", str(synthetic_data), "--output", str(output), *FLAGS,
+        "training", "fit", "--data", str(synthetic_data), "--output", str(output), *FLAGS,
         "--epochs=3", "--tracking-uri", uri, "--experiment", "cut off",
     ]  # fmt: skip
     client = open_store(uri).client
     experiment = client.create_experiment("cut off", f"{tmp_path}/artifacts")
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not any("train/loss" in run.data.metrics for run in client.search_runs([experiment])):
-        assert process.poll() is None, "the run ended before it could be stopped"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.terminate()
-    assert process.wait() == 143
+    ended = threading.Event()
+
+    def terminate_once_a_loss_is_logged() -> None:
+        while not any("train/loss" in run.data.metrics for run in client.search_runs([experiment])):
+            if ended.wait(0.01):
+                return
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # should it come when the run is over
+    watcher = threading.Thread(target=terminate_once_a_loss_is_logged)
+    watcher.start()
+    try:
+        assert run_in_process(*command).returncode == 143
+    finally:
+        ended.set()
+        watcher.join()
+        signal.signal(signal.SIGTERM, before)
     (cut_off,) = client.search_runs([experiment])
     assert cut_off.info.status == "KILLED"
-    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True)
+    done = run_in_process(*command, "--resume")
+    assert done.returncode == 0, done.stderr
     (whole,) = client.search_runs([experiment])
     assert (whole.info.run_id, whole.info.status) == (cut_off.info.run_id, "FINISHED")
     assert json.loads(done.stdout.splitlines()[-1])["run"] == whole.info.run_id
-    assert "mlflow" not in done.stderr.lower()
+    assert "mlflow" not in (done.stderr + capfd.readouterr().err).lower()
 
 
-def test_without_tracking_mlflow_is_neither_imported_nor_needed(tmp_path: Path, synthetic_data: Path) -> None:
-    probe = (
-        "import sys; sys.modules['mlflow'] = None\n"
-        "from training.__main__ import main\n"
-        "try: main()\n"
-        "except SystemExit as end: print(end.code)"
-    )
-    flags = ["--data", str(synthetic_data), "--output", str(tmp_path / "model"), *FLAGS, "--no-tracking"]
-    done = subprocess.run(
-        [sys.executable, "-c", probe, "fit", *flags], capture_output=True, text=True, check=True, cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )  # fmt: skip
-    assert done.stdout.splitlines()[-1] == "0"
-    assert "run" not in json.loads(done.stdout.splitlines()[-2])
+def test_without_tracking_mlflow_is_neither_imported_nor_needed(
+    tmp_path: Path, synthetic_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("training", "stage")]:
+        monkeypatch.delitem(sys.modules, name)  # imported again, as by a new process
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.chdir(tmp_path)
+    flags = ["--data", synthetic_data, "--output", tmp_path / "model", *FLAGS, "--no-tracking"]
+    done = run_in_process("training", "fit", *flags)
+    assert done.returncode == 0, done.stderr
+    assert "run" not in json.loads(done.stdout.splitlines()[-1])
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
 
 

@@ -1,5 +1,6 @@
 """What libraries throw while a model trains or is measured is one line that says what helps."""
 
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+import transformers
 from safetensors.torch import save_file
+from transformers import trainer_utils
 
 from preprocessing.schema import read_fitted
 from stage.errors import BadInput
@@ -48,6 +51,16 @@ def test_a_disk_that_refuses_is_one_line(write: Callable[[Path], None], tmp_path
     with pytest.raises(OutputError, match=said) as raised, written(tmp_path / "scratch"):
         write(Path("/dev/full"))
     assert "\n" not in str(raised.value)
+
+
+def test_only_files_of_the_run_are_called_unwritten(tmp_path: Path) -> None:
+    for missing in (tmp_path / "data" / "week.parquet", tmp_path / "scratch" / "week.parquet"):
+        with pytest.raises(FileNotFoundError), written(tmp_path / "scratch"):
+            missing.read_bytes()
+    (tmp_path / "scratch").mkdir()
+    said = r"scratch: cannot be written \(File name too long\), make room or give"
+    with pytest.raises(OutputError, match=said), written(tmp_path / "scratch"):
+        (tmp_path / "scratch" / ("n" * 300)).touch()
 
 
 def test_memory_that_does_not_suffice_is_one_line() -> None:
@@ -94,6 +107,22 @@ def test_resume_without_checkpoints_is_refused_and_a_torn_one_gives_way_to_the_o
     assert begin(output, fitted, CONFIG, SETTINGS, resume=True) is None
     assert "no checkpoint was written yet" in capsys.readouterr().err
     assert [path.name for path in scratch.iterdir()] == [RUN]
+
+
+def test_checkpoints_of_one_second_are_no_warning(tmp_path: Path) -> None:
+    said: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = said.append  # type: ignore[method-assign]
+    transformers.utils.logging.warning_once.cache_clear()
+    for step in (2, 10):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    trainer_utils.logger.addHandler(handler)
+    try:
+        found = trainer_utils.sort_checkpoints(str(tmp_path), use_mtime=True)
+    finally:
+        trainer_utils.logger.removeHandler(handler)
+    assert [Path(path).name for path in found] == ["checkpoint-2", "checkpoint-10"]
+    assert said == []
 
 
 def test_a_short_run_warms_up_for_a_quarter_and_a_long_one_as_it_is_told() -> None:

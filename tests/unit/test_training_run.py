@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from preprocessing.schema import SchemaError, read_fitted
 from stage.parquet import ParquetError
+from tests.in_process import run_in_process
 from training.__main__ import main
 from training.evaluate import evaluate
 from training.families.offline_online.config import OfflineOnlineConfig
@@ -66,7 +67,8 @@ def test_a_killed_run_resumes_to_the_weights_of_an_unbroken_one(tmp_path: Path, 
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not output.exists()
-    done = subprocess.run([*command, "--output", str(output), "--resume"], capture_output=True, text=True, check=True)
+    done = run_in_process(*command[2:], "--output", output, "--resume")
+    assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["steps"] > 0
     fit(synthetic_data, tmp_path / "unbroken", CONFIG, SETTINGS)
     assert same_weights(output, tmp_path / "unbroken")

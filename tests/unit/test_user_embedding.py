@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.families.offline_online.plan import Plan
+from export.families.offline_online.plan import RankingPlan
 from export.families.offline_online.stored import store
 from export.families.offline_online.stored.models import USER_EMBEDDING, named, stored_configs
 from export.families.offline_online.stored.states import States
@@ -37,7 +37,7 @@ def states(users: list[str], repeats: list[int]) -> States:
 
 
 def config(max_batch_size: int = 8, compiled: bool = False, schema: str = "generic") -> ModelConfig:
-    plan = Plan(load_schema(schema), DIM, max_batch_size=max_batch_size, digest="0123", compiled=compiled)
+    plan = RankingPlan(load_schema(schema), DIM, max_batch_size=max_batch_size, digest="0123", compiled=compiled)
     return next(each for each in stored_configs(plan) if each.name == USER_EMBEDDING)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.in_process import run_in_process
 from tests.vectors import batches, made_up
 from warehouse.__main__ import main
 from warehouse.history import open_warehouse
@@ -88,15 +89,16 @@ def test_bad_arguments_are_one_line(
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_a_terminal_that_is_not_utf_8_gets_a_table_and_json_that_is_valid(tmp_path: Path, encoding: str) -> None:
+def test_a_terminal_that_is_not_utf_8_gets_a_table_and_json_that_is_valid(
+    tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file, name = tmp_path / "history é.duckdb", "Ærø 🧍"
     with open_warehouse(str(file)) as warehouse:
         warehouse.write_run(Run(name, "may", "r1"), {"user": batches(made_up(5, 4, 0))})
-    environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "200"}
-    run = [sys.executable, "-m", "warehouse", "runs", "--url"]
-    done = subprocess.run([*run, str(file)], cwd=ROOT, capture_output=True, env=environment, timeout=60)
-    assert (done.returncode, done.stderr) == (0, b"")
-    *table, last = done.stdout.decode(encoding).splitlines()
+    monkeypatch.setenv("COLUMNS", "200")
+    done = run_in_process("warehouse", "runs", "--url", file, encoding=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    *table, last = done.stdout.splitlines()
     assert json.loads(last)["rows"][0]["experiment"] == name
     shown = {"ascii": "?r? ?", "latin-1": "Ærø ?"}[encoding]
     assert any(f" {shown} " in line for line in table)

@@ -6,10 +6,10 @@ import pytest
 import sqlglot
 
 from warehouse.address import table_address, warehouse_address
-from warehouse.bigquery_session import script
 from warehouse.dialects import BIGQUERY, DUCKDB, POSTGRES_ARRAY, POSTGRES_VECTOR, Dialect
 from warehouse.errors import AddressError
 from warehouse.partition import Partition
+from warehouse.sessions.bigquery import script
 from warehouse.statements import Statements
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)

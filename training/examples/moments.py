@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from preprocessing.schema import FIRST_KNOWN_ID, Feature, FittedSchema, Pretrained, Sequence, Text
+from preprocessing.ragged import pad
+from preprocessing.schema import FIRST_KNOWN_ID, Feature, FittedSchema
 from stage.parquet import read_columns
 from training.examples.folder import DataError as DataError
 from training.examples.folder import week_files
@@ -42,11 +43,8 @@ class Ragged:
 
     def padded(self, rows: Array) -> Array:
         """The lists of `rows` padded right with 0, [len(rows), longest of them, at least 1]."""
-        values, owner = self.flat(rows)
-        lengths = self.lengths(rows)
-        out = np.zeros((len(rows), max(int(lengths.max(initial=0)), 1)), dtype=np.int64)
-        out[owner, np.arange(len(values)) - np.repeat(np.cumsum(lengths) - lengths, lengths)] = values
-        return out
+        values, _ = self.flat(rows)
+        return pad(values, self.lengths(rows))
 
 
 @dataclass(frozen=True)
@@ -137,16 +135,16 @@ def _concatenated(files: list[Path], columns: list[str]) -> pa.Table:
 
 
 def _column(feature: Feature, table: pa.Table) -> Array | Ragged:
-    match feature:
-        case Sequence() | Text():
-            return _ragged(table[feature.name])
-        case Pretrained():
-            flat = _ragged(table[feature.name]).values
-            vectors: Array = flat.reshape(-1, feature.dim).astype(np.float32)
-            return vectors
-        case _:
-            scalars: Array = table[feature.name].to_numpy()
+    column = table[feature.name]
+    match feature.encoded.form:
+        case "scalar":
+            scalars: Array = column.to_numpy()
             return scalars
+        case "list":
+            return _ragged(column)
+        case "vector":
+            vectors: Array = _ragged(column).values.reshape(-1, feature.encoded.length).astype(np.float32)
+            return vectors
 
 
 def _ragged(column: pa.ChunkedArray) -> Ragged:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from preprocessing.schema import Categorical, Feature, FittedSchema, Numeric, Pretrained, Sequence, Text
+from preprocessing.schema import Feature, FittedSchema, Sequence
 from training.layers.encoders import INVISIBLE, SequenceEncoder, ages
 from training.layers.items import INITIAL_STD
 
@@ -28,19 +28,14 @@ class ScalarFeatures(nn.Module):
         self.encoders = nn.ModuleDict()
         self.width = 0
         for feature in self.features:
-            match feature:
-                case Numeric() if not feature.buckets:
-                    self.width += 1
-                case Pretrained():
-                    self.width += feature.dim
-                case Categorical() | Text() | Numeric():
-                    embedding = nn.Embedding(fitted.cardinality(feature.name), feature.embedding_dim)
-                    nn.init.normal_(embedding.weight, std=INITIAL_STD)
-                    self.embeddings[feature.name] = embedding
-                    self.width += feature.embedding_dim
-            if isinstance(feature, Text):
+            self.width += feature.width
+            if feature.embedding:
+                embedding = nn.Embedding(fitted.cardinality(feature.name), feature.embedding)
+                nn.init.normal_(embedding.weight, std=INITIAL_STD)
+                self.embeddings[feature.name] = embedding
+            if feature.pooling:
                 self.encoders[feature.name] = SequenceEncoder(
-                    feature.encoder, feature.embedding_dim, feature.max_length, dropout
+                    feature.pooling, feature.width, feature.encoded.length, dropout
                 )
 
     def forward(self, features: Features) -> list[Tensor]:
@@ -50,7 +45,7 @@ class ScalarFeatures(nn.Module):
             value = features[feature.name]
             if feature.name in self.embeddings:
                 embedded = self.embeddings[feature.name](value)
-                if isinstance(feature, Text):
+                if feature.name in self.encoders:
                     _, embedded = self.encoders[feature.name](embedded, value != 0)
                 vectors.append(embedded)
             else:

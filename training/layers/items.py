@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from preprocessing.schema import Categorical, Feature, FittedSchema, Numeric, Pretrained, Text
+from preprocessing.schema import Feature, FittedSchema
 from stage.parquet import ParquetError, read_columns
 
 if TYPE_CHECKING:
@@ -67,18 +67,10 @@ class ItemVectors(ItemIndex):
                 nn.init.normal_(embedding.weight, std=INITIAL_STD)
 
     def _add(self, feature: Feature, fitted: FittedSchema) -> None:
-        width = getattr(feature, "embedding_dim", self.dim)
-        match feature:
-            case Categorical() | Text():
-                self.embeddings[feature.name] = nn.Embedding(fitted.cardinality(feature.name), width)
-            case Numeric() if feature.buckets:
-                self.embeddings[feature.name] = nn.Embedding(fitted.cardinality(feature.name), width)
-            case Numeric():
-                width = 1
-            case _:
-                width = cast(Pretrained, feature).dim
-        if width != self.dim:
-            self.to_dim[feature.name] = nn.Linear(width, self.dim, bias=False)
+        if feature.embedding:
+            self.embeddings[feature.name] = nn.Embedding(fitted.cardinality(feature.name), feature.embedding)
+        if feature.width != self.dim:
+            self.to_dim[feature.name] = nn.Linear(feature.width, self.dim, bias=False)
 
     def share(self, embeddings: nn.ModuleDict) -> None:
         """Take the embeddings of the same features from `embeddings`, the item id's too, in place of its own."""
@@ -98,7 +90,7 @@ class ItemVectors(ItemIndex):
         if feature.name not in self.embeddings:
             return index if index.dim() == 2 else index[:, None]
         vectors = cast(Tensor, self.embeddings[feature.name](index))
-        if not isinstance(feature, Text):
+        if feature.encoded.form != "list":
             return vectors
         words = (index != 0).unsqueeze(-1).to(vectors.dtype)
         return (vectors * words).sum(1) / words.sum(1).clamp(min=1)
@@ -132,12 +124,6 @@ def read_index(path: Path, columns: list[str], items: int) -> pa.Table:
 
 
 def _index_shape(feature: Feature, items: int) -> tuple[tuple[int, ...], torch.dtype]:
-    match feature:
-        case Text():
-            return (items, feature.max_length), torch.int64
-        case Pretrained():
-            return (items, feature.dim), torch.float32
-        case Numeric() if not feature.buckets:
-            return (items,), torch.float32
-        case _:
-            return (items,), torch.int64
+    layout = feature.encoded
+    dtype = torch.int64 if layout.dtype == "int64" else torch.float32
+    return (items,) if layout.form == "scalar" else (items, layout.length), dtype

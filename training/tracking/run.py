@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from preprocessing.schema import FittedSchema
-from stage.mlflow_store import StoreError, error_code, open_store, reason, told, without_password
+from stage.library_errors import first_line
+from stage.mlflow_store import StoreError, error_code, open_store, told, without_password
 from training.families.config import FamilyConfig
 from training.settings import TrainingSettings
 from training.tracking.options import TrackingOptions
@@ -68,7 +69,7 @@ class TrackedRun:
             self._flush()
         except Exception as error:
             self._silent = True
-            _say(f"{self._store.shown}: {reason(error)}: training goes on, the run is logged at its end")
+            _say(f"{self._store.shown}: {first_line(error)}: training goes on, the run is logged at its end")
 
     def keep(self, folder: str | Path, best: Mapping[str, float]) -> dict[str, Any]:
         """Log what is left, the model `folder` and its best metrics; register it as asked. What a command prints."""
@@ -100,7 +101,7 @@ class TrackedRun:
         try:
             self._client.set_terminated(self._id, status)
         except Exception as error:
-            _say(f"{self._store.shown}: {reason(error)}: run {self._id} is left open")
+            _say(f"{self._store.shown}: {first_line(error)}: run {self._id} is left open")
 
     def _earlier(self, scratch: Path | None) -> str | None:
         """The run that was cut off, open again, where the store still has it."""

@@ -11,9 +11,10 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from export.data.nulls import Nulls, fill_tensor
-from export.families.offline_online.plan import Plan
-from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID, Categorical, Feature, Numeric
+from export.data.nulls import Nulls
+from export.families.offline_online.plan import RankingPlan
+from export.graphs.layers import NOTHING, as_model_takes, best_candidates
+from preprocessing.schema import FIRST_KNOWN_ID
 from training.families.offline_online.model import (
     OfflineEncoder,
     OfflineOnline,
@@ -24,15 +25,13 @@ from training.families.offline_online.model import (
     state_without_repeats,
 )
 
-NOTHING = float("-inf")
-
 
 class OfflineEncoderGraph(nn.Module):
     """Encoded offline features -> user_embedding [B, D]; repeat_items and repeat_logits [B, R] where there are any."""
 
     table: Tensor
 
-    def __init__(self, encoder: OfflineEncoder, table: Tensor, plan: Plan, nulls: Nulls) -> None:
+    def __init__(self, encoder: OfflineEncoder, table: Tensor, plan: RankingPlan, nulls: Nulls) -> None:
         super().__init__()
         self.encoder = encoder
         self.register_buffer("table", table)
@@ -53,7 +52,7 @@ class OnlineRankerGraph(nn.Module):
 
     table: Tensor
 
-    def __init__(self, ranker: OnlineRanker, table: Tensor, plan: Plan, nulls: Nulls) -> None:
+    def __init__(self, ranker: OnlineRanker, table: Tensor, plan: RankingPlan, nulls: Nulls) -> None:
         super().__init__()
         self.ranker = no_special_ids(ranker)
         self.register_buffer("table", table)
@@ -90,12 +89,6 @@ def offline_state(tensors: tuple[Tensor, ...], rows: Tensor, table: Tensor) -> O
     return OfflineState(*tensors)
 
 
-def best_candidates(score: Tensor, item_ids: Tensor) -> tuple[Tensor, Tensor]:
-    """A ranking's item_ids and score, both [B, K]; slots of what is no candidate are id 0 with score -inf."""
-    is_candidate = score > NOTHING
-    return torch.where(is_candidate, item_ids, PADDING_ID), torch.where(is_candidate, score, NOTHING)
-
-
 def spread_sparsely(parts: RankerParts) -> Tensor:
     """The model's `spread_repeats` to the bit, without its logarithm over the whole catalogue.
 
@@ -109,7 +102,7 @@ def spread_sparsely(parts: RankerParts) -> Tensor:
 
 
 def serving_graphs(
-    whole: OfflineOnline, plan: Plan, nulls: Nulls
+    whole: OfflineOnline, plan: RankingPlan, nulls: Nulls
 ) -> tuple[OfflineEncoderGraph | None, OnlineRankerGraph]:
     """Both graphs of a model in evaluation mode; they share one item table. No encoder without offline features."""
     table = item_table(whole)
@@ -121,12 +114,3 @@ def item_table(whole: OfflineOnline) -> Tensor:
     """What the model reads and scores items with, [I, D], as a constant."""
     with torch.no_grad():
         return whole.items.table().detach()
-
-
-def as_model_takes(features: tuple[Feature, ...], nulls: Nulls, encoded: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    """Served tensors by feature name; scalars lose the dimension that serving gives them, [B, 1] -> [B]."""
-    taken = {}
-    for feature, tensor in zip(features, encoded, strict=True):
-        known = fill_tensor(tensor, nulls[feature.name]) if feature.name in nulls else tensor
-        taken[feature.name] = known.squeeze(1) if isinstance(feature, Categorical | Numeric) else known
-    return taken

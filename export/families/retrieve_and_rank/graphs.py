@@ -6,14 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from export.data.nulls import Nulls
-from export.families.offline_online.graphs import (
-    NOTHING,
-    as_model_takes,
-    best_candidates,
-    no_special_ids,
-    offline_state,
-)
+from export.families.offline_online.graphs import no_special_ids, offline_state
 from export.families.retrieve_and_rank.plan import TwoStages
+from export.graphs.layers import NOTHING, as_model_takes, best_candidates
 from training.families.offline_online.model import OnlineRanker
 
 

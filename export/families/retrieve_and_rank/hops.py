@@ -1,102 +1,71 @@
-"""Hold the chain of two stages against the trained models; what they share is held by `verify` of either family.
+"""What the chain of two stages is held to the trained models by; `hops` of either family hold what they share.
 
-hop                    compared
-candidate_ranker       top-k of the exported graph, given torch's state and candidates, with torch's
-retrieve_and_rank…     each chain with torch's top-k; where the index is approximate, the scores of the items that both
-                       found, and at least 95% of torch's items
+candidate_ranker       top-k of the exported graph, given torch's state and candidates, with torch's; after a refresh
+                       the ranks that follow from torch's answers over the whole catalogue
+retrieve_and_rank…     each chain with torch's top-k; where the index is approximate, the scores of the items that
+                       both found, and at least 95% of torch's items; after a refresh with the ranker's top-k
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from export.data.golden import Arrays, read_item_ids, request_tensors
-from export.errors import ParityError
-from export.families.retrieve_and_rank.plan import CANDIDATE_RANKER, RETRIEVE_AND_RANK, RETRIEVE_AND_RANK_FUSED
-from export.families.two_tower.hops import LEAST_RECALL
-from export.families.two_tower.plan import CANDIDATES, EXCLUDE, EXCLUDE_ITEMS
-from export.parity.answers import Reference, encode_rows
-from export.parity.compare import TOLERANCE, Differences, compare_rankings, decoded_answers, requests_of
+from export.data.golden import Arrays
+from export.families.retrieve_and_rank.compare import compare_found, first_ranks
+from export.families.retrieve_and_rank.plan import (
+    CANDIDATE_RANKER,
+    RETRIEVE_AND_RANK,
+    RETRIEVE_AND_RANK_FUSED,
+    TwoStages,
+)
+from export.families.retrieve_and_rank.reference import candidate_ids
+from export.families.two_tower.hops import nothing_excluded
+from export.families.two_tower.plan import CANDIDATES, EXCLUDE_ITEMS
+from export.parity.answers import without_ranking
+from export.parity.compare import compare_rankings
+from export.parity.hop import Hop
 from export.parity.local import LocalRepository
+from export.repository.job import Job
+from export.repository.shared_hops import chain_answers
 from export.triton.tensors import ITEM_IDS, SCORE
-from preprocessing.schema import PADDING_ID, read_fitted
-from stage.progress import Report
-
-CHAINS = (RETRIEVE_AND_RANK, RETRIEVE_AND_RANK_FUSED)
-HOPS = (CANDIDATE_RANKER, *CHAINS)
+from preprocessing.schema import PADDING_ID
 
 
-def verify_two_stages(
-    folder: Path, data: Path, is_exact: bool, state: Arrays, reference: Reference, report: Report
-) -> Differences:
-    """The largest difference of each hop. Raises `ParityError` at the first that is beyond the tolerance.
-
-    Args:
-        folder: The repository.
-        data: What it was exported from.
-        is_exact: Whether the index is.
-        state: Torch's offline state of the golden rows, [N, ...].
-        reference: Golden rows; torch's candidates [N, C], item_ids and score [N, K].
-        report: Told which hop begins.
-
-    """
-    local, features = LocalRepository(folder), read_fitted(folder).schema_.request_features
-    expected = reference.answers
-    report(f"verify {CANDIDATE_RANKER}")
-    found = rank_candidates(local, data, state, reference)
-    differences = {CANDIDATE_RANKER: compare_rankings(CANDIDATE_RANKER, expected, found[ITEM_IDS], found[SCORE])}
-
-    encoded_ids = {item: place for place, item in reversed(list(enumerate(read_item_ids(data))))}
-    compare = compare_rankings if is_exact else compare_found
-    for chain in filter(local.holds, CHAINS):
-        report(f"verify {chain}")
-        answers = [
-            local.run(chain, {**request_tensors(features, rows), **_nothing_excluded(len(rows))})
-            for rows in requests_of(reference)
-        ]
-        differences[chain] = compare(chain, expected, *decoded_answers(answers, encoded_ids))
-    return differences
+def hops(job: Job, plan: TwoStages) -> tuple[Hop, ...]:
+    """Return the hops in the order of the chain."""
+    chains = (RETRIEVE_AND_RANK, *([RETRIEVE_AND_RANK_FUSED] if plan.retrieval.fused else []))
+    return (
+        Hop(CANDIDATE_RANKER, partial(_check_ranker, job, plan)),
+        *(Hop(chain, partial(_check_chain, job, plan, chain)) for chain in chains),
+    )
 
 
-def rank_candidates(local: LocalRepository, data: Path, state: Arrays, reference: Reference) -> Arrays:
-    """What the exported ranker answers to torch's state and the candidates of `reference`."""
-    features = read_fitted(local.folder).schema_.request_features
-    tensors = {**encode_rows(features, data, reference.rows), **state, CANDIDATES: reference.answers[CANDIDATES]}
-    excluded = local.run_step(RETRIEVE_AND_RANK, EXCLUDE_ITEMS, {**tensors, **_nothing_excluded(len(reference.rows))})
+def rank_candidates(job: Job, plan: TwoStages, local: LocalRepository, candidates: Arrays) -> Arrays:
+    """Return what the exported ranker answers to torch's state of the golden rows and these candidates."""
+    state = without_ranking(job.golden(plan.ranking.family))
+    tensors = {**job.encoded, **state, CANDIDATES: candidates[CANDIDATES]}
+    excluded = local.run_step(RETRIEVE_AND_RANK, EXCLUDE_ITEMS, {**tensors, **nothing_excluded(len(job.rows))})
     return local.run_step(RETRIEVE_AND_RANK, CANDIDATE_RANKER, {**tensors, **excluded})
 
 
-def compare_found(
-    hop: str, expected: Arrays, ids: NDArray[np.int64], score: NDArray[np.float32], tolerance: float = TOLERANCE
-) -> float:
-    """The largest difference of the scores of items that both found.
-
-    Raises `ParityError` beyond the tolerance, where an item stands twice, or where too few of torch's items are there.
-    """
-    largest, hits, total = 0.0, 0, 0
-    for row, (wanted_ids, wanted) in enumerate(zip(expected[ITEM_IDS].tolist(), expected[SCORE].tolist(), strict=True)):
-        of_item = {item: value for item, value in zip(wanted_ids, wanted, strict=True) if item != PADDING_ID}
-        found = [(i, s) for i, s in zip(ids[row].tolist(), score[row].tolist(), strict=True) if i != PADDING_ID]
-        if len({item for item, _ in found}) < len(found):
-            raise ParityError(f"{hop}: golden row {row}, an item stands twice: export the repository again")
-        both = [(item, value) for item, value in found if item in of_item]
-        hits, total = hits + len(both), total + len(of_item)
-        largest = max([largest, *(abs(value - of_item[item]) for item, value in both)])
-    if not largest <= tolerance:
-        raise ParityError(
-            f"{hop}: score differs from the trained model by {largest:.3g}, {tolerance:g} is allowed: "
-            "export the repository again"
-        )
-    if hits < LEAST_RECALL * total:
-        raise ParityError(
-            f"{hop}: finds {hits} of {total} items of the exact answers, {LEAST_RECALL:.0%} expected: use --index exact"
-        )
-    return largest
+def known_ranks(job: Job, plan: TwoStages, candidates: Arrays) -> tuple[Arrays, np.ndarray]:  # type: ignore[type-arg]
+    """Return the first ranks of these candidates by torch, and which places of [N, K] they are."""
+    catalogue = job.golden(plan.ranking.family)
+    return first_ranks(catalogue, candidate_ids(job, plan, candidates[CANDIDATES]))
 
 
-def _nothing_excluded(rows: int) -> dict[str, NDArray[Any]]:
-    return {EXCLUDE.name: np.full((rows, 1), b"", dtype=np.object_)}
+def _check_ranker(job: Job, plan: TwoStages) -> float:
+    golden = job.golden(plan.family)
+    found = rank_candidates(job, plan, job.local, golden)
+    if not plan.retrieval.refreshed:
+        return compare_rankings(CANDIDATE_RANKER, golden, found[ITEM_IDS], found[SCORE])
+    expected, known = known_ranks(job, plan, golden)
+    ids = np.where(known, found[ITEM_IDS], PADDING_ID)
+    return compare_rankings(CANDIDATE_RANKER, expected, ids, np.where(known, found[SCORE], np.float32(-np.inf)))
+
+
+def _check_chain(job: Job, plan: TwoStages, chain: str) -> float:
+    compare = compare_rankings if plan.retrieval.index == "exact" else compare_found
+    return compare(chain, job.golden(plan.family), *chain_answers(job, chain, nothing_excluded))

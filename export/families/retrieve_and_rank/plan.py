@@ -11,43 +11,48 @@ the offline state names anyway, and the best of `item_index` beside them.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from export.errors import GraphError
-from export.families.offline_online.plan import BACKENDS, Plan, decoding, offline_encoder, preprocessing
+from export.families.offline_online.plan import RankingPlan, offline_encoder
 from export.families.two_tower.plan import EXCLUDED, RetrievalPlan, candidates_tensor, index_config, retrieving
 from export.repository.options import cut_to_catalogue
 from export.triton.config import ModelConfig
-from export.triton.ensembles import as_backend_takes, ensemble, member
+from export.triton.ensembles import as_backend_takes, decoding, ensemble, member, preprocessing
+from export.triton.plan import BACKENDS
 from export.triton.tensors import Tensor, encoded_tensor
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, Schema, Sequence
 
-FAMILY = "retrieve_and_rank"
 CANDIDATE_RANKER, RETRIEVE_AND_RANK = "candidate_ranker", "retrieve_and_rank"
 RETRIEVE_AND_RANK_FUSED = "retrieve_and_rank_fused"
-MOST_CANDIDATES = 500
-"""Items that are ranked, where nothing else is asked for."""
 
 
 @dataclass(frozen=True)
 class TwoStages:
-    """The plans of both families, of one schema and one K; the index gives the ranker `retrieval.candidates` items."""
+    """The plans of both families, of one schema and one K.
 
-    ranking: Plan
+    `candidates`: C, what the ranker scores at most; of these the index gives `retrieval.retrieved`.
+    """
+
+    family: ClassVar[str] = "retrieve_and_rank"
+
+    ranking: RankingPlan
     retrieval: RetrievalPlan
+    candidates: int
 
     @property
     def ranker_inputs(self) -> tuple[Tensor, ...]:
         online = tuple(encoded_tensor(feature) for feature in self.ranking.schema.stage("online"))
-        return (*self.ranking.state, *online, candidates_tensor(self.retrieval.candidates), EXCLUDED)
+        return (*self.ranking.state, *online, candidates_tensor(self.retrieval.retrieved), EXCLUDED)
 
 
 def own_items(schema: Schema) -> int:
-    """How many items of the user's own the ranker may read off a request: those of the sequences with `repeat`."""
+    """Return how many items of the user's own a request may hold: those of the sequences with `repeat`."""
     return sum(each.max_length for each in schema.request_features if isinstance(each, Sequence) and each.repeat)
 
 
 def retrieved_items(fitted: FittedSchema, top_k: int, candidates: int) -> int:
-    """How many the index has to give, so that with the user's own there are no more than `candidates`.
+    """Return how many items the index has to give, so that with the user's own there are no more than `candidates`.
 
     Args:
         fitted: Says how many the user's own may be, and how many items there are.
@@ -71,11 +76,11 @@ def retrieved_items(fitted: FittedSchema, top_k: int, candidates: int) -> int:
     return candidates - own
 
 
-def two_stage_configs(stages: TwoStages) -> tuple[ModelConfig, ...]:
-    """The ranker of candidates and both ways through the chain; all other models are of the two families."""
+def configs(stages: TwoStages) -> tuple[ModelConfig, ...]:
+    """Return the ranker of candidates and both ways through the chain; all other models are of the two families."""
     plan, retrieval = stages.ranking, stages.retrieval
     ranker = member(plan, CANDIDATE_RANKER, BACKENDS[plan.format], stages.ranker_inputs, plan.ranking)
-    index = replace(index_config(retrieval), outputs=(candidates_tensor(retrieval.candidates),))
+    index = replace(index_config(retrieval), outputs=(candidates_tensor(retrieval.retrieved),))
     chain = (preprocessing(plan), *retrieving(retrieval), index, *offline_encoder(plan), ranker, decoding(plan))
     request = retrieval.retrieve_request
     fused = member(plan, RETRIEVE_AND_RANK_FUSED, "onnxruntime", request, plan.answer)

@@ -2,38 +2,55 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import numpy as np
+from numpy.typing import NDArray
 
 from export.data.golden import Arrays
+from export.families.family import TorchAnswers
 from export.families.retrieve_and_rank.plan import TwoStages
-from export.families.two_tower.plan import CANDIDATES, RetrievalPlan
+from export.families.retrieve_and_rank.write import served_vectors
+from export.families.two_tower.plan import CANDIDATES, USER_VECTOR
 from export.families.two_tower.reference import ranking
 from export.families.two_tower.vectors import Vectors
 from export.parity.answers import best_items, model_features
+from export.repository.job import Job
+from export.repository.models import Models
 from export.triton.tensors import ENCODED, ITEM_IDS
 from preprocessing.schema import Sequence
 from training.families.offline_online.model import OfflineOnline
 from training.layers.exclusion import exclude_items
 
-GOLDEN = "golden_retrieve_and_rank.parquet"
+Ids = NDArray[np.int64]
 
 
-def exact_candidates(plan: RetrievalPlan, users: Vectors, items: Vectors, encoded: Arrays) -> Arrays:
-    """`candidates` [N, C]: what an exact index gives the ranker."""
-    return {CANDIDATES: ranking(replace(plan, top_k=plan.candidates), users, items, encoded)[ITEM_IDS]}
+def reference(job: Job, plan: TwoStages, models: Models) -> TorchAnswers:
+    """Return candidates [N, C], item_ids and score [N, K]."""
+    candidates = exact_candidates(job, plan, served_vectors(job, plan))
+    whole = models[plan.ranking.family].load(OfflineOnline)
+    return TorchAnswers({CANDIDATES: candidates, **_answers(whole, job, plan, candidates)})
 
 
-def two_stage_answers(whole: OfflineOnline, stages: TwoStages, encoded: Arrays, candidates: Arrays) -> Arrays:
-    """item_ids and score [N, K] of the candidates and of the user's own items."""
+def exact_candidates(job: Job, plan: TwoStages, vectors: Vectors) -> Ids:
+    """Return what an exact index of `vectors` [I, D] gives the ranker for the golden rows, [N, C]."""
+    retrieval = plan.retrieval
+    users = job.golden(retrieval.family)[USER_VECTOR]
+    ids: Ids = ranking(retrieval, retrieval.retrieved, users, vectors, job.finite)[ITEM_IDS]
+    return ids
+
+
+def candidate_ids(job: Job, plan: TwoStages, candidates: Ids) -> list[Ids]:
+    """Return all that the ranker scores for the golden rows: the candidates [N, C] and the user's own items, [N, L]."""
+    own = [f.name + ENCODED for f in plan.ranking.schema.request_features if isinstance(f, Sequence) and f.repeat]
+    return [candidates, *(job.finite[name] for name in own)]
+
+
+def _answers(whole: OfflineOnline, job: Job, plan: TwoStages, candidates: Ids) -> Arrays:
     import torch
 
-    schema = stages.ranking.schema
-    features = model_features(schema.request_features, encoded)
-    excluded = [torch.from_numpy(encoded[each.name]) for each in stages.retrieval.excluded_sequences]
+    excluded = [torch.from_numpy(job.finite[each.name]) for each in plan.retrieval.excluded_sequences]
     with torch.no_grad():
-        scores = exclude_items(whole(features), excluded, -torch.inf)
+        scores = exclude_items(whole(model_features(job.features, job.finite)), excluded, -torch.inf)
     is_candidate = torch.zeros_like(scores, dtype=torch.bool)
-    own = [f.name + ENCODED for f in schema.request_features if isinstance(f, Sequence) and f.repeat]
-    for ids in (candidates[CANDIDATES], *(encoded[name] for name in own)):
+    for ids in candidate_ids(job, plan, candidates):
         is_candidate = is_candidate.scatter(1, torch.from_numpy(ids), True)
-    return best_items(scores.masked_fill(~is_candidate, -torch.inf), stages.ranking.top_k)
+    return best_items(scores.masked_fill(~is_candidate, -torch.inf), plan.ranking.top_k)

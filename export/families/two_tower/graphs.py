@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from export.data.nulls import Nulls
-from export.families.offline_online.graphs import as_model_takes
 from export.families.two_tower.plan import RetrievalPlan
+from export.graphs.layers import as_model_takes
 from training.families.two_tower.model import ItemTower, UserTower
 
 

@@ -13,16 +13,15 @@ schema's `exclude` sequences; it gives `item_id` and `score`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar
 
-from export.families.offline_online.plan import BACKENDS, Plan, decoding, served_in_three_ways
+from export.families.two_tower.options import Index
 from export.triton.config import ModelConfig
-from export.triton.ensembles import member
+from export.triton.ensembles import decoding, member, served_in_three_ways
+from export.triton.plan import BACKENDS, Plan
 from export.triton.tensors import ENCODED, ITEM_ID, SCORE, Tensor, encoded_tensor
 from preprocessing.schema import FIRST_KNOWN_ID, Feature
 
-FAMILY = "two_tower"
-GOLDEN = "golden_retrieval.parquet"
 USER_TOWER, ITEM_TOWER = "user_tower", "item_tower"
 EXCLUDE_ITEMS, ITEM_INDEX, MATCH = "exclude_items", "item_index", "match"
 RETRIEVE, RETRIEVE_NVTABULAR, RETRIEVE_FUSED = "retrieve", "retrieve_nvtabular", "retrieve_fused"
@@ -34,24 +33,22 @@ PAIR = (Tensor(USER_ID, "string", (1,)), Tensor(ITEM_ID, "string", (1,)))
 
 CANDIDATES = "candidates"
 
-IndexKind = Literal["exact", "hnsw"]
-
 
 @dataclass(frozen=True)
 class RetrievalPlan(Plan):
     """All that the configs are made of.
 
-    `ef_search`: how many items HNSW keeps in sight while it searches, at least as many as it gives. `candidates`: how
-    many items the index gives a ranker, at least K; 0 where there is no ranker behind it.
+    `index`: `auto` until it is chosen. `ef_search`: how many items HNSW keeps in sight while it searches, at least as
+    many as it gives. `retrieved`: how many items the index gives a ranker, at least K; 0 where there is no ranker
+    behind it. `refreshed`: the item vectors were computed again since the export.
     """
 
-    index: IndexKind = "exact"
-    ef_search: int = 0
-    candidates: int = 0
+    family: ClassVar[str] = "two_tower"
 
-    @property
-    def family(self) -> str:
-        return FAMILY
+    index: Index = "exact"
+    ef_search: int = 0
+    retrieved: int = 0
+    refreshed: bool = False
 
     @property
     def fused(self) -> bool:
@@ -90,15 +87,15 @@ class RetrievalPlan(Plan):
     @property
     def searched(self) -> int:
         """How many items a search of the index is for."""
-        return self.candidates or self.top_k
+        return self.retrieved or self.top_k
 
     @property
     def index_outputs(self) -> tuple[Tensor, ...]:
-        return (*self.ranking, *([candidates_tensor(self.candidates)] if self.candidates else []))
+        return (*self.ranking, *([candidates_tensor(self.retrieved)] if self.retrieved else []))
 
 
-def retrieval_configs(plan: RetrievalPlan) -> tuple[ModelConfig, ...]:
-    """One config a model, in the order of the chain, the ensembles last."""
+def configs(plan: RetrievalPlan) -> tuple[ModelConfig, ...]:
+    """Return one config per model, in the order of the chain, the ensembles last."""
     chain = (*retrieving(plan), index_config(plan), decoding(plan))
     beside = (
         member(plan, ITEM_TOWER, BACKENDS[plan.format], plan.item_inputs, (plan.item_vector,)),
@@ -123,7 +120,7 @@ def retrieving(plan: RetrievalPlan) -> tuple[ModelConfig, ...]:
 
 def index_config(plan: RetrievalPlan) -> ModelConfig:
     """`item_index`: a graph, or the python model that asks FAISS."""
-    if plan.index == "exact":
+    if plan.index != "hnsw":
         return member(plan, ITEM_INDEX, "onnxruntime", plan.index_inputs, plan.index_outputs)
     parameters = {"ef_search": str(plan.ef_search), "first_item_id": str(FIRST_KNOWN_ID)}
     return member(plan, ITEM_INDEX, "python", plan.index_inputs, plan.index_outputs, parameters)

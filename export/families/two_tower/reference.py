@@ -1,37 +1,60 @@
-"""What the trained towers, in torch, answer for the golden rows: the measure of every hop of a retrieval."""
+"""What the trained towers, in torch, answer to the golden rows: the measure of every hop of a retrieval."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from export.data.golden import Arrays
+from export.families.family import TorchAnswers
 from export.families.two_tower.plan import ITEM_VECTOR, USER_VECTOR, RetrievalPlan
-from export.families.two_tower.vectors import Vectors
+from export.families.two_tower.vectors import Vectors, fitted_items, read_item_vectors
 from export.parity.answers import best_items, model_features
+from export.parity.compare import compare_tensors
+from export.repository.job import Job
+from export.repository.models import Models
 from training.families.two_tower.model import ItemTower, TwoTower, UserTower
 from training.layers.exclusion import exclude_items
 
 
-def whole_vectors(whole: TwoTower, plan: RetrievalPlan, encoded: Arrays) -> Arrays:
-    """Vectors of golden rows, `user_vector` [N, D], and of all items, `item_vector` [I, D]."""
+def reference(job: Job, plan: RetrievalPlan, models: Models) -> TorchAnswers:
+    """Return user_vector [N, D], item_ids and score; refuse towers that are not the whole model's."""
+    model = models[plan.family]
+    # The catalogue's vectors are torch's, kept in the repository by then.
+    items = np.array(read_item_vectors(job.folder, job.fitted.items, plan.dim))
+    vectors = {USER_VECTOR: user_vectors(model.load(TwoTower).user, job), ITEM_VECTOR: items}
+    parts = {
+        USER_VECTOR: user_vectors(model.load(UserTower), job),
+        ITEM_VECTOR: _item_vectors(model.load(ItemTower), plan, fitted_items(job.schema, job.data)),
+    }
+    apart = compare_tensors("torch_parts", vectors, parts, tolerance=0.0)
+    users = vectors[USER_VECTOR]
+    return TorchAnswers({USER_VECTOR: users, **ranking(plan, plan.top_k, users, items, job.finite)}, apart)
+
+
+def user_vectors(tower: UserTower, job: Job) -> Vectors:
+    """Return the vectors of the golden rows, [N, D]."""
     import torch
 
     with torch.no_grad():
-        users = whole.user(model_features(plan.schema.request_features, encoded))
-        return {USER_VECTOR: users.numpy(), ITEM_VECTOR: whole.catalogue().numpy()}
+        vectors: Vectors = tower(model_features(job.features, job.finite)).numpy()
+    return vectors
 
 
-def part_vectors(user: UserTower, item: ItemTower, plan: RetrievalPlan, encoded: Arrays, items: Arrays) -> Arrays:
-    """The same, by towers that were loaded alone."""
+def _item_vectors(tower: ItemTower, plan: RetrievalPlan, items: Arrays) -> Vectors:
     import torch
 
     with torch.no_grad():
-        users = user(model_features(plan.schema.request_features, encoded))
-        return {USER_VECTOR: users.numpy(), ITEM_VECTOR: item(model_features(plan.item_features, items)).numpy()}
+        vectors: Vectors = tower(model_features(plan.item_features, items)).numpy()
+    return vectors
 
 
-def ranking(plan: RetrievalPlan, users: Vectors, items: Vectors, encoded: Arrays) -> Arrays:
-    """The exact top-k by torch: item_ids, score [N, K]; `encoded` holds the sequences that are to be left out."""
+def ranking(plan: RetrievalPlan, count: int, users: Vectors, items: Vectors, encoded: Arrays) -> Arrays:
+    """Return the exact top `count` by torch: item_ids, score [N, count].
+
+    `encoded` holds the sequences whose items are left out.
+    """
     import torch
 
     excluded = [torch.from_numpy(encoded[each.name]) for each in plan.excluded_sequences]
-    scores = exclude_items(torch.from_numpy(users) @ torch.from_numpy(items).T, excluded, -torch.inf)
-    return best_items(scores, plan.top_k)
+    scores = torch.from_numpy(users) @ torch.from_numpy(items).T
+    return best_items(exclude_items(scores, excluded, -torch.inf), count)

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.data.files import REMEDY, read_columns
 from export.data.golden import Arrays
 from export.data.latest_requests import encoded_batches, encoded_tensors, latest_rows
-from export.data.saved_workflow import run_workflow
+from export.data.saved_workflow import SavedWorkflow
 from export.errors import RepositoryError
 from export.families.two_tower.plan import ITEM_TOWER, RETRIEVE, USER_TOWER, USER_VECTOR
 from export.parity.local import LocalRepository
 from export.triton.tensors import ENCODED, encoded_tensor
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, Schema
+from stage.parquet import FIT_AGAIN, read_columns
 
 Vectors = NDArray[np.float32]
 
@@ -45,7 +45,7 @@ def current_items(fitted: FittedSchema, data: Path) -> Arrays:
     known = table[table["encoded_id"] >= FIRST_KNOWN_ID].reset_index(drop=True)
     ids = known["encoded_id"].to_numpy()
     if len(np.unique(ids)) < len(ids) or (len(ids) and ids.max() >= fitted.items):
-        raise RepositoryError(f"{data / 'items.parquet'}: its encoded_id are not those of the fit: {REMEDY}")
+        raise RepositoryError(f"{data / 'items.parquet'}: its encoded_id are not those of the fit: {FIT_AGAIN}")
     for feature in features:
         if (widths := _wrong_widths(known[feature.name], getattr(feature, "dim", 0))) is not None:
             raise RepositoryError(
@@ -54,7 +54,7 @@ def current_items(fitted: FittedSchema, data: Path) -> Arrays:
             )
     if not names:
         return tensors
-    encoded = run_workflow(data / "item_workflow", features, known)
+    encoded = SavedWorkflow(data / "item_workflow").transform(features, known)
     for feature in features:
         tensor, values = tensors[feature.name + ENCODED], encoded[feature.name]
         unusable = next((row for row, value in enumerate(values) if not np.isfinite(value).all()), None)
@@ -90,6 +90,12 @@ def read_item_vectors(folder: Path, items: int, dim: int) -> Vectors:
     if vectors.shape != (items, dim):
         raise RepositoryError(f"{path}: holds vectors {list(vectors.shape)}, expected {[items, dim]}: export again")
     return vectors
+
+
+def write_item_vectors(folder: Path, vectors: Vectors) -> None:
+    """Keep the vectors of all ids [I, D] in a repository, in place of a file that may be linked from elsewhere."""
+    (folder / ITEM_VECTORS).unlink(missing_ok=True)
+    np.save(folder / ITEM_VECTORS, vectors)
 
 
 def item_vectors(local: LocalRepository, items: Arrays) -> Vectors:

@@ -1,110 +1,123 @@
-"""Write the models of a `two_tower` repository: configs, towers, lookups, the index."""
+"""Write the models of a `two_tower` repository: towers, lookups, the index and all that holds vectors."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from export.data.golden import read_item_ids
-from export.data.nulls import Nulls
-from export.families.offline_online.plan import DECODE, PREPROCESS
+from export.families.family import Written
 from export.families.two_tower.graphs import ItemTowerGraph, UserTowerGraph
+from export.families.two_tower.index.choice import choose_index
 from export.families.two_tower.index.exact import write_exact
-from export.families.two_tower.index.hnsw import FILE, Vectors, write_hnsw
+from export.families.two_tower.index.hnsw import FILE, write_hnsw
 from export.families.two_tower.lookups import write_exclude_items, write_match
 from export.families.two_tower.plan import (
     EXCLUDE_ITEMS,
+    EXCLUDED,
     ITEM_INDEX,
     ITEM_TOWER,
     MATCH,
     RETRIEVE_FUSED,
     USER_TOWER,
     RetrievalPlan,
+    configs,
     index_config,
-    retrieval_configs,
 )
+from export.families.two_tower.vectors import Vectors, user_vectors, write_item_vectors
 from export.graphs.fused import write_fused
-from export.graphs.known_ids import id_counts
-from export.graphs.onnx import write_decode
-from export.repository.members import COMMITTED, ONNX, begin_models, write_learned, write_reference_path
-from export.triton.config import to_text
-from preprocessing.schema import read_fitted
-from stage.progress import Report
+from export.parity.local import LocalRepository
+from export.repository.job import Job
+from export.repository.members import begin_models, copy_python_model, write_configs, write_learned
+from export.repository.models import Models
+from export.triton.files import ONNX, model_path, version_folder
+from export.triton.plan import DECODE, PREPROCESS
 from training.families.two_tower.model import TwoTower
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is precomputed: raw ids and vectors of items, row r of id r [I, D], and of users [U, D]."""
+    """What is precomputed: vectors of all ids [I, D], and of users [U, D]."""
 
-    item_ids: list[str]
     item_vectors: Vectors
     users: list[str]
     user_vectors: Vectors
 
 
-def write_towers(whole: TwoTower, plan: RetrievalPlan, nulls: Nulls, data: Path, folder: Path, report: Report) -> None:
-    """Write all that does not depend on the item vectors; the graph of `preprocess` is there already."""
-    begin_models(retrieval_configs(plan), folder)
-    write_reference_path(plan, data, folder, report)
+def write(job: Job, plan: RetrievalPlan, models: Models) -> Written[RetrievalPlan]:
+    """Write all models of the plan; its index is chosen by the vectors. `preprocess` and `decode` are there."""
+    # Which index it is does not change the chain before it, which gives the users' vectors.
+    begin_models(configs(replace(plan, index="exact")), job.folder)
+    whole = models[plan.family].load(TwoTower)
+    _write_towers(job, plan, whole)
+    job.report("vectors of all users and items")
+    items = whole_catalogue(whole)
+    users, of_users = user_vectors(LocalRepository(job.folder), job.schema, job.data)
+    chosen, index, about = choose_index(plan, items, of_users, job.report)
+    if not chosen.fused:
+        shutil.rmtree(job.folder / RETRIEVE_FUSED, ignore_errors=True)
+    write_catalogue(job, chosen, Catalogue(items, users, of_users), index)
+    return Written(chosen, {"index": about, "users": len(users)})
+
+
+def whole_catalogue(whole: TwoTower) -> Vectors:
+    """Return torch's vectors of all ids, [I, D]."""
+    import torch
+
+    with torch.no_grad():
+        vectors: Vectors = whole.catalogue().numpy()
+    return vectors
+
+
+def _write_towers(job: Job, plan: RetrievalPlan, whole: TwoTower) -> None:
+    """Write all that does not depend on the item vectors."""
     towers: tuple[Any, ...] = (
-        (USER_TOWER, UserTowerGraph(whole.user, plan, nulls), plan.encoded, plan.user_vector),
+        (USER_TOWER, UserTowerGraph(whole.user, plan, job.nulls), plan.encoded, plan.user_vector),
         (ITEM_TOWER, ItemTowerGraph(whole.item, plan), plan.item_inputs, plan.item_vector),
     )
-    counts = id_counts(read_fitted(data))
+    counts = job.counts(EXCLUDED.name)
     for name, graph, inputs, output in towers:
-        report(f"write {name}")
-        write_learned(plan, graph, inputs, (output,), counts, folder / name)
-    report(f"write {DECODE}")
-    item_ids = read_item_ids(data)
-    write_decode(item_ids, plan.top_k, folder / DECODE / "1" / ONNX)
-    write_exclude_items(item_ids, plan.excluded_sequences, folder / EXCLUDE_ITEMS / "1" / ONNX)
+        job.report(f"write {name}")
+        write_learned(plan.format, graph, inputs, (output,), counts, job.folder, name)
+    write_exclude_items(job.item_ids, plan.excluded_sequences, model_path(job.folder, EXCLUDE_ITEMS))
 
 
-def write_catalogue(plan: RetrievalPlan, catalogue: Catalogue, index: Any, folder: Path, report: Report) -> None:
-    """Write what holds vectors: `item_index`, `match` and the fused chain, over nothing of their own that was there.
+def write_catalogue(job: Job, plan: RetrievalPlan, catalogue: Catalogue, index: Any) -> None:
+    """Write what holds vectors: the file of them, `item_index`, `match` and the fused chain.
 
     `index`: the FAISS index of the item vectors, where the plan says HNSW.
     """
-    for name in (ITEM_INDEX, MATCH, RETRIEVE_FUSED):
-        shutil.rmtree(folder / name / "1", ignore_errors=True)
-    report(f"write {ITEM_INDEX}")
-    version = folder / ITEM_INDEX / "1"
-    version.mkdir()
-    (folder / ITEM_INDEX / "config.pbtxt").unlink(missing_ok=True)
-    (folder / ITEM_INDEX / "config.pbtxt").write_text(to_text(index_config(plan)), encoding="utf-8")
+    folder = job.folder
+    for name in (ITEM_INDEX, MATCH, *([RETRIEVE_FUSED] if plan.fused else [])):
+        shutil.rmtree(version_folder(folder, name), ignore_errors=True)
+        version_folder(folder, name).mkdir()
+    write_item_vectors(folder, catalogue.item_vectors)
+    job.report(f"write {ITEM_INDEX}")
+    write_configs([index_config(plan)], folder)
     if plan.index == "exact":
-        write_exact(catalogue.item_vectors, plan.top_k, version / ONNX, plan.candidates)
+        write_exact(catalogue.item_vectors, plan.top_k, model_path(folder, ITEM_INDEX), plan.retrieved)
     else:
-        shutil.copy2(COMMITTED / ITEM_INDEX / "1" / "model.py", version / "model.py")
-        write_hnsw(index, version / FILE)
-    report(f"write {MATCH}")
-    (folder / MATCH / "1").mkdir()
-    write_match(
-        catalogue.users,
-        catalogue.user_vectors,
-        catalogue.item_ids,
-        np.asarray(catalogue.item_vectors),
-        folder / MATCH / "1" / ONNX,
-    )
+        copy_python_model(ITEM_INDEX, folder)
+        write_hnsw(index, version_folder(folder, ITEM_INDEX) / FILE)
+    job.report(f"write {MATCH}")
+    vectors = np.asarray(catalogue.item_vectors)
+    write_match(catalogue.users, catalogue.user_vectors, job.item_ids, vectors, model_path(folder, MATCH))
     if plan.fused:
-        report(f"write {RETRIEVE_FUSED}")
-        (folder / RETRIEVE_FUSED / "1").mkdir()
+        job.report(f"write {RETRIEVE_FUSED}")
         _write_fused(plan, catalogue, folder)
 
 
 def _write_fused(plan: RetrievalPlan, catalogue: Catalogue, folder: Path) -> None:
     """The chain as one graph; its index finds no more than K: a top-k of 350 takes three times that of 100."""
-    chain = {name: folder / name / "1" / ONNX for name in (PREPROCESS, USER_TOWER, EXCLUDE_ITEMS, ITEM_INDEX, DECODE)}
+    chain = {name: model_path(folder, name) for name in (PREPROCESS, USER_TOWER, EXCLUDE_ITEMS, ITEM_INDEX, DECODE)}
     answer = [tensor.name for tensor in plan.answer]
     request = [tensor.name for tensor in plan.retrieve_request]
     with tempfile.TemporaryDirectory() as scratch:
-        if plan.candidates:
+        if plan.retrieved:
             chain[ITEM_INDEX] = Path(scratch) / ONNX
             write_exact(catalogue.item_vectors, plan.top_k, chain[ITEM_INDEX])
-        write_fused(chain, answer, folder / RETRIEVE_FUSED / "1" / ONNX, request)
+        write_fused(chain, answer, model_path(folder, RETRIEVE_FUSED), request)

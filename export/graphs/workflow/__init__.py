@@ -1,4 +1,4 @@
-"""A saved NVTabular workflow as one ONNX graph: `compile_workflow(folder, request_columns(features), path)`."""
+"""A saved NVTabular workflow as one ONNX graph: `compile_workflow(workflow, request_columns(features), path)`."""
 
 from export.graphs.workflow.compile import compile_workflow
 from export.graphs.workflow.request import RequestColumn, request_columns

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from export.data.saved_workflow import SavedWorkflow
 from export.errors import UnsupportedWorkflow
 from export.graphs.workflow import ids, lists, numbers
 from export.graphs.workflow.expressions import (
@@ -38,17 +39,17 @@ _FLOAT32, _FLOAT64, _INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtyp
 
 
 def compile_workflow(
-    folder: str | Path,
+    workflow: SavedWorkflow,
     columns: Sequence[RequestColumn],
     path: str | Path,
     only: Collection[str] | None = None,
 ) -> tuple[Tensor, ...]:
-    """Write the workflow saved in `folder` as the ONNX file `path`; the graph's outputs are returned.
+    """Write a saved workflow as the ONNX file `path`; return the graph's outputs.
 
     Integers and indicators come out as int64, other numbers as float32, in the order of the workflow's columns.
 
     Args:
-        folder: What `nvtabular.Workflow.save` wrote.
+        workflow: What is compiled.
         columns: The request's tensors, all of which become inputs: `request_columns(features)`.
         path: The file to write.
         only: Names of the columns that the graph takes and gives; all if None.
@@ -58,7 +59,7 @@ def compile_workflow(
 
     """
     refuse_text(columns)
-    kept = {name: each for name, each in read_workflow(folder, columns).items() if only is None or name in only}
+    kept = {name: each for name, each in read_workflow(workflow, columns).items() if only is None or name in only}
     return write_graph(kept, [column for column in columns if only is None or column.name in only], path)
 
 

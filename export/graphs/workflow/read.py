@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from export.data.saved_workflow import open_workflow
+from export.data.saved_workflow import SavedWorkflow
 from export.errors import UnsupportedWorkflow
 from export.graphs.workflow.expressions import (
     Bucketed,
@@ -39,16 +38,16 @@ _TAGGING = ("AddMetadata", "AddTags", "AddProperties", "TagAsUserID", "TagAsItem
             "TagAsItemFeatures")  # fmt: skip
 
 
-def read_workflow(folder: str | Path, columns: Sequence[RequestColumn]) -> Columns:
-    """The expressions of all output columns of the workflow saved in `folder`, in its order.
+def read_workflow(saved: SavedWorkflow, columns: Sequence[RequestColumn]) -> Columns:
+    """Return the expressions of all output columns of a saved workflow, in its order.
 
     Raises:
         UnsupportedWorkflow: An operator is not known, or works so that no graph can give equal answers.
 
     """
-    workflow = open_workflow(Path(folder))
+    workflow = saved.opened
     # NVTabular keeps each vocabulary that it has read by its path, even if the file is another one by now. Not before
-    # `open_workflow`, which imports Merlin without its warnings.
+    # it is opened, which imports Merlin without its warnings.
     from merlin.io.worker import clean_worker_cache
 
     with suppress(KeyError):

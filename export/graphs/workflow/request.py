@@ -18,7 +18,7 @@ from typing import Literal
 
 from export.errors import UnsupportedWorkflow
 from export.triton.tensors import Tensor
-from preprocessing.schema import Categorical, Feature, Numeric, Pretrained, Sequence, Text
+from preprocessing.schema import Feature
 
 Kind = Literal["string", "int", "number", "items", "integers", "vector", "text"]
 
@@ -47,17 +47,19 @@ def request_columns(features: Rows[Feature]) -> tuple[RequestColumn, ...]:
 
 
 def _request_column(feature: Feature) -> RequestColumn:
-    match feature:
-        case Sequence():
-            return RequestColumn(feature.name, "items", feature.max_length)
-        case Text():
-            return RequestColumn(feature.name, "text", feature.max_length)
-        case Pretrained():
-            return RequestColumn(feature.name, "vector", dim=feature.dim)
-        case Numeric():
+    request = feature.request
+    match request.form, request.dtype:
+        case "list", _:
+            return RequestColumn(feature.name, "items", request.longest)
+        case "vector", _:
+            return RequestColumn(feature.name, "vector", dim=request.length)
+        case _, "float32":
             return RequestColumn(feature.name, "number")
-        case Categorical():
-            return RequestColumn(feature.name, "string" if feature.dtype == "string" else "int")
+        case _, "int64":
+            return RequestColumn(feature.name, "int")
+    if feature.is_split:
+        return RequestColumn(feature.name, "text", feature.encoded.length)
+    return RequestColumn(feature.name, "string")
 
 
 def refuse_text(columns: Rows[RequestColumn]) -> None:

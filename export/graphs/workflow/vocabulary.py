@@ -13,8 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from export.errors import RepositoryError, UnsupportedWorkflow
-from export.triton.model_files import first_line
+from export.errors import RepositoryError, UnsupportedWorkflow, first_line
 
 Key = str | int | None
 Keys = tuple[Key, ...]

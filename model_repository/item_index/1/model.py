@@ -23,13 +23,18 @@ PADDING_ID = 0
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 
+def open_model(config: dict[str, Any], folder: Path, _: Any = None) -> Any:
+    """Return what answers requests; the server and `export verify` open the file by it."""
+    return ItemIndex(config, folder).answer_requests
+
+
 class TritonPythonModel:
     """One instance of the index."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the index."""
         folder = Path(args["model_repository"]) / args["model_version"]
-        self._index = ItemIndex(json.loads(args["model_config"]), folder)
+        self._answer_requests = open_model(json.loads(args["model_config"]), folder)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request; one that cannot be answered gets an error, the others do not notice."""
@@ -38,7 +43,7 @@ class TritonPythonModel:
 
         arrays = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
         responses = []
-        for request, answer in zip(requests, self._index.answer_requests(arrays), strict=True):
+        for request, answer in zip(requests, self._answer_requests(arrays), strict=True):
             if isinstance(answer, Exception):
                 responses.append(pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer))))
                 continue

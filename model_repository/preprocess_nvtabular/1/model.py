@@ -43,6 +43,11 @@ class Feature(NamedTuple):
     separator: str = ""
 
 
+def open_model(config: dict[str, Any], folder: Path, _: Any = None) -> Any:
+    """Return what answers requests; the server and `export verify` open the file by it."""
+    return Preprocessor(read_features(config), folder / "workflow").encode_requests
+
+
 class TritonPythonModel:
     """One instance of the workflow."""
 
@@ -50,7 +55,7 @@ class TritonPythonModel:
         """Load the workflow; some seconds go to NVTabular's import."""
         config = json.loads(args["model_config"])
         folder = Path(args["model_repository"]) / args["model_version"]
-        self._preprocessor = Preprocessor(read_features(config), folder / "workflow")
+        self._encode_requests = open_model(config, folder)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request; one that cannot be answered gets an error, the others do not notice."""
@@ -59,7 +64,7 @@ class TritonPythonModel:
 
         arrays = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
         responses = []
-        for request, answer in zip(requests, self._preprocessor.encode_requests(arrays), strict=True):
+        for request, answer in zip(requests, self._encode_requests(arrays), strict=True):
             if isinstance(answer, Exception):
                 responses.append(pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer))))
                 continue

@@ -41,13 +41,18 @@ class Row(NamedTuple):
     logits: np.ndarray[Any, Any]
 
 
+def open_model(config: dict[str, Any], folder: Path, run_model: RunModel) -> Any:
+    """Return what answers requests; the server and `export verify` open the file by it."""
+    return UserEmbedding(config, folder, run_model).answer_requests
+
+
 class TritonPythonModel:
     """One instance of the model."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Map the store. Raises ValueError where it is not this release's."""
         folder = Path(args["model_repository"]) / args["model_version"]
-        self._users = UserEmbedding(json.loads(args["model_config"]), folder, _run_model)
+        self._answer_requests = open_model(json.loads(args["model_config"]), folder, _run_model)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answer each request; one that cannot be answered gets an error, the others do not notice."""
@@ -56,7 +61,7 @@ class TritonPythonModel:
 
         arrays = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
         responses = []
-        for request, answer in zip(requests, self._users.answer_requests(arrays), strict=True):
+        for request, answer in zip(requests, self._answer_requests(arrays), strict=True):
             if isinstance(answer, Exception):
                 responses.append(pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer))))
                 continue

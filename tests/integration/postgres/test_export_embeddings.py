@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export.commands.embeddings import export_embeddings
 from export.data.golden import read_item_ids
-from export.embeddings.export import export_embeddings
 from tests import two_tower
 from tests.vectors import by_id
 from warehouse.address import warehouse_address

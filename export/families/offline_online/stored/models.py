@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from export.errors import GraphError
-from export.families.offline_online.plan import ENCODER, RANKER, RECOMMEND, Plan, configs
+from export.families.offline_online.plan import ENCODER, RANKER, RECOMMEND, RankingPlan, chain_configs
 from export.triton.config import ModelConfig, Step
 from export.triton.ensembles import member
 from export.triton.tensors import Tensor, encoded_tensor, request_tensor
@@ -33,10 +33,10 @@ USER_ID = Tensor("user_id", "string", (1,))
 SOURCE = Tensor("source", "string", (1,))
 
 
-def stored_configs(plan: Plan) -> tuple[ModelConfig, ...]:
+def stored_configs(plan: RankingPlan) -> tuple[ModelConfig, ...]:
     """One config a model; `user_embedding` names no store yet."""
     require_free_names(plan.schema)
-    recommend = next(each for each in configs(plan) if each.name == RECOMMEND)
+    recommend = next(each for each in chain_configs(plan) if each.name == RECOMMEND)
     encoder = next(step for step in recommend.steps if step.model == ENCODER)
     if not plan.compiled:
         users = _user_embedding(plan, ENCODER, plan.encoder_inputs, encoder)
@@ -56,7 +56,7 @@ def stored_configs(plan: Plan) -> tuple[ModelConfig, ...]:
     return offline, *([online] if own else []), users, state, replace(ensemble, optional=left_out)
 
 
-def halves(plan: Plan) -> dict[str, tuple[Feature, ...]]:
+def halves(plan: RankingPlan) -> dict[str, tuple[Feature, ...]]:
     """What of a request each of the two preprocessing models encodes."""
     return {PREPROCESS_OFFLINE: plan.schema.stage("offline"), PREPROCESS_ONLINE: plan.ranker_features}
 
@@ -69,7 +69,7 @@ def user_key(schema: Schema) -> Tensor:
     return USER_ID
 
 
-def optional_features(plan: Plan) -> tuple[Feature, ...]:
+def optional_features(plan: RankingPlan) -> tuple[Feature, ...]:
     """The features of which a stored state is made, and nothing else."""
     needed = {user_key(plan.schema).name, *(feature.name for feature in plan.ranker_features)}
     return tuple(feature for feature in plan.schema.stage("offline") if feature.name not in needed)
@@ -97,12 +97,14 @@ def named(config: ModelConfig, digests: Mapping[str, str]) -> ModelConfig:
     return replace(config, parameters=dict(sorted({**config.parameters, **digests}.items())))
 
 
-def _half(plan: Plan, name: str, features: tuple[Feature, ...]) -> ModelConfig:
+def _half(plan: RankingPlan, name: str, features: tuple[Feature, ...]) -> ModelConfig:
     raw, encoded = (tuple(tensor(each) for each in features) for tensor in (request_tensor, encoded_tensor))
     return member(plan, name, "onnxruntime", raw, encoded)
 
 
-def _user_embedding(plan: Plan, encoder: str, features: tuple[Tensor, ...], called: Step | None = None) -> ModelConfig:
+def _user_embedding(
+    plan: RankingPlan, encoder: str, features: tuple[Tensor, ...], called: Step | None = None
+) -> ModelConfig:
     """`called`: the encoder as a step of an ensemble, where it calls its tensors otherwise than others do."""
     tensors = (*called.inputs.items(), *called.outputs.items()) if called else ()
     inside = {f"inside.{name}": own for own, name in tensors if own != name}
@@ -118,7 +120,7 @@ def _user_embedding(plan: Plan, encoder: str, features: tuple[Tensor, ...], call
     return replace(config, warmup=())
 
 
-def _recommend_stored(plan: Plan, recommend: ModelConfig, steps: tuple[Step, ...]) -> ModelConfig:
+def _recommend_stored(plan: RankingPlan, recommend: ModelConfig, steps: tuple[Step, ...]) -> ModelConfig:
     key = user_key(plan.schema)
     optional = ",".join(each.name for each in optional_features(plan))
     return replace(
@@ -131,7 +133,7 @@ def _recommend_stored(plan: Plan, recommend: ModelConfig, steps: tuple[Step, ...
     )
 
 
-def _user_step(plan: Plan, users: ModelConfig) -> Step:
+def _user_step(plan: RankingPlan, users: ModelConfig) -> Step:
     step = _same_names(users)
     return replace(step, inputs={**step.inputs, USER_ID.name: user_key(plan.schema).name})
 

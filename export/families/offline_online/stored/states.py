@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.data.files import read_columns
 from export.data.golden import Arrays
 from export.data.latest_requests import encoded_batches, latest_rows
 from export.embeddings.file import SCHEMA_DIGEST
@@ -18,6 +17,7 @@ from export.families.offline_online.plan import ENCODER, RECOMMEND
 from export.parity.local import LocalRepository
 from export.repository.encoder_digest import ENCODER_DIGEST
 from preprocessing.schema import PADDING_ID, FittedSchema
+from stage.parquet import read_columns
 
 BATCH = 256
 
@@ -72,7 +72,7 @@ def read_states(path: Path, dim: int, longest: int, items: int) -> States:
 
     """
     names = ["user", "embedding", *(["repeat_items", "repeat_logits"] if longest else [])]
-    table = read_columns(path, names).combine_chunks()
+    table = read_columns(path, names, "write it with `export embeddings`").combine_chunks()
     users = [None if user is None else str(user) for user in table["user"].to_pylist()]
     if not users:
         raise RepositoryError(f"{path}: holds no users: write it with `export embeddings`")

@@ -18,15 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.data.golden import Arrays
-from export.errors import RepositoryError
+from export.errors import RepositoryError, first_line
 from export.families.offline_online.stored.models import ENCODER_DIGEST, STORE_DIGEST, USER_EMBEDDING, named
 from export.families.offline_online.stored.states import States
 from export.parity.python_models import load_module
-from export.repository.members import COMMITTED
-from export.triton.config import ModelConfig, to_text
-from export.triton.model_files import first_line
-
-MODEL = "model.py"
+from export.repository.members import copy_python_model, write_configs
+from export.triton.config import ModelConfig
+from export.triton.files import PYTHON, model_path
 
 
 def write_store(config: ModelConfig, states: States, encoder_digest: str, folder: Path) -> None:
@@ -34,28 +32,25 @@ def write_store(config: ModelConfig, states: States, encoder_digest: str, folder
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    version = folder / USER_EMBEDDING / "1"
-    version.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(COMMITTED / USER_EMBEDDING / "1" / MODEL, version / MODEL)
-    module = load_module(version / MODEL, USER_EMBEDDING)
+    path = copy_python_model(USER_EMBEDDING, folder)
+    module = load_module(path, USER_EMBEDDING)
     arrays = store_arrays(states, module)
     digests = {ENCODER_DIGEST: encoder_digest, STORE_DIGEST: content_digest(arrays)}
     try:
-        save_file(arrays, version / module.FILE, {**digests, "users": str(len(states.users))})
+        save_file(arrays, path.with_name(module.FILE), {**digests, "users": str(len(states.users))})
     except SafetensorError as error:
-        raise OSError(errno.EIO, f"{version / module.FILE}: {error}") from None
+        raise OSError(errno.EIO, f"{path.with_name(module.FILE)}: {error}") from None
     # safetensors lets none but the owner read it; the server may be another user.
-    shutil.copymode(version / MODEL, version / module.FILE)
-    text = to_text(named(config, digests))
-    (folder / USER_EMBEDDING / "config.pbtxt").write_text(text, encoding="utf-8")
+    shutil.copymode(path, path.with_name(module.FILE))
+    write_configs([named(config, digests)], folder)
 
 
 def read_arrays(repository: Path) -> Arrays:
     """The arrays of a repository's store. Raises `RepositoryError` where it cannot be read."""
-    version = repository / USER_EMBEDDING / "1"
-    module = load_module(version / MODEL, USER_EMBEDDING)
+    path = model_path(repository, USER_EMBEDDING, PYTHON)
+    module = load_module(path, USER_EMBEDDING)
     try:
-        arrays: Arrays = module.read_store(version / module.FILE)[1]
+        arrays: Arrays = module.read_store(path.with_name(module.FILE))[1]
     except (AttributeError, OSError, ValueError) as error:
         raise RepositoryError(
             f"{USER_EMBEDDING}: its store cannot be read ({first_line(error)}): export the repository again"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +26,6 @@ from export.families.two_tower.index.hnsw import (
 from export.families.two_tower.plan import EXCLUDED, USER_VECTOR, RetrievalPlan
 from stage.progress import Report
 
-Wanted = Literal["auto", "exact", "hnsw"]
-
 FEW_ITEMS = 20_000
 """Up to so many the exact graph answers a row within a millisecond on one core: nothing else is tried."""
 TIMES_FASTER = 2.0
@@ -36,19 +34,18 @@ _QUERIES, _TIMED = 256, 32
 
 
 def choose_index(
-    plan: RetrievalPlan, wanted: Wanted, items: Vectors, users: Vectors, report: Report
+    plan: RetrievalPlan, items: Vectors, users: Vectors, report: Report
 ) -> tuple[RetrievalPlan, Any, dict[str, Any]]:
-    """The plan with its index, the FAISS index if that is HNSW, and what was measured, for verify.json.
+    """Return the plan with its index, the FAISS index if that is HNSW, and what was measured, for verify.json.
 
     Args:
-        plan: What is to be exported.
-        wanted: What the user said.
+        plan: What is to be exported, with the index that the user asked for.
         items: Vectors of all ids, [I, D].
         users: Vectors to try it with, [U, D].
         report: Told what begins.
 
     """
-    count = len(item_rows(items))
+    count, wanted = len(item_rows(items)), plan.index
     if wanted == "exact" or (wanted == "auto" and (count <= FEW_ITEMS or not _has_faiss())):
         return replace(plan, index="exact"), None, {"kind": "exact", "items": count}
     queries = users[np.linspace(0, len(users) - 1, min(_QUERIES, len(users))).astype(int)]

@@ -15,12 +15,12 @@ from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID
 _NOTHING = float("-inf")
 
 
-def write_exact(vectors: NDArray[np.float32], top_k: int, path: Path, candidates: int = 0) -> None:
-    """user_vector [B, D], exclude.encoded [B, L] -> item_ids [B, K] int64, score [B, K], best first.
+def write_exact(vectors: NDArray[np.float32], top_k: int, path: Path, retrieved: int = 0) -> None:
+    """Write user_vector [B, D], exclude.encoded [B, L] -> item_ids [B, K] int64, score [B, K], best first.
 
     Special ids and excluded ones are no candidates. Slots that no candidate fills, and scores that are not numbers, are
     id 0 with score -inf. `vectors` [I, D]: row r is the item of id r; K is at most I less the special ids. Where a
-    ranker is to have C `candidates`, at least K, they come out too, [B, C]; alone where K is 0.
+    ranker is to have C items (`retrieved`), at least K, they come out too as candidates [B, C]; alone where K is 0.
     """
     graph = Graph()
     graph.column = ITEM_INDEX
@@ -33,17 +33,15 @@ def write_exact(vectors: NDArray[np.float32], top_k: int, path: Path, candidates
     shape = graph.node("Shape", [EXCLUDED.name], "shape_of_excluded")
     updates = graph.node("Expand", [nothing, shape], "nothing_for_each")
     masked = graph.node("ScatterElements", [scores, EXCLUDED.name, updates], "leave_out", axis=1)
-    best, ids = graph.nodes(
-        "TopK", [masked, graph.constant([candidates or top_k], np.int64)], "top_k", ["", ""], axis=1
-    )
+    best, ids = graph.nodes("TopK", [masked, graph.constant([retrieved or top_k], np.int64)], "top_k", ["", ""], axis=1)
     is_candidate = graph.node("Greater", [best, nothing], "is_candidate")
     padding = graph.constant([PADDING_ID], np.int64)
-    found = graph.node("Where", [is_candidate, ids, padding], "found", CANDIDATES if candidates else ITEM_IDS)
-    outputs = [candidates_tensor(candidates)] if candidates else []
+    found = graph.node("Where", [is_candidate, ids, padding], "found", CANDIDATES if retrieved else ITEM_IDS)
+    outputs = [candidates_tensor(retrieved)] if retrieved else []
     if top_k:
         outputs = [Tensor(ITEM_IDS, "int64", (top_k,)), Tensor(SCORE, "float32", (top_k,)), *outputs]
-        of_found = graph.node("Where", [is_candidate, best, nothing], "of_found", None if candidates else SCORE)
-    if top_k and candidates:
+        of_found = graph.node("Where", [is_candidate, best, nothing], "of_found", None if retrieved else SCORE)
+    if top_k and retrieved:
         first_k = [graph.constant([each], np.int64) for each in (0, top_k, 1)]
         graph.node("Slice", [found, *first_k], "item_ids", ITEM_IDS)
         graph.node("Slice", [of_found, *first_k], "score", SCORE)

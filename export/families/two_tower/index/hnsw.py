@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.errors import GraphError
-from export.triton.model_files import first_line
+from export.errors import GraphError, first_line
 from preprocessing.schema import FIRST_KNOWN_ID
 
 NEIGHBOURS, EF_CONSTRUCTION = 24, 100

@@ -1,0 +1,46 @@
+"""`export configs`: every config.pbtxt of a schema that is not fitted; `model_repository/` shows the default one's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from export.families import NAMES, find
+from export.repository.members import write_configs
+from export.repository.plans import joined_plans
+from export.triton.config import ModelConfig
+from preprocessing.schema import Schema
+from stage.manifest import read_manifest
+from stage.write_errors import OutputError, cannot_be_written
+
+
+def shipped_configs(schema: Schema) -> tuple[ModelConfig, ...]:
+    """Return one config per model of all families, each of the default sizes."""
+    plans: dict[str, Any] = {}
+    for name in NAMES:
+        plans[name] = find(name).shipped(schema, plans)
+        plans |= joined_plans(plans[name])
+    found: dict[str, ModelConfig] = {}
+    for name in NAMES:
+        for config in find(name).configs(plans[name]):
+            # `preprocess` and `decode` are of several families; the first one's stay.
+            found.setdefault(config.name, config)
+    return tuple(found.values())
+
+
+def write_shipped(schema: Schema, output: str | Path) -> list[str]:
+    """Write the configs below `output`; return the names of their models.
+
+    Raises `OutputError` where these would replace what another command wrote, or the disk refuses them.
+    """
+    folder = Path(output)
+    if written := read_manifest(folder):
+        raise OutputError(
+            f"{folder}: was written by `{written.command}`, whose config.pbtxt these would replace: give another folder"
+        )
+    configs = shipped_configs(schema)
+    try:
+        write_configs(configs, folder)
+    except OSError as error:
+        raise cannot_be_written(folder, error) from None
+    return [config.name for config in configs]

@@ -1,0 +1,81 @@
+"""A repository that `export repository` wrote, opened again with the data that it was exported from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from export.data.saved_workflow import SavedWorkflow
+from export.errors import EXPORT_AGAIN, RepositoryError
+from export.families import NAMES, find
+from export.families.family import Family
+from export.parity.answers import golden_file, read_reference
+from export.parity.hop import Hop
+from export.repository.job import Job
+from export.repository.plans import read_plan
+from export.repository.result import VERIFY, Result, read_result
+from preprocessing.schema import FittedSchema, read_fitted, require_same_digest
+from stage.progress import Report
+
+
+@dataclass(frozen=True)
+class Opened:
+    """`result`: verify.json. `plans`: of its families, in the order in which these were written."""
+
+    folder: Path
+    fitted: FittedSchema
+    result: Result
+    plans: dict[str, Any]
+
+    @property
+    def families(self) -> dict[str, Family[Any, Any]]:
+        return {name: find(name) for name in self.plans}
+
+
+def open_repository(repository: str | Path) -> Opened:
+    """Read the schema, verify.json and the plans of a repository.
+
+    Raises:
+        RepositoryError: The folder is no repository of this version, or a model that was verified is gone.
+        SchemaError: Its schema.json cannot be read.
+
+    """
+    folder = Path(repository)
+    fitted, result = read_fitted(folder), read_result(folder, NAMES)
+    plans: dict[str, Any] = {}
+    for name, of_family in result.families.items():
+        kind = find(name).plan_type
+        plans[name] = read_plan(kind, of_family.plan, fitted, plans, f"{folder / VERIFY}: {name}")
+    for name, plan in plans.items():
+        for config in find(name).configs(plan):
+            if not (folder / config.name / "config.pbtxt").is_file():
+                raise RepositoryError(f"no {config.name} in {folder}: {EXPORT_AGAIN}")
+    return Opened(folder, fitted, result, plans)
+
+
+def job_of(opened: Opened, data: str | Path, folder: Path, report: Report) -> Job:
+    """Return the job of a repository at `folder` whose golden rows stand in that of `opened`.
+
+    Raises `SchemaError` where the data are of another fit, `RepositoryError` where the families' golden rows differ.
+    """
+    data, fitted = Path(data), opened.fitted
+    require_same_digest(read_fitted(data), fitted, f"the repository in {opened.folder}")
+    features = fitted.schema_.request_features
+    files = [opened.folder / golden_file(name) for name in opened.plans]
+    rows = [read_reference(features, file).rows for file in files]
+    for file, own in zip(files, rows, strict=True):
+        # NaN is no answer of a client's JSON, but it is a number of a golden row, and differs from itself.
+        if repr(own) != repr(rows[0]):
+            raise RepositoryError(f"{file}: its golden rows are not those of {files[0].name}: {EXPORT_AGAIN}")
+    workflow = SavedWorkflow.of_requests(data)
+    return Job(data, folder, fitted, rows[0], workflow, report, opened.plans)
+
+
+def hops_of(job: Job) -> tuple[Hop, ...]:
+    """Return the hops of all families; what they share comes once."""
+    found: dict[str, Hop] = {}
+    for name, plan in job.plans.items():
+        for hop in find(name).hops(job, plan):
+            found.setdefault(hop.name, hop)
+    return tuple(found.values())

@@ -1,0 +1,178 @@
+"""`export repository`: write a whole model repository, verified before it takes its place.
+
+REPOSITORY/
+  preprocess/ preprocess_nvtabular/ decode/ …     one folder a model, see `configs` of each family
+  schema.json verify.json golden.FAMILY.parquet   Triton passes plain files by
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from export.commands.early import COMMAND
+from export.commands.opened import hops_of
+from export.data.golden import golden_rows
+from export.data.saved_workflow import SavedWorkflow
+from export.errors import GraphError
+from export.families import find
+from export.families.family import Wanted
+from export.families.options import FamilyOptions, all_flags, flags
+from export.parity.compare import TOLERANCE
+from export.parity.declared import require_declared
+from export.parity.hop import check_hops
+from export.repository.job import Job
+from export.repository.members import write_decoding, write_preprocess
+from export.repository.models import Models, Trained
+from export.repository.options import RepositoryOptions, cut_to_catalogue
+from export.repository.plans import joined_plans, plan_as_json, with_plans
+from export.repository.registry import SCHEME, model_folder
+from export.repository.result import FamilyResult, Result, versions, write_result
+from preprocessing.schema import read_fitted, require_same_digest
+from stage.flags import flag
+from stage.mlflow_store import store_paths
+from stage.output import whole_folder
+from stage.progress import steps
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be exported.
+
+    `models`: folders or models:/ names, by their flag, such as `model`. `own`: the values of flags that only some
+    families have, by their field's name.
+    """
+
+    models: Mapping[str, str]
+    shared: RepositoryOptions = field(default_factory=RepositoryOptions)
+    own: Mapping[str, Any] = field(default_factory=dict)
+    tracking_uri: str | None = None
+    overwrite: bool = False
+
+
+def export_repository(request: Request, data: str | Path, output: str | Path) -> dict[str, Any]:
+    """Export, verify, put in place; return the content of verify.json.
+
+    Raises:
+        GraphError: No family joins these models, or has such a flag.
+        ParityError: A hop differs from the trained model; nothing is written then.
+        SchemaError: A model and the data are of different fits.
+
+    """
+    data = Path(data)
+    with ExitStack() as stack:
+        given = {
+            name: Trained(*stack.enter_context(model_folder(model, request.tracking_uri)))
+            for name, model in request.models.items()
+        }
+        family = _family(request, given)
+        options = _options(family, request)
+        models = {need.family: given[name] for name, need in flags(family).needs.items()}
+        fitted = read_fitted(data)
+        for model in models.values():
+            require_same_digest(fitted, read_fitted(model.folder), model.shown)
+        top_k = cut_to_catalogue("--top-k", request.shared.top_k, fitted, "an answer holds")
+        shared = request.shared.model_copy(update={"top_k": top_k})
+        inputs = [*(model.folder for model in models.values()), data, *_stores(request)]
+        folder = stack.enter_context(whole_folder(output, request.overwrite, inputs, COMMAND))
+        report = stack.enter_context(steps("export"))
+        workflow = SavedWorkflow.of_requests(data)
+        job = Job(data, folder, fitted, golden_rows(data, fitted), workflow, report)
+        result = _write(job, family, models, shared, options)
+        require_declared(folder)
+    return result.model_dump(exclude_none=True)
+
+
+def _write(
+    job: Job, family: str, models: Models, shared: RepositoryOptions, options: Mapping[str, FamilyOptions]
+) -> Result:
+    """Fill the job's folder, which no server sees yet; `options`: of each family, in the order of writing."""
+    (job.folder / "schema.json").write_text(job.fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
+    job.report("write the preprocessing")
+    refusal = write_preprocess(job.workflow, job.features, shared.reference_path, job.folder)
+    write_decoding(job.item_ids, shared.top_k, job.folder)
+    for name, own in options.items():
+        plan = find(name).plan(job, models, Wanted(shared, own, compiled=not refusal))
+        job.plans.update({**joined_plans(plan), name: plan})
+    families: dict[str, FamilyResult] = {}
+    apart = 0.0
+    for name in options:
+        of_family = find(name)
+        written = of_family.write(job, with_plans(job.plans[name], job.plans), models)
+        job.plans[name] = written.plan
+        job.report(f"golden rows of {name} through torch")
+        torch = of_family.reference(job, written.plan, models)
+        job.write_golden(name, torch.answers)
+        apart = max(apart, torch.torch_parts)
+        registered = models[name].registered if name in models else None
+        families[name] = FamilyResult(
+            plan=plan_as_json(written.plan),
+            about=written.about,
+            registered_model=registered.as_json() if registered else None,
+        )
+    result = Result(
+        family=family,
+        schema_digest=job.fitted.digest,
+        format=shared.format,
+        top_k=shared.top_k,
+        exclude_seen=shared.exclude_seen,
+        not_compiled=refusal,
+        rows=len(job.rows),
+        recorded_rows=0 if refusal else len(job.recorded),
+        tolerance=TOLERANCE,
+        differences={"torch_parts": apart, **check_hops(hops_of(job), job.report)},
+        versions=versions(),
+        families=families,
+    )
+    write_result(result, job.folder)
+    return result
+
+
+def _family(request: Request, given: Mapping[str, Trained]) -> str:
+    """Return the family that these models are exported as."""
+    candidates = {name: each.needs for name, each in all_flags().items() if each.needs.keys() == given.keys()}
+    wrong: list[tuple[str, str]] = []
+    for name, needs in candidates.items():
+        others = [(each, need.family) for each, need in needs.items() if given[each].config.family != need.family]
+        if not others:
+            return name
+        wrong = wrong or others
+    if len(candidates) == 1:
+        [(each, expected), *_] = wrong
+        seen = given[each].config.family
+        raise GraphError(f"{flag(each)} {request.models[each]}: is a model of family {seen}, give one of {expected}")
+    raise GraphError(f"--model {request.models['model']}: family {given['model'].config.family} has no export")
+
+
+def _options(family: str, request: Request) -> dict[str, FamilyOptions]:
+    """Return the own options of the family and of those that it joins, in the order in which they are written.
+
+    Raises `GraphError` where a flag is of none of them.
+    """
+    chain = dict.fromkeys([*(need.family for need in flags(family).needs.values()), family])
+    kinds = {name: flags(name).options for name in chain}
+    for name, value in request.own.items():
+        if value is False or any(name in kind.model_fields for kind in kinds.values()):
+            continue
+        owner, needs = next((o, f.needs) for o, f in all_flags().items() if name in f.options.model_fields)
+        if value == flags(owner).options.model_fields[name].default:
+            continue
+        missing = [flag(each) for each in needs if each not in request.models]
+        remedy = f"give {' and '.join(missing)} too, or leave it out" if missing else "leave it out"
+        raise GraphError(
+            f"{flag(name)}: is of {owner} repositories, --model {request.models['model']} is exported as {family}: "
+            f"{remedy}"
+        )
+    return {
+        name: kind(**{each: value for each, value in request.own.items() if each in kind.model_fields})
+        for name, kind in kinds.items()
+    }
+
+
+def _stores(request: Request) -> tuple[Path, ...]:
+    """Return the files of the store that a models:/ name is read from."""
+    named = any(model.startswith(SCHEME) for model in request.models.values())
+    return store_paths(request.tracking_uri) if named else ()

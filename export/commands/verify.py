@@ -1,0 +1,29 @@
+"""`export verify`: hold an exported repository against the trained models again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from export.commands.opened import hops_of, job_of, open_repository
+from export.parity.declared import require_declared
+from export.parity.hop import check_hops
+from export.repository.result import versions, write_result
+from stage.progress import steps
+
+
+def verify(repository: str | Path, data: str | Path) -> dict[str, Any]:
+    """Verify a repository against what torch answered when it was exported; rewrite and return its verify.json.
+
+    `torch_parts` stays as it was: the trained models themselves are not at hand. Raises `ParityError`, the file left as
+    it is.
+    """
+    opened = open_repository(repository)
+    require_declared(repository)
+    with steps("verify") as report:
+        job = job_of(opened, data, opened.folder, report)
+        differences = check_hops(hops_of(job), report)
+    before = opened.result
+    result = before.model_copy(update={"differences": {**before.differences, **differences}, "versions": versions()})
+    write_result(result, opened.folder)
+    return result.model_dump(exclude_none=True)

@@ -1,0 +1,57 @@
+"""What an `offline_online` repository is held to the trained model by.
+
+preprocess…           see `export.repository.shared_hops`
+offline_encoder       embedding and repeat logits of the exported graph with torch's; where there is one
+online_ranker         top-k of the exported graph, given torch's state, with torch's
+decode                raw ids with the item index: equal
+recommend…            each chain with torch's top-k
+…_offline, …          see `export.families.offline_online.stored.hops`
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from export.families.offline_online.plan import (
+    ENCODER,
+    RANKER,
+    RECOMMEND,
+    RECOMMEND_FUSED,
+    RECOMMEND_NVTABULAR,
+    RankingPlan,
+)
+from export.families.offline_online.stored.hops import stored_hops
+from export.parity.answers import without_ranking
+from export.parity.compare import compare_rankings, compare_tensors
+from export.parity.hop import Hop
+from export.repository.job import Job
+from export.repository.shared_hops import chain_hop, decode_hop, preprocessing_hops
+from export.triton.tensors import ITEM_IDS, SCORE
+
+
+def hops(job: Job, plan: RankingPlan) -> tuple[Hop, ...]:
+    """Return the hops in the order of the chain."""
+    chains = (
+        RECOMMEND,
+        *([RECOMMEND_NVTABULAR] if plan.reference_path else []),
+        *([RECOMMEND_FUSED] if plan.fused else []),
+    )
+    return (
+        *preprocessing_hops(job, plan),
+        *([Hop(ENCODER, partial(_check_encoder, job, plan))] if plan.state else []),
+        Hop(RANKER, partial(_check_ranker, job, plan)),
+        decode_hop(job),
+        *(chain_hop(job, plan.family, chain) for chain in chains),
+        *(stored_hops(job, plan) if plan.stored else ()),
+    )
+
+
+def _check_encoder(job: Job, plan: RankingPlan) -> float:
+    found = job.local.run_step(RECOMMEND, ENCODER, job.encoded)
+    return compare_tensors(ENCODER, without_ranking(job.golden(plan.family)), found)
+
+
+def _check_ranker(job: Job, plan: RankingPlan) -> float:
+    golden = job.golden(plan.family)
+    ranked = job.local.run_step(RECOMMEND, RANKER, {**job.encoded, **without_ranking(golden)})
+    return compare_rankings(RANKER, golden, ranked[ITEM_IDS], ranked[SCORE])

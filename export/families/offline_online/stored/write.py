@@ -1,0 +1,29 @@
+"""Give a repository its store of users: those of the data, each with the state of the latest request."""
+
+from __future__ import annotations
+
+from export.families.offline_online.plan import ENCODER, RankingPlan
+from export.families.offline_online.stored.models import USER_EMBEDDING, halves
+from export.families.offline_online.stored.states import latest_states
+from export.families.offline_online.stored.store import write_store
+from export.graphs.workflow import compile_workflow, request_columns
+from export.parity.local import LocalRepository
+from export.repository.encoder_digest import encoder_digest
+from export.repository.job import Job
+from export.triton.files import model_path
+
+
+def write_stored(job: Job, plan: RankingPlan) -> int:
+    """Write what serves from stored states into a repository that has all else; return how many users it holds."""
+    job.report(f"write {USER_EMBEDDING}")
+    folder = job.folder
+    if plan.compiled:
+        columns = request_columns(job.features)
+        for name, features in halves(plan).items():
+            path = model_path(folder, name)
+            if path.parent.is_dir():
+                compile_workflow(job.workflow, columns, path, only=[feature.name for feature in features])
+    local = LocalRepository(folder)
+    states = latest_states(local, job.fitted, job.data)
+    write_store(local.config(USER_EMBEDDING), states, encoder_digest(folder, ENCODER), folder)
+    return len(states.users)

@@ -1,0 +1,24 @@
+"""The flags of the chain of two stages."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from export.families.options import FamilyOptions, Flags, Need
+
+
+class RetrieveAndRankOptions(FamilyOptions):
+    """`candidates`: the user's own items and the nearest of the index, together."""
+
+    candidates: int = Field(default=500, ge=1, le=1_000_000, description="items that are ranked behind --retriever")
+
+
+FLAGS = Flags(
+    {
+        "retriever": Need(
+            "two_tower", "a two_tower model of the same data: its items are what --model, an offline_online one, ranks"
+        ),
+        "model": Need("offline_online"),
+    },
+    RetrieveAndRankOptions,
+)

@@ -1,0 +1,36 @@
+"""What the ranker answers to the candidates that new item vectors give; the ranker itself stays."""
+
+from __future__ import annotations
+
+from export.families.family import Written
+from export.families.retrieve_and_rank.hops import known_ranks, rank_candidates
+from export.families.retrieve_and_rank.plan import RETRIEVE_AND_RANK_FUSED, TwoStages
+from export.families.retrieve_and_rank.reference import exact_candidates
+from export.families.retrieve_and_rank.write import served_vectors, write_fused_stages
+from export.families.two_tower.plan import CANDIDATES
+from export.parity.local import LocalRepository
+from export.repository.job import Job
+from export.triton.files import VERSION, version_folder
+
+
+def rewritten(plan: TwoStages) -> set[str]:
+    """Return what holds item vectors besides the files of the retriever."""
+    return {f"{RETRIEVE_AND_RANK_FUSED}/{VERSION}"} if plan.retrieval.fused else set()
+
+
+def refresh(job: Job, plan: TwoStages) -> Written[TwoStages]:
+    """Write the fused chain and the golden answers again.
+
+    The trained ranker is not at hand: the golden answers are the exported ranker's. Torch's answers over the whole
+    catalogue, kept since the export, say what the first ranks are; verify.json says how many of all ranks.
+    """
+    vectors = served_vectors(job, plan)
+    if plan.retrieval.fused:
+        job.report(f"write {RETRIEVE_AND_RANK_FUSED}")
+        version_folder(job.folder, RETRIEVE_AND_RANK_FUSED).mkdir()
+        write_fused_stages(plan, vectors, job.folder)
+    candidates = {CANDIDATES: exact_candidates(job, plan, vectors)}
+    ranked = rank_candidates(job, plan, LocalRepository(job.folder), candidates)
+    job.write_golden(plan.family, {**candidates, **ranked})
+    _, known = known_ranks(job, plan, candidates)
+    return Written(plan, {"ranks": {"all": int(known.size), "held_to_torch": int(known.sum())}})

@@ -1,0 +1,29 @@
+"""A hop: one step of a served chain, which can be held against what it should answer by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from stage.progress import Report
+
+Differences = dict[str, float]
+"""The largest difference of each hop, by its name."""
+
+
+@dataclass(frozen=True)
+class Hop:
+    """`name`: of the model that is checked, but where one is checked in two ways. `check`: returns the largest
+    difference; raises `ParityError` beyond the tolerance, `RepositoryError` where a model cannot be run."""
+
+    name: str
+    check: Callable[[], float]
+
+
+def check_hops(hops: Sequence[Hop], report: Report) -> Differences:
+    """Check every hop, in this order. Raises at the first that fails."""
+    differences: Differences = {}
+    for hop in hops:
+        report(f"verify {hop.name}")
+        differences[hop.name] = hop.check()
+    return differences

@@ -1,0 +1,1 @@
+"""One session per kind of warehouse that vectors are written to."""
