@@ -1,4 +1,4 @@
-"""The one reader of the Parquet files of earlier stages: whole columns, or one line that names the file's fault."""
+"""The only reader of Parquet files of earlier stages: whole columns, or one line that names the file's fault."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ FIT_AGAIN = "run `preprocessing fit` again or give its whole output folder"
 
 
 class ParquetError(BadInput):
-    """A file that an earlier stage should have written is missing, torn, or lacks a column."""
+    """A file of an earlier stage is missing, damaged, or lacks a column."""
 
 
 def read_columns(path: str | Path, columns: Sequence[str], remedy: str = FIT_AGAIN) -> pa.Table:
-    """Read `columns` of one Parquet file, in the order asked for.
+    """Read `columns` of one Parquet file, in the given order.
 
     Args:
         path: The file; folders above it named `key=value` add no columns.
         columns: Names of columns.
-        remedy: What each refusal proposes.
+        remedy: The remedy in each refusal.
 
     Raises:
-        ParquetError: The file is missing, is no whole Parquet file, or lacks a column.
+        ParquetError: The file is missing, is not a complete Parquet file, or lacks a column.
 
     """
     import pyarrow.parquet as pq
@@ -40,7 +40,7 @@ def read_columns(path: str | Path, columns: Sequence[str], remedy: str = FIT_AGA
 
 
 def read_row_groups(path: str | Path, columns: Sequence[str], remedy: str = FIT_AGAIN) -> Iterator[pa.Table]:
-    """Yield `columns` of one Parquet file, a row group at a time, in their order; raise as `read_columns` does."""
+    """Yield `columns` of one Parquet file in the given order, by row groups; raise as `read_columns` does."""
     import pyarrow.parquet as pq
 
     with _one_line(path, remedy), pq.ParquetFile(path) as file:
@@ -56,7 +56,7 @@ def _require(columns: Sequence[str], names: Sequence[str], path: str | Path, rem
 
 
 def _one_line(path: str | Path, remedy: str) -> AbstractContextManager[None]:
-    """Return a block in which what the file system and Arrow raise becomes `ParquetError`."""
+    """Return a block that raises `ParquetError` for errors of the file system or Arrow."""
     import pyarrow as pa
 
     return map_errors(

@@ -20,13 +20,13 @@ class Categorical(FeatureBase):
 
     kind: Literal["categorical"] = Field(description="the kind of feature")
     dtype: Literal["string", "int"] = Field(
-        default="string", description="type of the request's tensor; an `int` has no null and cannot be left out"
+        default="string", description="type of the tensor in the request; an `int` has no null and cannot be left out"
     )
     source: Literal["column", "hour", "weekday"] = Field(
         default="column", description="a column, or the local hour (0-23) or weekday (Monday is 0) of the moment"
     )
     min_frequency: NonNegativeInt = Field(
-        default=0, le=1_000_000_000, description="values rarer than this in training are unknown"
+        default=0, le=1_000_000_000, description="values that are rarer than this in training are unknown"
     )
     embedding_dim: PositiveInt = Field(default=16, le=LONGEST, description="length of a value's embedding")
 

@@ -22,14 +22,14 @@ class Text(FeatureBase):
     kind: Literal["text"] = Field(description="the kind of feature")
     max_length: PositiveInt = Field(default=16, le=LONGEST, description="number of words kept, the first ones")
     min_frequency: NonNegativeInt = Field(
-        default=2, le=1_000_000_000, description="words rarer than this in training are unknown"
+        default=2, le=1_000_000_000, description="words that are rarer than this in training are unknown"
     )
     embedding_dim: PositiveInt = Field(default=16, le=LONGEST, description="length of a word's embedding")
     encoder: Encoder = Field(default=Encoder(), description="how the words become one vector")
     separator: str | None = Field(
         default=None,
         min_length=1,
-        description="text between words, such as `|` in `Action|Comedy`; white space if absent",
+        description="text between words, such as `|` in `Action|Comedy`; by default white space",
     )
 
     added_later: ClassVar[tuple[str, ...]] = ("in_session", "separator")
