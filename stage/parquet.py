@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stage.errors import BadInput
+from stage.library_errors import Becomes, first_line, map_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,15 +55,14 @@ def _require(columns: Sequence[str], names: Sequence[str], path: str | Path, rem
             raise ParquetError(f"{path}: has no column {column!r}: {remedy}")
 
 
-@contextmanager
-def _one_line(path: str | Path, remedy: str) -> Iterator[None]:
-    """Raise `ParquetError` for errors of the file system or Arrow."""
+def _one_line(path: str | Path, remedy: str) -> AbstractContextManager[None]:
+    """Return a block that raises `ParquetError` for errors of the file system or Arrow."""
     import pyarrow as pa
 
-    try:
-        yield
-    except FileNotFoundError:
-        raise ParquetError(f"{path}: no such file: {remedy}") from None
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise ParquetError(f"{path}: cannot be read as Parquet ({reason}): {remedy}") from None
+    return map_errors(
+        Becomes(FileNotFoundError, lambda _: ParquetError(f"{path}: no such file: {remedy}")),
+        Becomes(
+            (pa.ArrowException, OSError),
+            lambda error: ParquetError(f"{path}: cannot be read as Parquet ({first_line(error)}): {remedy}"),
+        ),
+    )

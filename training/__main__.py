@@ -102,7 +102,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     tracked: dict[str, Any] = {}
     if not arguments.tracking and options != TrackingOptions():
         raise BadInput("--no-tracking and a flag of tracking: drop one of them")
-    if ranks.is_first():
+    if ranks.count() == 1:  # several processes refuse together, in `fit`
         before_fit(*wanted)
     share_cores(arguments.threads)
     if not arguments.tracking:

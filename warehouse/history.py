@@ -185,13 +185,7 @@ class Warehouse:
         return self._moved(statements.neighbours(kind, stored.experiment, stored.run, id_, _at_least_one(k)))
 
     def drift(
-        self,
-        kind: str,
-        id_: str | None,
-        before: str,
-        after: str,
-        k: int = 10,
-        experiment: str | None = None,
+        self, kind: str, id_: str | None, before: str, after: str, k: int = 10, experiment: str | None = None
     ) -> Drift:
         """Return the cosine distance of an id's vectors in two runs (none for zeros), and the k ids that moved most."""
         old, new = (self.partition(kind, run, experiment) for run in (before, after))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -30,6 +30,8 @@ class Categorical(FeatureBase):
     )
     embedding_dim: PositiveInt = Field(default=16, le=LONGEST, description="length of a value's embedding")
 
+    ids: ClassVar[Literal["vocabulary"]] = "vocabulary"
+
     @property
     def request(self) -> Layout:
         return Layout("scalar", "string" if self.dtype == "string" else "int64")
@@ -43,10 +45,6 @@ class Categorical(FeatureBase):
         if self.dtype == "int":
             return Edges(null=0, unknown=10**9 + 7, extreme=-(2**63))
         return Edges(null=None, unknown=UNKNOWN_TEXT, extreme="x " * 2000)
-
-    @property
-    def ids(self) -> Literal["vocabulary"]:
-        return "vocabulary"
 
     @property
     def embedding(self) -> int:

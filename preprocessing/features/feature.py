@@ -125,7 +125,7 @@ class FeatureBase(Frozen):
     def parameters(self) -> dict[str, str]:
         """The parameters that `preprocess_nvtabular` reads from its config.pbtxt besides the tensors; `kind` first.
 
-        It treats scalars of an unknown `kind` by their tensors.
+        To that model scalars are numbers if their kind is `numeric`, else ids.
         """
 
     def arrow(self) -> pa.DataType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -43,6 +43,8 @@ class Sequence(FeatureBase):
         description="add a score for taking one of these items again; it pays if users take the same items repeatedly",
     )
 
+    ids: ClassVar[Literal["items"]] = "items"
+
     @property
     def request(self) -> Layout:
         return Layout("list", "string", (-1,), self.max_length)
@@ -54,10 +56,6 @@ class Sequence(FeatureBase):
     @property
     def edges(self) -> Edges:
         return Edges(null=[], unknown=["never seen"], extreme=[""])
-
-    @property
-    def ids(self) -> Literal["items"]:
-        return "items"
 
     @property
     def pooling(self) -> Encoder:

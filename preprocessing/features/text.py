@@ -39,6 +39,8 @@ class Text(FeatureBase):
         parts = text.lower().split(self.separator)
         return parts if self.separator is None else [word for part in parts if (word := part.strip())]
 
+    ids: ClassVar[Literal["vocabulary"]] = "vocabulary"
+
     @property
     def request(self) -> Layout:
         return Layout("scalar", "string")
@@ -50,10 +52,6 @@ class Text(FeatureBase):
     @property
     def edges(self) -> Edges:
         return Edges(null=None, unknown=UNKNOWN_TEXT, extreme="x " * 2000)
-
-    @property
-    def ids(self) -> Literal["vocabulary"]:
-        return "vocabulary"
 
     @property
     def embedding(self) -> int:

@@ -13,10 +13,9 @@ from training.__main__ import main
 from training.checkpoint import load, read_config
 from training.examples.moments import DataError, SplitData
 from training.families.offline_online.config import OfflineOnlineConfig
-from training.families.two_tower.config import TwoTowerConfig
+from training.families.two_tower.config import TwoTowerConfig, TwoTowerSettings
 from training.families.two_tower.model import TwoTower
 from training.ranking import model_scorer, rank_split
-from training.settings import TwoTowerSettings
 from training.trainer import fit
 
 CONFIG = TwoTowerConfig(dim=8)

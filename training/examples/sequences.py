@@ -90,8 +90,8 @@ class ExampleBatch:
     """B examples.
 
     index: [B] int64, the numbers of the examples, equal to those of the split's moments. history: `items` and the
-    columns `also`, [B, L] int64, oldest first, padded right with 0. session: [B, L'] int64, the items of the session so far,
-    likewise. rows, targets: [T] int64, the row and the item id of every target in the catalogue.
+    columns `also`, [B, L] int64, oldest first, padded right with 0. session: [B, L'] int64, the items of the session
+    so far, likewise. rows, targets: [T] int64, the row and the item id of every target in the catalogue.
     """
 
     index: Array

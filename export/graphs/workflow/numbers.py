@@ -95,7 +95,7 @@ def emit_bucketize(graph: Graph, x: Value, expression: Bucketed) -> Value:
         )
     boundaries = np.asarray(expression.boundaries)
     compared = np.promote_types(boundaries.dtype, x.dtype)
-    if x.held and (boundaries == boundaries.astype(x.held)).all():
+    if x.held and all(_holds(x.held, boundary) for boundary in boundaries):
         compared = x.held
     below = graph.node("Less", [graph.typed(x, compared), graph.constant(boundaries, compared)], "is_below")
     reached = graph.cast(graph.node("Not", [below], "is_reached"), np.dtype(bool), _INT64)
