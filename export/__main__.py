@@ -1,4 +1,4 @@
-"""`python -m export`: a trained model becomes a verified Triton model repository, which embeds all users and items."""
+"""`python -m export`: turn a trained model into a verified Triton model repository, and embed all users and items."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m export", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    repository = commands.add_parser("repository", help="write and verify a model repository, whole or not at all")
+    repository = commands.add_parser("repository", help="write and verify a model repository, completely or not at all")
     repository.add_argument(
         "--model", required=True, help="output folder of `training fit`, or models:/NAME@ALIAS, or models:/NAME/VERSION"
     )
-    repository.add_argument("--tracking-uri", metavar="URI", help=f"of a models:/ name, {URI_HELP}")
+    repository.add_argument("--tracking-uri", metavar="URI", help=f"for a models:/ name, {URI_HELP}")
     repository.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     repository.add_argument("--output", required=True, help="model repository to write")
     add_flags(repository, RepositoryOptions)
@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = commands.add_parser(
         "verify",
-        help="hold an exported repository against the trained model again",
+        help="verify an exported repository against the trained model again",
         description="Compare what a repository answers, hop by hop and in the format it was exported in, with what "
         "torch answered when it was exported: REPO/golden.*.parquet hold those requests and answers. REPO/verify.json "
         "is rewritten with the differences found; one beyond the tolerance is refused and leaves it as it was.",
