@@ -91,7 +91,7 @@ def no_verify(folder: Path) -> None:
     ("spoil", "error", "message"),
     [
         (no_item_vectors, RepositoryError, "item_vectors.npy: cannot be read"),
-        (narrow_item_vectors, RepositoryError, r"item_vectors.npy: holds vectors \[\d+, 5\], expected \[\d+, 12\]"),
+        (narrow_item_vectors, RepositoryError, r"item_vectors.npy: has vectors \[\d+, 5\], expected \[\d+, 12\]"),
         (another_fit, SchemaError, "schema digest"),
         (no_verify, RepositoryError, "verify.json: cannot be read"),
     ],
