@@ -1,4 +1,4 @@
-"""The commands of docs/your-own-log.md, from a CSV that nobody described to curl's answer."""
+"""The commands of docs/your-own-log.md, from a CSV without a schema to curl's answer."""
 
 import json
 import shlex

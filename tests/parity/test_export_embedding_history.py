@@ -1,4 +1,4 @@
-"""`export embeddings` to a warehouse: runs of both families, equal to torch, whole or not there."""
+"""`export embeddings` to a warehouse: runs of both families, equal to torch, complete or absent."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`export embeddings` refuses what cannot be written in one line that says the remedy, and leaves nothing behind."""
+"""`export embeddings` refuses in one line with a remedy, and leaves nothing behind."""
 
 import shutil
 import sys

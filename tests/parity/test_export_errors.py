@@ -1,4 +1,4 @@
-"""What libraries throw at a spoilt repository, spoilt data or a full disk is told in one line with what to do."""
+"""Errors of libraries on a damaged repository, damaged data or a full disk become one line with a remedy."""
 
 import shlex
 import shutil

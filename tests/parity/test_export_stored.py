@@ -1,4 +1,4 @@
-"""The stored embeddings of a release: equal to its encoder's, replaced whole or not at all, never another encoder's."""
+"""The stored embeddings of a release: equal to its encoder's, replaced completely or not at all, never of another encoder."""
 
 import json
 import shutil

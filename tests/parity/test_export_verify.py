@@ -1,4 +1,4 @@
-"""`export verify` accepts what was exported, refuses what was changed since, and leaves nothing behind that differs."""
+"""`export verify` accepts what was exported, refuses later changes, and leaves no difference behind."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The chain of two stages answers as torch does over the candidates, and as `recommend` does where they are all."""
+"""Two stages answer like torch over the candidates, and like `recommend` if all items are candidates."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The command line refuses what it cannot work with in one line, and answers --help without loading much."""
+"""The command line refuses bad input in one line, and answers --help without slow imports."""
 
 from __future__ import annotations
 

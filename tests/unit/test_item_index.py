@@ -1,4 +1,4 @@
-"""The item index: which one a catalogue gets, what it answers where there is little to find, what it refuses."""
+"""The item index: its choice, its answers with few candidates, and its refusals."""
 
 import importlib.util
 import sys

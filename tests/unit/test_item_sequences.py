@@ -1,4 +1,4 @@
-"""Sequences hold exactly what the moments hold, and a batch of them is as long as its longest."""
+"""Sequences have exactly the content of the moments, and a batch is as long as its longest."""
 
 import itertools
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ids, categories and numbers are what a person wrote, digit by digit, or are refused by the column's name."""
+"""Ids, categories and numbers are read as written, digit by digit, or refused with the column's name."""
 
 from datetime import date
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Times are read as they are written or stated, never guessed row by row."""
+"""Times are read as written or stated, and never guessed row by row."""
 
 from datetime import date, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""`python -m preprocessing fit`: what it prints, and one line and exit code 2 for whatever cannot be worked with."""
+"""`python -m preprocessing fit`: its output, and one line and exit code 2 for bad input."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The feature schema: what a person may write, what a command line changes of it, and the digest that names a fit."""
+"""The feature schema: its TOML, changes from the command line, and the digest of a fit."""
 
 import hashlib
 import json

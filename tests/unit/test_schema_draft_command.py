@@ -1,4 +1,4 @@
-"""`python -m preprocessing schema`: a draft printed or written, and one line for what it cannot work with."""
+"""`python -m preprocessing schema`: a draft is printed or written, and bad input gives one line."""
 
 import json
 import os

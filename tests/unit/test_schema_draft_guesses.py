@@ -1,4 +1,4 @@
-"""What `preprocessing schema` guesses of columns, says of them, and refuses."""
+"""Guesses, comments and refusals of `preprocessing schema` about columns."""
 
 import gzip
 from pathlib import Path

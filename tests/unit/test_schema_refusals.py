@@ -1,4 +1,4 @@
-"""What a schema may not say, each in one line that names the key and the remedy."""
+"""Malformed schemas are refused in one line that names the key and the remedy."""
 
 from pathlib import Path
 

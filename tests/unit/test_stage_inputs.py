@@ -1,4 +1,4 @@
-"""An output stands apart from what its command reads."""
+"""An output is separate from the inputs of its command."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""An output folder lists its files: what is not on the list is never deleted with it."""
+"""An output folder lists its files: other files are never deleted with it."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An output folder is whole or as it was before."""
+"""An output folder is complete or unchanged."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The flags of `python -m training`: explained, held to their limits, refused before torch is imported."""
+"""The flags of `python -m training`: explained, limited, and refused before torch is imported."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""What libraries throw while a model trains or is measured is one line that says what helps."""
+"""Errors of libraries during training or evaluation become one line with a remedy."""
 
 import logging
 import shutil

@@ -1,4 +1,4 @@
-"""Training runs: reproducible by seed, resumable after a kill, whole or not there at all."""
+"""Training runs: reproducible by seed, resumable after a kill, complete or absent."""
 
 import json
 import os
