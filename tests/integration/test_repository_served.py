@@ -1,4 +1,4 @@
-"""An exported repository on the real server: on every path it gives torch's answers, and errors affect only their request."""
+"""An exported repository on the real server: every path gives torch's answers, and errors affect one request."""
 
 import importlib
 import json

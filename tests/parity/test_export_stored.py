@@ -1,4 +1,4 @@
-"""The stored embeddings of a release: equal to its encoder's, replaced completely or not at all, never of another encoder."""
+"""The stored embeddings of a release: its encoder's, replaced completely or not at all, never of another encoder."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Two processes that train one model, as torchrun starts them: one output, one set of messages, equal metrics in both."""
+"""Two processes that train one model, as torchrun starts them: one output, one log, equal metrics in both."""
 
 import json
 import math
