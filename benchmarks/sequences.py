@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -47,21 +48,25 @@ def run(source: Path, length: int) -> None:
         began = time.monotonic()
         preprocess(source, length, data)
         seconds = round(time.monotonic() - began, 1)
-        ways = (
-            ("sequences", "train", training_sequences, [data / "sequences.parquet"]),
-            ("moments", "train", moments, [data / "train"]),
-            ("sequences", "test", examples, [data / "sequences.parquet"]),
-            ("moments", "test", moments, [data / "test"]),
+        ways: tuple[tuple[str, str, Callable[..., object], tuple[Any, ...], str], ...] = (
+            ("sequences", "train", training_sequences, (length,), "sequences.parquet"),
+            ("moments", "train", moments, ("train",), "train"),
+            ("sequences", "test", examples, ("test", length), "sequences.parquet"),
+            ("moments", "test", moments, ("test",), "test"),
         )
-        results = []
-        for layout, split, read, paths in ways:
+        results: list[dict[str, Any]] = []
+        for layout, split, read, options, path in ways:
             CONSOLE.print(f"[dim]{layout}, {split}")
-            found = measured_apart(imports, read, data, split, length)
-            results.append({"layout": layout, "split": split, "disk_mb": _megabytes(paths), **found})
-    table = Table("layout", "split", "on disk, MB", "peak memory, MB", "seconds", title=f"histories of {length}")
+            found = measured_apart(imports, read, data, *options)
+            results.append({"layout": layout, "split": split, "disk_mb": _megabytes(data / path), **found})
+    table = Table(
+        "layout", "split", "on disk, MB", "peak memory, MB", "held, MB", "seconds", title=f"histories of {length}"
+    )
     for each in results:
         table.add_row(
-            each["layout"], each["split"], *(f"{each[key]:,.1f}" for key in ("disk_mb", "peak_mb", "seconds"))
+            each["layout"],
+            each["split"],
+            *(f"{each[key]:,.1f}" for key in ("disk_mb", "peak_mb", "held_mb", "seconds")),
         )
     Console().print(table)
     sequences, rows = results[:2]
@@ -87,8 +92,8 @@ def preprocess(source: Path, length: int, data: Path) -> None:
         fit(load_schema(schema), source, data)
 
 
-def _megabytes(paths: list[Path]) -> float:
-    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*.parquet"))]
+def _megabytes(path: Path) -> float:
+    files = [path] if path.is_file() else path.rglob("*.parquet")
     return round(sum(file.stat().st_size for file in files) / 1e6, 1)
 
 
@@ -98,7 +103,7 @@ def imports() -> None:
     import training.examples.sequences  # noqa: F401
 
 
-def training_sequences(data: Path, split: str, length: int) -> object:
+def training_sequences(data: Path, length: int) -> object:
     """Hold what trains, with one item more than a history: the last one's next."""
     from training.examples.sequences import TrainingSequences
 
@@ -113,7 +118,7 @@ def examples(data: Path, split: str, length: int) -> object:
     return SequenceExamples(data, split, read_fitted(data), length)
 
 
-def moments(data: Path, split: str, length: int) -> object:
+def moments(data: Path, split: str) -> object:
     """Hold a split's rows."""
     from preprocessing.schema import read_fitted
     from training.data import SplitData

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Column = np.ndarray[Any, np.dtype[Any]]
 
 ITEM_SEQUENCES = "sequences.parquet"
-ITEMS_PER_GROUP = 1 << 20
+ITEMS_PER_GROUP = 1 << 18
 """Of a row group, about: what a reader holds at once besides what it keeps."""
 OF_ITEMS = {"items": pa.int32(), "instants": pa.int64(), "sessions": pa.int32()}
 OF_SESSIONS = {"splits": pa.int8(), "cuts": pa.int32(), "rows": pa.int32()}
