@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -59,15 +60,10 @@ def run(source: Path, length: int) -> None:
             CONSOLE.print(f"[dim]{layout}, {split}")
             found = measured_apart(imports, read, data, *options)
             results.append({"layout": layout, "split": split, "disk_mb": _megabytes(data / path), **found})
-    table = Table(
-        "layout", "split", "on disk, MB", "peak memory, MB", "held, MB", "seconds", title=f"histories of {length}"
-    )
+    numbers = {"disk_mb": "on disk, MB", "peak_mb": "peak memory, MB", "held_mb": "held, MB", "seconds": "seconds"}
+    table = Table("layout", "split", *numbers.values(), title=f"histories of {length} items", title_justify="left")
     for each in results:
-        table.add_row(
-            each["layout"],
-            each["split"],
-            *(f"{each[key]:,.1f}" for key in ("disk_mb", "peak_mb", "held_mb", "seconds")),
-        )
+        table.add_row(each["layout"], each["split"], *(f"{each[key]:,.1f}" for key in numbers))
     Console().print(table)
     sequences, rows = results[:2]
     print_result(
