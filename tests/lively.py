@@ -8,10 +8,10 @@ import torch
 from preprocessing.schema import FittedSchema, read_fitted
 from tests.once import made_once
 from training.checkpoint import new_model, save
-from training.families.config import FamilyConfig as AnyConfig
+from training.families.config import FamilyConfig
 
 
-def lively_model(data: Path, fitted: FittedSchema, config: AnyConfig) -> Any:
+def lively_model(data: Path, fitted: FittedSchema, config: FamilyConfig) -> Any:
     """A model of the family that `config` is of; the same at every call."""
     torch.manual_seed(7)
     model = new_model(data, fitted, config)
@@ -20,7 +20,7 @@ def lively_model(data: Path, fitted: FittedSchema, config: AnyConfig) -> Any:
     return model.eval()
 
 
-def lively_checkpoint(data: Path, config: AnyConfig) -> Path:
+def lively_checkpoint(data: Path, config: FamilyConfig) -> Path:
     """The checkpoint of such a model next to `data`, made once per run of the suite."""
 
     def make(folder: Path) -> None:

@@ -11,7 +11,8 @@ from preprocessing.schema import read_fitted
 from tests.lively import lively_model
 from training.__main__ import main
 from training.examples.moments import SplitData
-from training.families.config import CONFIGS, ModelConfig
+from training.families import NAMES
+from training.families.offline_online.config import OfflineOnlineConfig
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -21,7 +22,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     return int(end.value.code or 0)
 
 
-@pytest.mark.parametrize("family", list(CONFIGS))
+@pytest.mark.parametrize("family", NAMES)
 def test_orders_without_users_train_and_are_measured(
     family: str,
     orders_data: Path,
@@ -42,7 +43,7 @@ def test_orders_without_users_train_and_are_measured(
 
 def test_without_offline_features_the_whole_is_the_ranker_on_a_state_of_zeros(orders_data: Path) -> None:
     fitted = read_fitted(orders_data)
-    model = lively_model(orders_data, fitted, ModelConfig(dim=8, hidden=12))
+    model = lively_model(orders_data, fitted, OfflineOnlineConfig(dim=8, hidden=12))
     rows = SplitData(orders_data, "train", fitted)
     features = rows.batch(torch.arange(len(rows)).numpy()).features
     with torch.no_grad():

@@ -11,7 +11,8 @@ import pytest
 
 from preprocessing.schema import read_fitted
 from training.__main__ import _parser, main
-from training.families.config import CONFIGS, ModelConfig
+from training.families import NAMES
+from training.families.offline_online.config import OfflineOnlineConfig
 from training.threads import share_cores
 
 HEAVY = ("torch", "transformers", "nvtabular", "pandas", "pyarrow", "mlflow")
@@ -22,7 +23,7 @@ def actions(family: str) -> list[tuple[str, argparse.Action]]:
     return [(name, each) for name, command in commands.choices.items() for each in command._actions]
 
 
-@pytest.mark.parametrize("family", list(CONFIGS))
+@pytest.mark.parametrize("family", NAMES)
 def test_every_flag_says_what_it_does_and_shows_its_default(family: str) -> None:
     for command, action in actions(family):
         name = f"{command} {action.option_strings[0]}"
@@ -34,7 +35,7 @@ def test_every_flag_says_what_it_does_and_shows_its_default(family: str) -> None
             assert action.default == argparse.SUPPRESS or f"(default {action.default}" in action.help, name
 
 
-@pytest.mark.parametrize("family", list(CONFIGS))
+@pytest.mark.parametrize("family", NAMES)
 def test_the_help_of_every_setting_can_be_printed(family: str) -> None:
     [commands] = [each for each in _parser(family)._actions if isinstance(each, argparse._SubParsersAction)]
     shown = " ".join(commands.choices["fit"].format_help().split())
@@ -96,7 +97,7 @@ def test_what_the_folders_show_is_refused_before_torch_is_imported(synthetic_dat
     model = tmp_path / "model"
     model.mkdir()
     (model / "schema.json").write_bytes((synthetic_data / "schema.json").read_bytes())
-    (model / "model.json").write_text(ModelConfig().model_dump_json(), encoding="utf-8")
+    (model / "model.json").write_text(OfflineOnlineConfig().model_dump_json(), encoding="utf-8")
     free, export = str(tmp_path / "free"), ("export", "repository")
     refused = {
         "taken: holds files already": ["training", "fit", "--data", data, "--output", str(taken)],

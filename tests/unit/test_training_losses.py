@@ -35,7 +35,7 @@ def test_the_sparse_loss_equals_the_dense_softmax_over_all_items() -> None:
     targets = [[5], [7, 9, 11], [int(parts.repeat_items[2].max())], [3, 4]]
     excluded = [torch.tensor([[6, 0], [8, 12], [0, 0], [29, 28]])]
     rows, items = flat(targets)
-    loss = softmax_cross_entropy(parts, excluded, rows, items)
+    loss = softmax_cross_entropy(parts.scores, rows, items, excluded, parts[1:])
     assert abs(float(loss) - dense_loss(parts, excluded, targets)) < 1e-5
 
 
@@ -43,7 +43,8 @@ def test_rows_without_known_targets_do_not_weigh() -> None:
     parts = some_parts(1)
     targets = [[5], [], [7, 8], []]
     rows, items = flat(targets)
-    assert abs(float(softmax_cross_entropy(parts, [], rows, items)) - dense_loss(parts, [], targets)) < 1e-5
+    loss = softmax_cross_entropy(parts.scores, rows, items, repeats=parts[1:])
+    assert abs(float(loss) - dense_loss(parts, [], targets)) < 1e-5
 
 
 def test_a_model_without_repeats_has_the_plain_softmax() -> None:
@@ -51,7 +52,9 @@ def test_a_model_without_repeats_has_the_plain_softmax() -> None:
     nothing = RankerParts(scores, torch.zeros(B, 0, dtype=torch.int64), torch.zeros(B, 0))
     targets = [[5], [6], [7], [8]]
     rows, items = flat(targets)
-    assert abs(float(softmax_cross_entropy(nothing, [], rows, items)) - dense_loss(nothing, [], targets)) < 1e-6
+    for repeats in (nothing[1:], None):
+        loss = softmax_cross_entropy(scores, rows, items, repeats=repeats)
+        assert abs(float(loss) - dense_loss(nothing, [], targets)) < 1e-6
 
 
 def test_equal_repeated_items_add_up_before_the_logarithm() -> None:

@@ -1,5 +1,6 @@
 """The offline_online family: whole equals parts, parts load alone, features move between the stages."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 import torch
 
 from preprocessing.schema import FittedSchema, SchemaError, parse_schema, read_fitted
+from stage.version import naiad_version
 from tests.lively import lively_model
-from training.checkpoint import CheckpointError, load, save
+from training.checkpoint import CheckpointError, load, read_config, save
 from training.examples.moments import SplitData
 from training.families.offline_online.config import OfflineOnlineConfig
 from training.families.offline_online.model import OfflineEncoder, OfflineOnline, OnlineRanker
@@ -91,6 +93,47 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path, synthetic_data: Path)
     shutil.copy(synthetic_data / "schema.json", tmp_path)
     with pytest.raises(CheckpointError, match=r"no model\.json in .*training fit"):
         load(tmp_path, OfflineOnline)
+
+
+def test_a_model_folder_holds_no_pickle_and_says_which_version_wrote_it(
+    tmp_path: Path, synthetic_data: Path, fitted: FittedSchema
+) -> None:
+    save(lively_model(synthetic_data, fitted, CONFIG), CONFIG, synthetic_data, tmp_path)
+    assert {path.name for path in tmp_path.rglob("*")} == {
+        *("schema.json", "model.json", "items.parquet", "item_index.parquet"),
+        *("whole.safetensors", "offline.safetensors", "online.safetensors"),
+    }
+    body = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
+    assert body == {**CONFIG.model_dump(), "naiad_version": naiad_version()}
+
+
+def test_a_model_of_before_loads_without_a_version_and_with_a_workflow(
+    tmp_path: Path, synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
+) -> None:
+    model = lively_model(synthetic_data, fitted, CONFIG)
+    save(model, CONFIG, synthetic_data, tmp_path)
+    (tmp_path / "model.json").write_text(CONFIG.model_dump_json(indent=1), encoding="utf-8")
+    shutil.copytree(synthetic_data / "workflow", tmp_path / "workflow")
+    with torch.no_grad():
+        assert torch.equal(load(tmp_path, OfflineOnline)(rows), model(rows))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            '{"family": "tree", "naiad_version": "9.1.0"}',
+            r"'tree' is none of .*: it was written by naiad 9\.1\.0, this is",
+        ),
+        ('{"family": ["two_tower"]}', r"\['two_tower'\] is none of .*train again"),
+        ('{"family": "two_tower", "hidden": 3, "naiad_version": "0.2.0"}', "hidden: Extra inputs are not permitted"),
+        ("[1]", "is not a JSON object"),
+    ],
+)
+def test_a_model_json_that_is_not_ours_is_refused_by_name(body: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(body, encoding="utf-8")
+    with pytest.raises(CheckpointError, match=said):
+        read_config(tmp_path)
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path, synthetic_data: Path, fitted: FittedSchema) -> None:

@@ -103,17 +103,17 @@ def test_a_part_of_the_other_family_is_refused_by_name(
 ) -> None:
     save(lively_model(synthetic_data, fitted, CONFIG), CONFIG, synthetic_data, tmp_path)
     assert isinstance(load_whole(tmp_path), TwoTower)
-    with pytest.raises(CheckpointError, match=r"holds a two_tower model \(two_tower, user_tower, item_tower\)"):
+    with pytest.raises(CheckpointError, match=r"two_tower \(TwoTower, UserTower, ItemTower\), not OfflineOnline"):
         load(tmp_path, OfflineOnline)
     (tmp_path / "model.json").write_text('{"family": "tree"}', encoding="utf-8")
-    with pytest.raises(CheckpointError, match="family 'tree' is none of offline_online, two_tower"):
+    with pytest.raises(CheckpointError, match="family 'tree' is none of offline_online, two_tower: train again"):
         load(tmp_path, TwoTower)
     (tmp_path / "model.json").write_text(OfflineOnlineConfig().model_dump_json(exclude={"family"}), encoding="utf-8")
-    with pytest.raises(CheckpointError, match="holds a offline_online model"):
+    with pytest.raises(CheckpointError, match=r"family offline_online \(OfflineOnline, .*\), not UserTower"):
         load(tmp_path, UserTower)
 
 
-def test_a_user_of_whom_nothing_is_known_and_an_item_without_text_have_vectors(
+def test_an_unknown_user_and_an_item_without_text_have_vectors(
     synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
 ) -> None:
     model = lively_model(synthetic_data, fitted, CONFIG)

@@ -13,10 +13,9 @@ from training.__main__ import main
 from training.checkpoint import load, read_config
 from training.examples.moments import DataError, SplitData
 from training.families.offline_online.config import OfflineOnlineConfig
-from training.families.two_tower.config import TwoTowerConfig
+from training.families.two_tower.config import TwoTowerConfig, TwoTowerSettings
 from training.families.two_tower.model import TwoTower
 from training.ranking import model_scorer, rank_split
-from training.settings import TwoTowerSettings
 from training.trainer import fit
 
 CONFIG = TwoTowerConfig(dim=8)
@@ -39,7 +38,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     return int(end.value.code or 0)
 
 
-def test_the_command_trains_the_family_that_it_names_and_evaluates_it_beside_the_baselines(
+def test_the_command_trains_the_family_that_it_names_and_compares_it_with_the_baselines(
     tmp_path: Path, synthetic_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tmp_path / "model"

@@ -8,10 +8,9 @@ import torch
 
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, read_fitted
 from training.checkpoint import new_model
-from training.examples.moments import SplitData, collate
-from training.families.steps import TwoTowerStep
-from training.families.two_tower.config import TwoTowerConfig
-from training.settings import TwoTowerSettings
+from training.examples.moments import Moments, SplitData
+from training.families.two_tower.config import TwoTowerConfig, TwoTowerSettings
+from training.families.two_tower.step import TwoTowerStep
 
 CONFIG = TwoTowerConfig(dim=8, dropout=0.0)
 
@@ -80,7 +79,8 @@ def test_the_memory_holds_the_latest_targets_and_only_training_fills_it(
     synthetic_data: Path, fitted: FittedSchema, train: SplitData
 ) -> None:
     step = step_of(synthetic_data, fitted, train, memory=6)
-    batches = [collate(train, train.having_targets()[start : start + 2].tolist()) for start in (0, 2, 4)]
+    examples = Moments(train, train.having_targets())
+    batches = [examples.collate([examples[start], examples[start + 1]]) for start in (0, 2, 4)]
     step.eval()(**batches[0])
     assert step.memory_items.tolist() == [0] * 6
     seen: list[int] = [0] * 6
@@ -106,7 +106,7 @@ def test_every_loss_has_a_finite_gradient_down_to_a_batch_of_one_row(
     rows = train.having_targets()
     lengths = np.array([len(each) for each in train.target_lists(rows)])
     for chosen in (rows[:8], rows[lengths == 1][:1]):
-        loss = step(**collate(train, chosen.tolist()))["loss"]
+        loss = step(**Moments(train, rows).collate(chosen.tolist()))["loss"]
         loss.backward()
         assert torch.isfinite(loss)
         assert all(p.grad is None or torch.isfinite(p.grad).all() for p in step.parameters())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preprocessing.schema import FittedSchema
+from training.examples import read_moments
 from training.families.family import Family, Part
 from training.families.offline_online.config import OfflineOnlineConfig
 from training.settings import TrainingSettings
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from training.examples.moments import Moments
     from training.families.offline_online.model import OfflineOnline
     from training.families.offline_online.step import OfflineOnlineStep
-
-
-def _examples(data: Path, fitted: FittedSchema, _settings: TrainingSettings) -> Moments:
-    from training.examples.moments import train_moments
-
-    return train_moments(data, fitted)
 
 
 def _build(fitted: FittedSchema, config: OfflineOnlineConfig) -> OfflineOnline:
@@ -53,7 +47,7 @@ FAMILY = Family(
     ks=(5, 10, 20),
     config=OfflineOnlineConfig,
     settings=TrainingSettings,
-    examples=_examples,
+    examples=read_moments,
     build=_build,
     parts=_parts,
     step=_step,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preprocessing.schema import FittedSchema
+from training.examples import read_moments
 from training.families.family import Family, Part
 from training.families.two_tower.config import TwoTowerConfig, TwoTowerSettings
 
@@ -14,12 +14,6 @@ if TYPE_CHECKING:
     from training.examples.moments import Moments
     from training.families.two_tower.model import TwoTower
     from training.families.two_tower.step import TwoTowerStep
-
-
-def _examples(data: Path, fitted: FittedSchema, _settings: TwoTowerSettings) -> Moments:
-    from training.examples.moments import train_moments
-
-    return train_moments(data, fitted)
 
 
 def _build(fitted: FittedSchema, config: TwoTowerConfig) -> TwoTower:
@@ -50,7 +44,7 @@ FAMILY = Family(
     ks=(20, 100),
     config=TwoTowerConfig,
     settings=TwoTowerSettings,
-    examples=_examples,
+    examples=read_moments,
     build=_build,
     parts=_parts,
     step=_step,
