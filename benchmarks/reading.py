@@ -1,7 +1,7 @@
-"""Reading a CSV log: time and peak memory of pandas' reader, of ours, and of the whole way to the canonical log.
+"""Time and peak memory of reading a CSV log: pandas' reader, ours, and the whole path to the canonical log.
 
-Each way reads the same file in a process of its own. pandas' reader is what Naiad 0.2 read with: it guesses types,
-and merges ids. Prints a table, then one line of JSON.
+Each reader reads the same file in a process of its own. Naiad 0.2 used pandas' reader, which guesses types
+and thereby merges ids. Prints a table, then one line of JSON.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def imports() -> None:
 
 
 def with_pandas(log: Path) -> object:
-    """Read as Naiad 0.2 did."""
+    """Read like Naiad 0.2."""
     import pandas as pd
 
     return pd.read_csv(log, low_memory=False)
@@ -106,7 +106,7 @@ def to_canonical(log: Path) -> object:
 
 def main() -> None:
     parser = Parser(prog="python -m benchmarks.reading", description=__doc__)
-    parser.add_argument("--rows", type=positive, default=10_000_000, help="of the log (default %(default)s)")
+    parser.add_argument("--rows", type=positive, default=10_000_000, help="rows of the log (default %(default)s)")
     arguments = parser.parse_args()
     run_command(lambda: run(arguments.rows))
 

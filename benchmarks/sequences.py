@@ -95,7 +95,7 @@ def _megabytes(path: Path) -> float:
 
 def imports() -> None:
     """Import what every layout needs."""
-    import training.data
+    import training.examples.moments
     import training.examples.sequences  # noqa: F401
 
 
@@ -117,7 +117,7 @@ def examples(data: Path, split: str, length: int) -> object:
 def moments(data: Path, split: str) -> object:
     """Hold a split's rows."""
     from preprocessing.schema import read_fitted
-    from training.data import SplitData
+    from training.examples.moments import SplitData
 
     return SplitData(data, split, read_fitted(data))
 

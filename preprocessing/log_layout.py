@@ -36,8 +36,8 @@ class Columns(Frozen):
     item: str = Field(min_length=1, description="what was taken: bought, clicked, rated, played")
     time: str = Field(
         min_length=1,
-        description='when it was taken; determines the order and the split of the log; with `time_unit = "order"` it may be the column of '
-        "`session`, if sessions are numbered in order",
+        description="when it was taken; determines the order and the split of the log; with "
+        '`time_unit = "order"` it may be the column of `session`, if sessions are numbered in order',
     )
     session: str | None = Field(
         default=None,

@@ -59,7 +59,11 @@ def test_repeats_are_counted_and_decide_what_is_proposed_of_histories(again: boo
     sequences = [feature for feature in schema.features if isinstance(feature, Sequence)]
     assert [each.repeat for each in sequences] == ([True, True] if again else [False])
     assert schema.exclude == (() if again else ("recent_items",))
-    assert ("75.0% of what users take they took before" if again else "0.0% of what users take") in text
+    assert (
+        "75.0% of interactions repeat an item that the user took before"
+        if again
+        else "0.0% of interactions repeat an item"
+    ) in text
 
 
 TIMES: dict[str, tuple[list[Any], str, str | None]] = {
@@ -121,7 +125,7 @@ def test_columns_that_are_not_features_are_listed_with_the_reason(tmp_path: Path
         "# same: it has one value only",
         "# empty: it is empty",
         "# row: nearly every value occurs once, so nothing can be learned from it",
-        "# tags: its type is no text, number or vector of one length",
+        "# tags: its type is not text, number or vector of one length",
     ):
         assert why in text
     features = {feature.name: feature for feature in schema.features}
@@ -240,4 +244,4 @@ def test_no_column_keeps_a_log_from_being_drafted(tmp_path: Path) -> None:
     assert '# "": it has no name: give it one in the header' in text
     assert "# choose: as it stands" not in text
     for name in ("gap", "raw", "pair", "nul", "%"):
-        assert f"# {name}: its type is no text, number or vector of one length" in text
+        assert f"# {name}: its type is not text, number or vector of one length" in text

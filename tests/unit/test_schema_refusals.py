@@ -29,8 +29,8 @@ REFUSED = {
         "features.'city': seen kind 'colour', expected one of",
     ),
     "a name used twice": ('name = "tier"', 'name = "city"', "duplicate feature name 'city'.*rename"),
-    "a name of the row": ('name = "city"', 'name = "session"', "feature name 'session' is kept for the row"),
-    "a name of the item table": ('name = "brand"', 'name = "title"', "feature name 'title' is kept for the row"),
+    "a name of the row": ('name = "city"', 'name = "session"', "feature name 'session' is reserved"),
+    "a name of the item table": ('name = "brand"', 'name = "title"', "feature name 'title' is reserved"),
     "a name that is none": (
         'name = "city"',
         'name = "my city"',
@@ -58,7 +58,7 @@ REFUSED = {
     "an hour as text": ('dtype = "int", source = "hour"', 'source = "hour"', "hour is a number: set dtype = 'int'"),
     "a time split without times": ("[log]", "[log]\ntime_unit = 'order'", "only an order"),
     "a missing column role": ('item = "item"\n', "", "log.columns.item: is missing, add it"),
-    "histories without users": ('user = "user"\n', "", "recent: recent is of a user's earlier .* names no user"),
+    "histories without users": ('user = "user"\n', "", "recent: recent needs a user's earlier .* has no user column"),
     "a format of numbers": ("[log]", "[log]\ntime_unit = 's'\ntime_format = '%Y'", "time_format reads text, time_unit"),
     "no kind": (CITY, 'name = "city",', "features.'city': has no kind: give kind = one of 'categorical', "),
     "a number for a table": (

@@ -21,7 +21,7 @@ def test_a_folder_that_holds_a_file_of_others_is_never_replaced(tmp_path: Path, 
     message = f"out: holds {foreign}, which naiad did not write: move it away, or give another folder"
     with pytest.raises(OutputError, match=message):
         whole_folder(output, overwrite=True).__enter__()
-    with pytest.raises(OutputError, match=r"holds files already, give another folder$"):
+    with pytest.raises(OutputError, match=r"has files already, give another folder$"):
         whole_folder(output).__enter__()
     assert (output / "old").is_file()
     assert os.path.lexists(output / foreign)

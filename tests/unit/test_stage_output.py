@@ -52,7 +52,7 @@ def test_an_error_leaves_the_old_output_as_it_was(tmp_path: Path) -> None:
 
 def test_a_folder_with_files_is_replaced_only_on_request(tmp_path: Path) -> None:
     output = written(tmp_path / "out", "old")
-    with pytest.raises(OutputError, match=r"out: holds files already, give another folder or --overwrite"):
+    with pytest.raises(OutputError, match=r"out: has files already, give another folder or --overwrite"):
         whole_folder(output).__enter__()
     with whole_folder(output, overwrite=True) as folder:
         (folder / "new").touch()

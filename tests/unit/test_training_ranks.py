@@ -89,7 +89,7 @@ def test_two_processes_train_one_model_and_the_first_alone_writes_and_speaks(
     assert (result["steps"], result["best_step"]) == (steps, best_step)
     assert {f"validation_{name}": value for name, value in validation.items()}.items() <= result.items()
     assert [line for line in first[1].splitlines() if line.startswith("naiad: ")] == [
-        f"naiad: {taken}: holds files already, give another folder"
+        f"naiad: {taken}: has files already, give another folder"
     ]
     assert second[0] == ""
     assert "naiad" not in second[1]
