@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
             if name != "model":
                 own.add_argument(flag(name), metavar="MODEL", help=need.help)
         add_flags(own, of_family.options, unset=True)
-    repository.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
+    repository.add_argument("--overwrite", action="store_true", help="replace the output folder if it has files")
     repository.set_defaults(run=_repository)
 
     verify = commands.add_parser(

@@ -155,7 +155,7 @@ class Log(Frozen):
         character = {"tab": "\t", "\\t": "\t"}.get(value, value)
         if len(character) != 1 or not character.isascii() or character in '"\r\n\0':
             raise ValueError(
-                f"seen {value!r}, expected one ASCII character that is no quote and no line end, such as ';', '|' or "
+                f"seen {value!r}, expected one ASCII character that is not a quote or a line end, such as ';', '|' or "
                 "'tab': write the file with one of these"
             )
         return character
