@@ -7,15 +7,13 @@ and thereby merges ids. Prints a table, then one line of JSON.
 from __future__ import annotations
 
 import tempfile
-import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.peak_memory import measured_apart
 from stage.arguments import positive
 from stage.command import Parser, print_result, run_command
 
@@ -33,8 +31,8 @@ def run(rows: int) -> None:
         megabytes = log.stat().st_size / 1e6
         for name, read in (("pandas.read_csv", with_pandas), ("read_files", with_arrow), ("read_log", to_canonical)):
             CONSOLE.print(f"[dim]{name}")
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-                results.append({"name": name, **process.submit(measured, read, log).result()})
+            found = measured_apart(imports, read, log)
+            results.append({"name": name, "seconds": found["seconds"], "peak_gb": round(found["peak_mb"] / 1000, 2)})
     title = f"{rows:,} rows, {megabytes:,.0f} MB"
     table = Table("reader", "seconds", "peak memory, GB", title=title, title_justify="left")
     for each in results:
@@ -75,24 +73,10 @@ def _named(codes: Any, names: list[str]) -> Any:
     return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names)).cast(pa.string())
 
 
-def measured(read: Any, log: Path) -> dict[str, float]:
-    """Return the seconds of `read` and the peak memory of its process, without imports."""
+def imports() -> None:
+    """Import what every way needs."""
     import pandas  # noqa: F401
     import pyarrow.csv  # noqa: F401
-
-    before = _peak_gb()
-    began = time.perf_counter()
-    kept = read(log)
-    seconds = time.perf_counter() - began
-    peak = _peak_gb() - before
-    del kept
-    return {"seconds": round(seconds, 2), "peak_gb": round(peak, 2)}
-
-
-def _peak_gb() -> float:
-    """Return the peak memory of this process so far; `ru_maxrss` would include its parent's before `exec`."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e9
 
 
 def with_pandas(log: Path) -> object:

@@ -11,8 +11,10 @@ import tritonclient.grpc as triton
 from onnx import TensorProto, helper
 
 from serving.server import TritonServer, run_triton
+from tests.exported import repository
 from tests.integration.client_shop import SHOP, K, write_model
 from tests.integration.doubling import write_double
+from tests.integration.served import RANKERS, Served
 
 WriteOnnx = Callable[..., None]
 Sizes = Sequence[int | str]
@@ -90,6 +92,16 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
 @pytest.fixture(params=["grpc", "http"])
 def url(request: pytest.FixtureRequest, shop: TritonServer) -> str:
     return shop.grpc_url if request.param == "grpc" else shop.http_url
+
+
+@pytest.fixture(scope="session", params=RANKERS, ids="-".join)
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    """The repository of a ranker on a server for all tests that only ask it: compiled in ONNX, or NVTabular's."""
+    fixture, format_ = request.param
+    data = request.getfixturevalue(fixture)
+    folder = repository(data, format_)
+    with run_triton(folder, grace_s=0) as server, triton.InferenceServerClient(server.grpc_target) as client:
+        yield Served(server, client, data, folder)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,9 @@ from export.parity.compare import compare_rankings
 from preprocessing.schema import Feature, FittedSchema, read_fitted
 from serving.server import TritonServer
 
+RANKERS = [("compiled_data", "onnx"), ("synthetic_data", "torchscript")]
+"""Data and format of each repository that `served` serves."""
+
 
 @dataclass(frozen=True)
 class Served:

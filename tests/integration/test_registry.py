@@ -49,7 +49,7 @@ def test_a_repository_is_built_from_the_version_that_has_the_alias(
     repository = tmp_path / "repository"
     command = [
         "export", "repository", "--model", "models:/shop@champion", "--tracking-uri", uri, "--data", str(compiled_data),
-        "--output", str(repository), "--no-reference-path",
+        "--output", str(repository), "--no-reference-path", "--no-stored-embeddings", "--format", "torchscript",
     ]  # fmt: skip
     monkeypatch.setattr(sys, "argv", command)
     with pytest.raises(SystemExit) as end:
@@ -58,8 +58,10 @@ def test_a_repository_is_built_from_the_version_that_has_the_alias(
     client = open_store(uri).client
     run = client.get_model_version("shop", "1").run_id
     expected = {"name": "shop", "version": "1", "alias": "champion", "run": run}
-    assert json.loads((repository / "verify.json").read_text(encoding="utf-8"))["registered_model"] == expected
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["registered_model"] == expected
+    verified = json.loads((repository / "verify.json").read_text(encoding="utf-8"))
+    assert verified["families"]["offline_online"]["registered_model"] == expected
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert printed["families"]["offline_online"]["registered_model"] == expected
 
 
 def test_a_moved_alias_is_another_version_and_a_number_is_always_the_same(runs: Path) -> None:

@@ -4,12 +4,11 @@ import importlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from client.recommend_client import RecommendClient
@@ -18,18 +17,7 @@ from export.data.golden import Row, request_tensors
 from export.families.offline_online.plan import RECOMMEND, RECOMMEND_FUSED, RECOMMEND_NVTABULAR
 from export.triton.plan import PREPROCESS, PREPROCESS_NVTABULAR
 from preprocessing.schema import Numeric
-from serving.server import run_triton
-from tests.exported import repository
 from tests.integration.served import Served, as_inputs
-
-
-@pytest.fixture(scope="module", params=[("compiled_data", "onnx"), ("synthetic_data", "torchscript")], ids="-".join)
-def served(request: pytest.FixtureRequest) -> Iterator[Served]:
-    fixture, format_ = request.param
-    data = request.getfixturevalue(fixture)
-    folder = repository(data, format_)
-    with run_triton(folder, grace_s=0) as server, grpc.InferenceServerClient(server.grpc_target) as client:
-        yield Served(server, client, data, folder)
 
 
 def test_all_models_of_a_fresh_repository_are_ready(served: Served) -> None:
@@ -75,7 +63,7 @@ def test_histories_of_mixed_lengths_meet_in_a_batch_and_get_the_answers_that_the
     requests = [
         {**ints, "user_id": f"usér-{place}", **{name: served.items[: (place + shift) % 9] for shift, name in
                                                enumerate(sequences)}}
-        for place in range(32)
+        for place in range(16)
     ]  # fmt: skip
     with RecommendClient(served.server.grpc_url) as client:
         signature = client.signature

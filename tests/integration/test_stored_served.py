@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,6 @@ from tests.integration.described import absences, described
 from tests.integration.served import Served, as_inputs
 
 NVTABULAR = shutil.ignore_patterns(PREPROCESS_NVTABULAR, RECOMMEND_NVTABULAR)
-
-
-@pytest.fixture(scope="module", params=[("compiled_data", "onnx"), ("synthetic_data", "torchscript")], ids="-".join)
-def served(request: pytest.FixtureRequest) -> Iterator[Served]:
-    fixture, format_ = request.param
-    data = request.getfixturevalue(fixture)
-    folder = repository(data, format_)
-    with run_triton(folder, grace_s=0) as server, grpc.InferenceServerClient(server.grpc_target) as client:
-        yield Served(server, client, data, folder)
 
 
 def optional(served: Served) -> set[str]:
@@ -111,7 +102,7 @@ def test_requests_of_many_lengths_meet_in_a_batch_and_get_the_answers_that_they_
     known = users(served)
     rows = [
         {**served.golden.rows[12 + place], "user_id": known[place] if place % 2 else f"never seen {place}"}
-        for place in range(24)
+        for place in range(14)
     ]
     histories = [{**row, "recent": served.items[: place % 7]} for place, row in enumerate(rows)]
     requests = [served.inputs([row]) for row in histories]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -83,7 +84,20 @@ def test_times_are_read_in_the_usual_ways(times: list[Any], unit: str, way: str 
     assert clocks == (set() if unit == "order" else {"weekday", "days_since_last"})
 
 
-def test_sessions_with_only_an_order_are_split_at_random(tmp_path: Path) -> None:
+@pytest.mark.parametrize("clock", [False, True])
+def test_sessions_of_nobody_are_split_by_their_order_where_days_do_not_part_them(clock: bool, tmp_path: Path) -> None:
+    session = [f"visit {number}" for number in np.repeat(np.arange(60), 3)]
+    row = np.arange(180)
+    when = pd.Timestamp("2024-03-01 08:00") + pd.to_timedelta(row, "min") if clock else row
+    source = csv(tmp_path / "log.csv", rows_of(visit=session, dish=(row * 7) % 13, time=when))
+    text, schema = drafted(source)
+    assert (schema.log.columns.user, schema.log.columns.session) == (None, "visit")
+    assert (schema.log.time_unit, schema.split.kind) == ("timestamp" if clock else "order", "sessions")
+    assert "of the sessions seen: 75.0% train, 5.0% validation, 20.0% test" in text
+    assert ("hour" in {feature.name for feature in schema.features}) == clock
+
+
+def test_sessions_with_only_an_order_inside_each_are_split_at_random(tmp_path: Path) -> None:
     session = np.repeat(np.arange(40), 3)
     log = pa.table({"session_idx": session, "pos": np.tile(np.arange(3), 40), "item_id": (np.arange(120) * 7) % 13})
     pq.write_table(log, tmp_path / "train.parquet")

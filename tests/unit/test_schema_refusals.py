@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from preprocessing.changes import ChangeError, Changes
+from preprocessing.declared import parse_schema
 from preprocessing.schema import SchemaError, load_schema
 from preprocessing.tensor_names import TENSOR_NAMES
 from tests.synthetic import schema_toml
@@ -152,6 +153,15 @@ def test_a_role_may_be_named_once() -> None:
         Changes(columns="user=who,user=whom").of({})
     with pytest.raises(SchemaError, match=r"generic: log.columns: column 'x' is both user and item: .*--columns user="):
         load_schema("generic").changed(Changes(columns="user=x,item=x"))
+
+
+def test_a_session_may_be_its_own_time_only_where_sessions_are_numbered_in_order() -> None:
+    with pytest.raises(SchemaError, match=r"log: column 'x' is both session and time: .* time_unit = 'order' if"):
+        load_schema("sessions", Changes(columns="session=x,time=x"))
+    body = load_schema("sessions").model_dump()
+    body["features"] = [feature for feature in body["features"] if feature["name"] not in ("hour", "weekday")]
+    changes = Changes("session=x,time=x", {"time_unit": "order"}, {"kind": "sessions"})
+    assert parse_schema(changes.of(body), "orders").log.columns.time == "x"
 
 
 LOG = "log = { columns = { user = 'u', item = 'i', time = 't' } }"

@@ -140,7 +140,10 @@ def rewrite(file: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
     [
         (lambda data: rewrite(data / "item_index.parquet", lambda table: table[:-3]), "rows, the schema .* ids"),
         (lambda data: (data / "item_index.parquet").unlink(), "no item_index.parquet in"),
-        (lambda data: (data / "daily_purchases.parquet").unlink(), "no file .*daily_purchases.parquet"),
+        (
+            lambda data: (data / "daily_purchases.parquet").unlink(),
+            "daily_purchases.parquet: no such file: run `preprocessing fit`",
+        ),
         (lambda data: (data / "daily_purchases.parquet").write_bytes(b"torn"), "daily_purchases.parquet: cannot be"),
         (
             lambda data: rewrite(data / "daily_purchases.parquet", lambda table: table.assign(encoded_id=10**6)),

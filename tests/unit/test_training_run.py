@@ -114,7 +114,10 @@ def test_a_folder_that_is_not_ours_is_not_removed(tmp_path: Path, synthetic_data
     ("harm", "said"),
     [
         (lambda file: file.write_bytes(file.read_bytes()[:200]), "cannot be read"),
-        (lambda file: pq.write_table(pq.read_table(file).drop_columns(["recent"]), file), "no column 'recent' in"),
+        (
+            lambda file: pq.write_table(pq.read_table(file).drop_columns(["recent"]), file),
+            "has no column 'recent': run `preprocessing fit`",
+        ),
     ],
 )
 def test_damaged_or_incomplete_rows_are_one_line(
