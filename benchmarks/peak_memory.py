@@ -1,4 +1,4 @@
-"""The most memory that work takes, imports apart, each in a process of its own."""
+"""The peak memory of a piece of work, without imports, in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 
 def measured_apart(prepare: Callable[[], object], work: Callable[..., object], *arguments: Any) -> dict[str, float]:
-    """Return the `seconds` that `work` took, its `peak_mb`, and `held_mb` when it was done.
+    """Return the `seconds` of `work`, its `peak_mb`, and the `held_mb` after it.
 
-    It runs in a fresh process after `prepare`, which imports; memory is counted from there on.
+    It runs in a new process after `prepare`, which imports; memory is counted from then on.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(_measured, prepare, work, arguments).result()
@@ -33,6 +33,6 @@ def _measured(
 
 
 def _memory_mb(key: str) -> float:
-    """Memory of this process: `VmRSS` now, `VmHWM` the most so far (`ru_maxrss` would count its parent's)."""
+    """Return memory of this process: `VmRSS` now, `VmHWM` the peak so far (`ru_maxrss` would include its parent's)."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.partition(f"{key}:")[2].split()[0]) * 1024 / 1e6

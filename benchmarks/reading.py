@@ -74,7 +74,7 @@ def _named(codes: Any, names: list[str]) -> Any:
 
 
 def imports() -> None:
-    """Import what every way needs."""
+    """Import the modules of every reader."""
     import pandas  # noqa: F401
     import pyarrow.csv  # noqa: F401
 

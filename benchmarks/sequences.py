@@ -1,4 +1,4 @@
-"""MovieLens-1M as sequences and as moments: bytes on disk, and what a process takes to read and hold them.
+"""MovieLens-1M as sequences and as moments: bytes on disk, and the cost of reading and holding them in a process.
 
 The log is fitted once under leave-one-out, with histories of `--length` items. Each layout is read in a process of its
 own, as training and evaluation read it. Prints a table, then one line of JSON.
@@ -94,13 +94,13 @@ def _megabytes(path: Path) -> float:
 
 
 def imports() -> None:
-    """Import what every layout needs."""
+    """Import the modules of every layout."""
     import training.examples.moments
     import training.examples.sequences  # noqa: F401
 
 
 def training_sequences(data: Path, length: int) -> object:
-    """Hold what trains, with one item more than a history: the last one's next."""
+    """Hold the training sequences, with one item more than a history: the one after the last."""
     from training.examples.sequences import TrainingSequences
 
     return TrainingSequences(data, length + 1)
@@ -127,7 +127,9 @@ def main() -> None:
     parser.add_argument(
         "--source", required=True, type=Path, help="MovieLens-1M: interactions of user_id, position and item_id"
     )
-    parser.add_argument("--length", type=positive, default=200, help="items of a history (default %(default)s)")
+    parser.add_argument(
+        "--length", type=positive, default=200, help="number of items in a history (default %(default)s)"
+    )
     arguments = parser.parse_args()
     run_command(lambda: run(arguments.source, arguments.length))
 
