@@ -35,7 +35,7 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
         ("log.csv", LOG.encode()),
         ("LOG.CSV", LOG.encode()),
         ("log.tsv", LOG.replace(",", "\t").encode()),
-        ("log.csv.gz", gzip.compress(LOG.encode())),
+        ("log.csv.gz", gzip.compress(LOG.encode(), mtime=0)),
         ("bom.csv", b"\xef\xbb\xbf" + LOG.encode()),
         ("windows.csv", LOG.replace("\n", "\r\n").encode()),
         ("no-last-newline.csv", LOG.rstrip().encode()),
