@@ -21,9 +21,9 @@ from rich.rule import Rule
 
 from benchmarks.demo_report import StepError, require, show_equal, show_parity
 from benchmarks.perf_analyzer_program import locate_perf_analyzer
-from export.triton.version import naiad_version
 from stage.command import Parser, print_result, run_command
 from stage.manifest import record
+from stage.version import naiad_version
 
 MADE_BY = "made_by.json"
 CONSOLE = Console()

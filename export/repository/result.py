@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from export.errors import EXPORT_AGAIN, RepositoryError
-from export.triton.version import naiad_version
+from stage.version import naiad_version
 from stage.write_errors import cannot_be_written
 
 VERIFY = "verify.json"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from export.triton.config import Backend, ModelConfig, Step, Warmup
 from export.triton.plan import DECODE, PREPROCESS, PREPROCESS_NVTABULAR, Plan
 from export.triton.tensors import Tensor
-from export.triton.version import naiad_version
+from stage.version import naiad_version
 
 # One thread per model: on a busy server requests keep the cores busy, and threads of one request wait for each other.
 # TorchScript's optimizer would delay the first requests, and gains nothing here (tried on CPU).
