@@ -91,7 +91,7 @@ def test_the_folder_one_works_in_is_never_replaced(tmp_path: Path, monkeypatch: 
     (tmp_path / "project" / "sub").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "project" / "sub")
     for output in (tmp_path / "project", Path(".."), Path("/")):
-        with pytest.raises(OutputError, match="contains (the current|your home) folder, which would be replaced"):
+        with pytest.raises(OutputError, match=r"contains (the current|your home) folder, which would be replaced"):
             whole_folder(output, overwrite=True).__enter__()
     for start in (whole_folder, rewritten_folder):
         with pytest.raises(OutputError, match=r"^\.: is the current folder, which would be replaced"):
