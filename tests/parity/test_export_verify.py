@@ -194,7 +194,7 @@ def test_folders_of_different_fits_are_refused_by_their_digests(
 def test_folders_that_lack_something_are_refused_in_one_line(compiled_data: Path, copied: Path, tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match=r"no schema.json"):
         export_repository(tmp_path, compiled_data, tmp_path / "out", Options())
-    with pytest.raises(OutputError, match="holds files already"):
+    with pytest.raises(OutputError, match="has files already"):
         export_repository(checkpoint(compiled_data), compiled_data, copied, Options())
     data = shutil.copytree(compiled_data, tmp_path / "data")
     for missing, message in (

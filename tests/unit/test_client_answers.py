@@ -133,7 +133,7 @@ def test_whatever_answers_at_a_grpc_url_gets_one_line(answer: bytes, capsys: pyt
 def test_an_answer_that_drips_is_a_timeout_of_the_whole_call() -> None:
     with answering(drip) as port, RecommendClient(f"http://127.0.0.1:{port}", timeout_s=0.4) as client:
         started = time.monotonic()
-        with pytest.raises(RequestTimeout, match=r"no answer in 0\.4 s"):
+        with pytest.raises(RequestTimeout, match=r"no answer within 0\.4 s"):
             client.server()
         assert time.monotonic() - started < 1.5
 
@@ -186,11 +186,11 @@ def test_another_grpc_service_is_distinguished_from_a_triton_server(
         ("grpcs://host:443", "the client does not speak TLS"),
         ("http://me:secret@host:1", r"'http://\*\*\*@host:1': has a user or password"),
         ("grpc://me@host:1", "has a user or password"),
-        ("http://[::1", "is no address"),
-        ("http://host:0", "is no address"),
-        ("http://ho st:1", "is no address"),
-        ("http://host:1?model=a", "is no address"),
-        ("", "is no address"),
+        ("http://[::1", "is not the address"),
+        ("http://host:0", "is not the address"),
+        ("http://ho st:1", "is not the address"),
+        ("http://host:1?model=a", "is not the address"),
+        ("", "is not the address"),
     ],
 )
 def test_a_url_that_the_client_cannot_use_is_refused_with_the_reason_and_without_its_password(

@@ -35,7 +35,7 @@ def test_a_url_without_scheme_host_and_port_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["health", "--url", "127.0.0.1:1"], "url '127.0.0.1:1': is no address"),
+        (["health", "--url", "127.0.0.1:1"], "url '127.0.0.1:1': is not the address"),
         (["health", "--url", "http://127.0.0.1:1", "--retries", "0"], "http://127.0.0.1:1 does not answer"),
         (["evaluate", "--requests", "nowhere"], "nowhere: no such file or folder"),
         (["evaluate", "--requests", "empty.parquet"], "empty.parquet: has no rows"),

@@ -104,7 +104,7 @@ def test_unreadable_parquet_is_distinguished_from_other_files(tmp_path: Path) ->
     for name, message in (
         ("torn.parquet", "is not a Parquet file: give DATA/requests"),
         ("spoiled.parquet", r"cannot be read \(.+\): give DATA/requests"),
-        ("empty", "has no rows: give the requests of a split that has some"),
+        ("empty", "has no rows: give the requests of a split with rows"),
         ("\udce9", "no such file or folder"),
     ):
         with pytest.raises(RecordedDataInvalid, match=message) as refusal:

@@ -148,7 +148,7 @@ def test_what_was_read_is_reported(tmp_path: Path) -> None:
     assert read(write(tmp_path / "log.csv", text)).report.lines() == [
         "read 4 rows: 2 users, 4 sessions, 3 items",
         "times from 2024-01-01 00:00:00 to 2024-01-03 00:00:00 (ISO 8601)",
-        "1 rows repeat user, item and time of another",
+        "1 rows repeat the user, item and time of another row",
     ]
 
 
@@ -157,7 +157,7 @@ def test_without_users_the_report_speaks_of_sessions(tmp_path: Path) -> None:
     text = LOG + "u1,00123,2024-01-01\n"
     assert read_log(schema, write(tmp_path / "log.csv", text)).report.lines()[::2] == [
         "read 4 rows: 2 sessions, 3 items",
-        "1 rows repeat session, item and time of another",
+        "1 rows repeat the session, item and time of another row",
     ]
 
 
@@ -197,7 +197,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         "spaces.csv": (LOG.replace("user", " user"), "the columns are ' user', item, time"),
         "mixed": (None, r"a\.csv and b\.parquet are not parts of one table"),
         "other": (None, r"no column 'item' in .*b\.csv"),
-        "both": (None, r"holds interactions\.csv and interactions\.csv\.gz, give the path"),
+        "both": (None, r"contains interactions\.csv and interactions\.csv\.gz, give the path"),
         "types": (None, r"column 'item' is .*string.* in 0\.parquet and int64 in 1\.parquet"),
         "text.parquet": (None, r"the log has a single user \('a'\)"),
         "nothing": (None, "no such file"),

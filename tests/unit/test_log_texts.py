@@ -77,11 +77,11 @@ REFUSED: dict[str, tuple[pa.ChunkedArray, str]] = {
     "an infinite time of a zone": (infinite(pa.timestamp("us", "UTC"), 2**63 - 1), "infinity, a year beyond 32767"),
     "a date before all": (
         infinite(pa.date32(), 1 - 2**31).dictionary_encode(),
-        "which have no text: make it null or a text",
+        "which have no text: write it as null or as a text",
     ),
     "bytes that are no text": (column([b"\xff\xfe", b"a"], pa.binary()), "'c' has bytes that are not UTF-8"),
     "lists": (column([[1], [2]]), "column 'c' is list<item: int64>, which is not text, a number or a time: cast it"),
-    "structs": (column([{"a": 1}, {"a": 2}]), "column 'c' is struct<a: int64>, which is no text"),
+    "structs": (column([{"a": 1}, {"a": 2}]), "column 'c' is struct<a: int64>, which is not text"),
     "a NUL": (column(["2223\0junk", "a"]), r"column 'c' has a NUL character in '2223\\x00junk', at which NVIDIA"),
 }
 

@@ -133,7 +133,7 @@ def test_columns_that_are_not_features_are_listed_with_the_reason(tmp_path: Path
     assert features["gr_e_cm"].column == "Größe (cm)"
     assert features["context_week"].column == "week"
     assert features["taste"].kind == "pretrained"
-    assert 'numbers but for "NA": with null_values = ["NA"] it can be kind = \'numeric\'' in text
+    assert 'numbers except for "NA": with null_values = ["NA"] it can be kind = \'numeric\'' in text
 
 
 def test_a_table_whose_ids_are_not_the_logs_is_said_so(tmp_path: Path) -> None:

@@ -59,7 +59,11 @@ REFUSED = {
     "a time split without times": ("[log]", "[log]\ntime_unit = 'order'", "only an order"),
     "a missing column role": ('item = "item"\n', "", "log.columns.item: is missing, add it"),
     "histories without users": ('user = "user"\n', "", "recent: recent needs a user's earlier .* has no user column"),
-    "a format of numbers": ("[log]", "[log]\ntime_unit = 's'\ntime_format = '%Y'", "time_format reads text, time_unit"),
+    "a format of numbers": (
+        "[log]",
+        "[log]\ntime_unit = 's'\ntime_format = '%Y'",
+        "time_format is for text, time_unit",
+    ),
     "no kind": (CITY, 'name = "city",', "features.'city': has no kind: give kind = one of 'categorical', "),
     "a number for a table": (
         '"distilbert"',
@@ -71,7 +75,7 @@ REFUSED = {
         "exclude = 'basket'",
         "exclude: seen 'basket', expected a list",
     ),
-    "a zone too few": (ZONES, "timezone = ['UTC']", r"log.timezone: seen \['UTC'\], expected a value more"),
+    "a zone too few": (ZONES, "timezone = ['UTC']", r"log.timezone: seen \['UTC'\], expected one more value"),
     "a zone too many": (
         ZONES,
         "timezone = ['a', 'b', 'c']",
@@ -144,7 +148,9 @@ def test_an_item_feature_may_be_named_as_a_tensor_of_the_served_models(tmp_path:
 def test_a_clock_feature_of_a_log_that_is_only_ordered_is_refused_with_a_remedy(tmp_path: Path) -> None:
     path = write(tmp_path, schema_toml())
     changes = Changes(log={"time_unit": "order"}, split={"kind": "leave_one_out"})
-    with pytest.raises(SchemaError, match=r"only an order, .* real times: drop the feature, or leave out time_unit"):
+    with pytest.raises(
+        SchemaError, match=r"needs real times, .* only an order: drop the feature, or leave out time_unit"
+    ):
         load_schema(path, changes)
 
 

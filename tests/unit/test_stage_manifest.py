@@ -87,7 +87,7 @@ def test_a_rewritten_folder_keeps_the_files_of_others_as_theirs(tmp_path: Path) 
             (folder / MANIFEST).hardlink_to(output / MANIFEST)
             (folder / f"vectors{index}").touch()
         assert names(output) == ["notes.txt", f"vectors{index}"]
-    with pytest.raises(OutputError, match=r"out: contains notes\.txt, which naiad did not write"):
+    with pytest.raises(OutputError, match=r"out: has notes\.txt, which naiad did not write"):
         whole_folder(output, overwrite=True, command="export repository").__enter__()
     (output / "notes.txt").unlink()
     with whole_folder(output, overwrite=True, command="export repository"):
@@ -97,7 +97,7 @@ def test_a_rewritten_folder_keeps_the_files_of_others_as_theirs(tmp_path: Path) 
 def test_a_rewritten_folder_that_would_lose_a_file_of_others_stays_as_it_was(tmp_path: Path) -> None:
     output = written(tmp_path / "out", "old")
     (output / "notes.txt").touch()
-    with pytest.raises(OutputError, match=r"holds notes\.txt, .*: move it out"), rewritten_folder(output) as folder:
+    with pytest.raises(OutputError, match=r"contains notes\.txt, .*: move it out"), rewritten_folder(output) as folder:
         (folder / "new").touch()
     assert names(output) == ["notes.txt", "old"]
     assert names(tmp_path) == ["out"]

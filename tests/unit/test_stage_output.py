@@ -90,8 +90,8 @@ def test_what_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> No
 def test_the_folder_one_works_in_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "project" / "sub").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "project" / "sub")
-    for output, what in ((tmp_path / "project", "current folder"), (Path(".."), "folder"), (Path("/"), "folder")):
-        with pytest.raises(OutputError, match=f"contains (the|your home) {what}.*which would be replaced"):
+    for output in (tmp_path / "project", Path(".."), Path("/")):
+        with pytest.raises(OutputError, match=r"contains (the current|your home) folder, which would be replaced"):
             whole_folder(output, overwrite=True).__enter__()
     for start in (whole_folder, rewritten_folder):
         with pytest.raises(OutputError, match=r"^\.: is the current folder, which would be replaced"):
@@ -143,7 +143,7 @@ def test_the_folders_of_killed_runs_are_cleared_and_those_of_living_ones_and_of_
 def test_an_old_output_that_a_killed_run_had_moved_aside_comes_back(tmp_path: Path) -> None:
     gone = killed_inside_the_block(tmp_path / "out")
     filled(tmp_path / f".out.replaced-{gone}")
-    with pytest.raises(OutputError, match="holds files already"):
+    with pytest.raises(OutputError, match="has files already"):
         whole_folder(tmp_path / "out").__enter__()
     assert names(tmp_path) == ["out"]
     assert names(tmp_path / "out") == ["stale"]

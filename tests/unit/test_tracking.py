@@ -152,7 +152,7 @@ def test_a_folder_without_a_history_cannot_be_tracked_later(tmp_path: Path, synt
         (["--alias", "champion"], "add --register NAME"),
         (["--register", "shop", "--alias", "v1"], "'latest' and 'v1' are MLflow's own"),
         (["--no-tracking", "--register", "shop"], "drop one of them"),
-        (["--tracking-uri", "runs/mlflow.db"], "is no URI, give sqlite:///FILE or http://HOST:PORT"),
+        (["--tracking-uri", "runs/mlflow.db"], "is not a URI, give sqlite:///FILE or http://HOST:PORT"),
         (["--tracking-uri", "http://127.0.0.1:9"], "give a store that answers, or --no-tracking"),
         (["--tracking-uri", "sqlite:////proc/none/mlflow.db"], "cannot be written"),
     ],

@@ -120,7 +120,7 @@ def test_what_the_folders_show_is_refused_before_torch_is_imported(synthetic_dat
         ],
         "other was made with": [*export, "--data", data, "--model", str(other), "--output", free],
         "narrow: give the output": [*export, "--data", str(narrow), "--model", str(model), "--output", free],
-        "holds files already": [*export, "--data", data, "--model", str(model), "--output", str(taken)],
+        "has files already": [*export, "--data", data, "--model", str(model), "--output", str(taken)],
     }
     command = [sys.executable, "-c", PROBE, json.dumps(list(refused.values()))]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)

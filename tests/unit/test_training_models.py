@@ -123,9 +123,9 @@ def test_a_model_of_before_loads_without_a_version_and_with_a_workflow(
     [
         (
             '{"family": "tree", "naiad_version": "9.1.0"}',
-            r"'tree' is none of .*: it was written by naiad 9\.1\.0, this is",
+            r"'tree' is not one of .*: it was written by naiad 9\.1\.0, this is",
         ),
-        ('{"family": ["two_tower"]}', r"\['two_tower'\] is none of .*train again"),
+        ('{"family": ["two_tower"]}', r"\['two_tower'\] is not one of .*train again"),
         ('{"family": "two_tower", "hidden": 3, "naiad_version": "0.2.0"}', "hidden: Extra inputs are not permitted"),
         ("[1]", "is not a JSON object"),
     ],
