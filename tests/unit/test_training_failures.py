@@ -47,7 +47,7 @@ def model(synthetic_data: Path, tmp_path: Path) -> Path:
     ],
 )
 def test_a_disk_that_refuses_is_one_line(write: Callable[[Path], None], tmp_path: Path) -> None:
-    said = r"cannot be written .*make room or give another --output"
+    said = r"cannot be written .*free space or give another --output"
     with pytest.raises(OutputError, match=said) as raised, written(tmp_path / "scratch"):
         write(Path("/dev/full"))
     assert "\n" not in str(raised.value)
@@ -58,7 +58,7 @@ def test_only_files_of_the_run_are_called_unwritten(tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError), written(tmp_path / "scratch"):
             missing.read_bytes()
     (tmp_path / "scratch").mkdir()
-    said = r"scratch: cannot be written \(File name too long\), make room or give"
+    said = r"scratch: cannot be written \(File name too long\), free space or give"
     with pytest.raises(OutputError, match=said), written(tmp_path / "scratch"):
         (tmp_path / "scratch" / ("n" * 300)).touch()
 
