@@ -44,7 +44,7 @@ check: $(READY)  ## ruff, mypy, import-linter, hadolint, yamllint, shellcheck
 test: $(READY)  ## run every test, including those on the real Triton server; WORKERS=2: two at once
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-# torch anew at each resolution: the lock names it without the local build that was resolved, which drags no CUDA along.
+# torch is resolved again each time: the lock names it without the resolved local build, which has no CUDA dependencies.
 lock: $(READY)  ## resolve requirements/lock.txt again (without index or file URLs)
 	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 \
 	  --no-emit-index-url --no-emit-find-links --no-header --upgrade-package torch --output-file requirements/lock.txt -q

@@ -1,10 +1,10 @@
-"""Hold a running server against the repository that it serves: golden rows, recorded rows, latencies.
+"""Compare a running server with the repository that it serves: golden rows, recorded rows, latencies.
 
     python -m benchmarks.check_server --url grpc://127.0.0.1:8001 --repository REPOSITORY --data DATA
 
-Golden rows have torch's answers beside them; recorded rows are answered by every public model that gives the same
-recommendations, and the first model's answers are the measure of the others. Whatever runs the server is held to the
-same rows: the embedded one, NVIDIA's image (`docker/check-image.sh`), a host with a GPU.
+Golden rows are compared with torch's answers. Recorded rows are answered by every public model with the same
+recommendations, and the answers are compared with those of the first model. The same rows are sent to any server:
+the embedded one, NVIDIA's image (`docker/check-image.sh`), a host with a GPU.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 PATHS = ("recommend", "recommend_fused", "recommend_nvtabular")
 TOLERANCE = 1e-4
-"""A score differs from torch's by 3e-6 of its row's largest at most; the order of scores closer than this is free."""
+"""Maximal difference of scores, as a share of the row's largest; scores closer than this may be in any order."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far one model's answers are from those they are held to.
+    """The differences between a model's answers and the expected ones.
 
     Attributes:
-        rows_from: "golden", held to torch, or "recorded", held to the first model.
+        rows_from: "golden", compared with torch, or "recorded", compared with the first model.
         model: The model that was asked.
-        rows: Rows that were compared.
-        other_items: Rows whose items differ where their scores do not tie.
-        largest: The largest difference of a score, as a share of the row's largest score.
-        p50_ms: Median time of a request of one row, milliseconds.
-        p99_ms: Time that 99 of 100 such requests stay below, milliseconds.
+        rows: Number of compared rows.
+        other_items: Number of rows whose items differ although their scores do not tie.
+        largest: Largest difference of a score, as a share of the row's largest score.
+        p50_ms: Median latency of a request with one row, milliseconds.
+        p99_ms: 99th percentile of the same latency, milliseconds.
 
     """
 
@@ -60,7 +60,7 @@ def compare(answers: Sequence[Recommendation], expected: Sequence[Recommendation
         theirs = dict(zip(wanted.item_ids, wanted.scores, strict=True))
         differences = [abs(a - b) / size for a, b in zip(answer.scores, wanted.scores, strict=False)]
         largest = max([largest, *differences])
-        # An item may change its place with one whose score is the same to rounding, the last with one left out.
+        # Items with equal scores up to rounding may swap ranks, the last item with one that is not listed.
         last = min(wanted.scores, default=0.0)
         moved = any(
             abs(theirs.get(item, last) - score) / size > TOLERANCE
@@ -71,10 +71,10 @@ def compare(answers: Sequence[Recommendation], expected: Sequence[Recommendation
 
 
 def check_server(url: str, repository: Path, data: Path, recorded: int) -> list[Comparison]:
-    """Ask the server for every golden row and for `recorded` rows of DATA, on each of its public paths.
+    """Send every golden row and `recorded` rows of DATA to each public path of the server.
 
     Raises:
-        ClientError: The server cannot be asked.
+        ClientError: The server does not answer.
         BadInput: The repository or the data cannot be read.
 
     """
@@ -86,7 +86,7 @@ def check_server(url: str, repository: Path, data: Path, recorded: int) -> list[
 
     paths = [model for model in PATHS if (repository / model / "config.pbtxt").is_file()]
     if not paths:
-        raise BadInput(f"{repository} holds no {PATHS[0]}: give what `export repository --model RANKER` wrote")
+        raise BadInput(f"{repository} has no {PATHS[0]}: give the output of `export repository --model RANKER`")
     features = read_fitted(data).schema_.request_features
     golden = read_reference(features, repository / golden_file("offline_online"))
     expected = _as_recommendations(golden.answers, read_item_ids(data))
@@ -135,12 +135,14 @@ def _comparison(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table. 0: all answers are as expected; 1: some are not; 2: refused, one line on stderr."""
+    """Print the table; return 0 if all answers are as expected, 1 if some are not, 2 on an error."""
     parser = Parser(prog="python -m benchmarks.check_server", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--url", default="grpc://127.0.0.1:8001", help="grpc://host:port (%(default)s)")
-    parser.add_argument("--repository", type=Path, required=True, help="what the server serves")
-    parser.add_argument("--data", type=Path, required=True, help="the data folder that it was exported from")
-    parser.add_argument("--rows", type=positive, default=500, metavar="N", help="recorded rows to send (%(default)s)")
+    parser.add_argument("--repository", type=Path, required=True, help="repository that the server serves")
+    parser.add_argument("--data", type=Path, required=True, help="data folder from which it was exported")
+    parser.add_argument(
+        "--rows", type=positive, default=500, metavar="N", help="number of recorded rows to send (%(default)s)"
+    )
     options = parser.parse_args(arguments)
     from stage.errors import NaiadError
 
@@ -159,7 +161,7 @@ def _print_table(compared: list[Comparison], options: argparse.Namespace) -> Non
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{options.url}, one row a request", title_justify="left")
+    table = Table(title=f"{options.url}, one row per request", title_justify="left")
     for column in ("rows from", "model", "rows", "with other items", "largest difference", "p50 ms", "p99 ms"):
         table.add_column(column, justify="left" if column in ("rows from", "model") else "right")
     for each in compared:

@@ -1,6 +1,6 @@
-"""`make demo`: the whole chain on complete-journey, each step the very command that a user would type.
+"""`make demo`: the whole chain on The Complete Journey, each step the command that a user would type.
 
-Steps whose output is there already, and was made from the same schema, are reused.
+Steps whose output already exists, from the same schema, are reused.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ CONSOLE = Console()
 
 @dataclass(frozen=True)
 class Done:
-    """What a step printed, and its last line's JSON."""
+    """The output of a step, and the JSON of its last line."""
 
     text: str
     result: dict[str, Any]
 
 
 def step(title: str, *command: str, show: bool = True) -> Done:
-    """Run `python -m …`; its progress is always seen, what it prints only if `show`: the demo's end shows the rest."""
+    """Run `python -m …`; show its progress always, and its output if `show`; the demo's end shows the rest."""
     CONSOLE.print(Rule(f"[bold]{title}", align="left"))
     CONSOLE.print(f"[dim]$ python -m {shlex.join(command)}", highlight=False, soft_wrap=True)
     started = time.monotonic()
@@ -66,11 +66,11 @@ def step(title: str, *command: str, show: bool = True) -> Done:
 
 def reuse(title: str, folder: Path) -> None:
     CONSOLE.print(Rule(f"[bold]{title}", align="left"))
-    CONSOLE.print(f"[dim]{folder} is there, made from the same schema: reused (make clean removes it)\n")
+    CONSOLE.print(f"[dim]{folder} exists, from the same schema: reused (make clean removes it)\n")
 
 
 def run(schema: str, source: str | None, root: Path, extra: Sequence[str] = ()) -> None:
-    """The chain of one schema under `root`: data, model, repository, server, answers, numbers."""
+    """Run the chain of one schema under `root`: data, model, repository, server, answers, numbers."""
     started = time.monotonic()
     data, model, repository = root / "data", root / "model", root / "repository"
     if _made_by(data, schema=_schema_text(schema), source=source):
@@ -100,7 +100,7 @@ def run(schema: str, source: str | None, root: Path, extra: Sequence[str] = ()) 
         "Evaluate offline", "training", "evaluate", "--data", str(data), "--model", str(model), show=False
     )  # fmt: skip
     served = _serve(data, repository)
-    CONSOLE.print(Rule("[bold]What came of it"))
+    CONSOLE.print(Rule("[bold]Results"))
     for done in (served["recommend"], offline):
         print(done.text)
     show_parity(repository)
@@ -125,13 +125,13 @@ def run(schema: str, source: str | None, root: Path, extra: Sequence[str] = ()) 
 
 
 def _note(folder: Path, **inputs: object) -> None:
-    """Write what a step's output was made from; the note goes with the output when a later demo replaces it."""
+    """Write the inputs of a step into its output, so that the note is replaced together with the output."""
     (folder / MADE_BY).write_text(json.dumps(inputs), encoding="utf-8")
     record(folder, [MADE_BY])
 
 
 def _made_by(folder: Path, **inputs: object) -> bool:
-    """Whether the folder is the whole output of a step from these very inputs."""
+    """Return whether the folder is the complete output of a step from these inputs."""
     try:
         return bool(json.loads((folder / MADE_BY).read_text(encoding="utf-8")) == inputs)
     except (OSError, ValueError):
@@ -176,7 +176,7 @@ def _serve(data: Path, repository: Path) -> dict[str, Done]:
 
 
 def _two_users(data: Path) -> list[str]:
-    """The first two users of the test period with a full history."""
+    """Return the first two users of the test period with a full history."""
     import pyarrow.parquet as pq
 
     for file in sorted((data / "requests" / "test").glob("week=*/*.parquet")):
@@ -188,7 +188,7 @@ def _two_users(data: Path) -> list[str]:
 
 
 def _show_next(root: Path, user: str) -> None:
-    CONSOLE.print(Rule("[bold]Go on with", align="left"))
+    CONSOLE.print(Rule("[bold]Next steps", align="left"))
     for line in (
         f"python -m serving up --repository {root}/repository",
         f"python -m client recommend --url grpc://127.0.0.1:8001 --requests {root}/data/requests/test --user {user} "

@@ -1,4 +1,4 @@
-"""What the demo shows and holds at its end: the parity of the hops, offline = served, better than every baseline."""
+"""The report and checks at the demo's end: the parity of hops, offline = served, better than every baseline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONSOLE = Console()
 
 
 class StepError(BadInput):
-    """A step of the chain ended with an error; its own lines stand above."""
+    """A step of the chain ended with an error; its own lines are above."""
 
 
 def show_parity(repository: Path) -> None:
@@ -40,10 +40,10 @@ def show_equal(offline: dict[str, Any], served: dict[str, Any]) -> None:
 
 
 def require(offline: dict[str, Any], served: dict[str, Any]) -> None:
-    """The two claims that the demo makes: served as trained, and better than every baseline."""
+    """Check the demo's two claims: served as trained, and better than every baseline."""
     for name in METRICS:
         if abs(offline[name] - served[name]) > 1e-6:
-            raise StepError(f"{name} is {offline[name]} offline and {served[name]} served: the chain does not hold")
+            raise StepError(f"{name} is {offline[name]} offline and {served[name]} served: they should be equal")
     for name, metrics in offline.items():
         if isinstance(metrics, dict) and metrics["ndcg@20"] >= offline["ndcg@20"]:
             raise StepError(f"the model's ndcg@20 {offline['ndcg@20']:.4f} does not beat {name}: train for longer")

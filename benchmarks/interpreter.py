@@ -1,4 +1,4 @@
-"""NVTabular's own executor on recorded requests: what the compiled workflow is measured against."""
+"""NVTabular's own executor on recorded requests, with which the compiled workflow is compared."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def interpreter_calls(data: Path, rows: list[Row], size: int) -> list[Callable[[], Any]]:
-    """Calls of the workflow saved in `data`, on `size` rows each, whose frames are ready.
+    """Return calls of the workflow saved in `data` on `size` rows each, with prepared frames.
 
-    Categorify fails on a column of nothing but nulls, which a single row easily has: a null takes another row's value.
+    Categorify fails on a column that is all null, as in a single row, so a null takes the value of another row.
     """
     from export.data.golden import workflow_frame
     from preprocessing.schema import read_fitted

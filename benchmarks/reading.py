@@ -1,21 +1,19 @@
-"""Reading a CSV log: time and peak memory of pandas' reader, of ours, and of the whole way to the canonical log.
+"""Time and peak memory of reading a CSV log: pandas' reader, ours, and the whole path to the canonical log.
 
-Each way reads the same file in a process of its own. pandas' reader is what Naiad 0.2 read with: it guesses types,
-and merges ids. Prints a table, then one line of JSON.
+Each reader reads the same file in a process of its own. Naiad 0.2 used pandas' reader, which guesses types
+and thereby merges ids. Prints a table, then one line of JSON.
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.peak_memory import measured_apart
 from stage.arguments import positive
 from stage.command import Parser, print_result, run_command
 
@@ -33,8 +31,8 @@ def run(rows: int) -> None:
         megabytes = log.stat().st_size / 1e6
         for name, read in (("pandas.read_csv", with_pandas), ("read_files", with_arrow), ("read_log", to_canonical)):
             CONSOLE.print(f"[dim]{name}")
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-                results.append({"name": name, **process.submit(measured, read, log).result()})
+            found = measured_apart(imports, read, log)
+            results.append({"name": name, "seconds": found["seconds"], "peak_gb": round(found["peak_mb"] / 1000, 2)})
     title = f"{rows:,} rows, {megabytes:,.0f} MB"
     table = Table("reader", "seconds", "peak memory, GB", title=title, title_justify="left")
     for each in results:
@@ -75,28 +73,14 @@ def _named(codes: Any, names: list[str]) -> Any:
     return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names)).cast(pa.string())
 
 
-def measured(read: Any, log: Path) -> dict[str, float]:
-    """Return the seconds that `read` took and the most memory that its process held, imports apart."""
+def imports() -> None:
+    """Import the modules of every reader."""
     import pandas  # noqa: F401
     import pyarrow.csv  # noqa: F401
 
-    before = _peak_gb()
-    began = time.perf_counter()
-    kept = read(log)
-    seconds = time.perf_counter() - began
-    peak = _peak_gb() - before
-    del kept
-    return {"seconds": round(seconds, 2), "peak_gb": round(peak, 2)}
-
-
-def _peak_gb() -> float:
-    """The most memory of this process so far; `ru_maxrss` would count its parent's before `exec`."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e9
-
 
 def with_pandas(log: Path) -> object:
-    """Read as Naiad 0.2 did."""
+    """Read like Naiad 0.2."""
     import pandas as pd
 
     return pd.read_csv(log, low_memory=False)
@@ -122,7 +106,7 @@ def to_canonical(log: Path) -> object:
 
 def main() -> None:
     parser = Parser(prog="python -m benchmarks.reading", description=__doc__)
-    parser.add_argument("--rows", type=positive, default=10_000_000, help="of the log (default %(default)s)")
+    parser.add_argument("--rows", type=positive, default=10_000_000, help="rows of the log (default %(default)s)")
     arguments = parser.parse_args()
     run_command(lambda: run(arguments.rows))
 

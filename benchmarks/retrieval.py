@@ -1,7 +1,7 @@
-"""What an index of item vectors costs and finds: exact search, HNSW and IVF; and exact top-k inside a graph.
+"""The cost and recall of indexes of item vectors: exact search, HNSW and IVF, and exact top-k inside a graph.
 
-Two questions, each on 2 cores. Over a million vectors: how many of the exact 100 nearest does HNSW find, and how many
-times the queries a second of exact search does it answer? Over the 60,000 of a shop: does the exported graph of
+It answers two questions on 2 cores. Over a million vectors, how many of the exact 100 nearest does HNSW find, and how
+many times the queries per second of exact search does it reach? Over the 60,000 of a shop, does the exported graph of
 `item_index` beat NumPy's product and argpartition at a batch of 32? Queries come from the same mixture as the vectors.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.retrieval_results import EXACT, GRAPH, NUMPY, Row, best_of, print_table
 from stage.command import Parser, leave, print_result, run_command
 
-# Threads that wait must not spin: others may need the cores, and a build would take many times as long.
+# Waiting threads must not spin, because others may need the cores, and a build would take many times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 DIM, TOP_K, BATCH, CORES, ROUNDS = 64, 100, 32, 2, 3
@@ -30,7 +30,7 @@ PROBES = (4, 8, 16, 32, 64, 128)
 
 
 def approximate_rows(count: int, queries: int, report: Callable[[str], None]) -> list[Row]:
-    """Exact search, HNSW and IVF over one set of vectors, each at every setting."""
+    """Measure exact search, HNSW and IVF over one set of vectors, each at every setting."""
     import numpy as np
 
     from benchmarks.retrieval_vectors import mixture
@@ -82,7 +82,7 @@ def approximate_rows(count: int, queries: int, report: Callable[[str], None]) ->
 
 
 def graph_rows(count: int) -> list[Row]:
-    """The exported exact graph and NumPy, at a batch of 32, in turn."""
+    """Measure the exported exact graph and NumPy in turn, at a batch of 32."""
     import numpy as np
     import onnxruntime
 
@@ -129,7 +129,7 @@ def _median_s(call: Callable[[], Any], rounds: int) -> float:
 
 
 def _size_mb(index: Any) -> float:
-    """What the index is as a file, which is what it is in memory."""
+    """Return the size of the index as a file, which equals its size in memory."""
     from export.families.two_tower.index.hnsw import load_faiss
 
     with tempfile.NamedTemporaryFile() as file:
@@ -161,10 +161,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = Parser(prog="python -m benchmarks.retrieval", description=__doc__)
-    parser.add_argument("--vectors", type=int, default=1_000_000, help="for HNSW and IVF (default %(default)s)")
+    parser.add_argument(
+        "--vectors", type=int, default=1_000_000, help="number of vectors for HNSW and IVF (default %(default)s)"
+    )
     parser.add_argument("--queries", type=int, default=1000, help="(default %(default)s)")
-    parser.add_argument("--items", type=int, default=60_000, help="for the exact graph (default %(default)s)")
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw recall against queries a second")
+    parser.add_argument(
+        "--items", type=int, default=60_000, help="number of items for the exact graph (default %(default)s)"
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="plot recall against queries per second")
     arguments = parser.parse_args()
     run_command(lambda: run(arguments))
 

@@ -1,4 +1,4 @@
-"""Recall against queries a second, as `benchmarks.retrieval` measured them: one line an index, one point a setting."""
+"""The plot of recall against queries per second of `benchmarks.retrieval`: a line per index, a point per setting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.retrieval_results import EXACT, Row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, which colour-blind eyes tell apart.
+# Okabe and Ito's palette, which colour-blind readers can distinguish.
 LOOKS = {
     "hnsw efSearch": ("#0072B2", "o", "HNSW, by efSearch"),
     "ivf nprobe": ("#D55E00", "s", "IVF, by nprobe"),
@@ -22,13 +22,13 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     """Write the figure as SVG; the same numbers give the same bytes."""
     import matplotlib as mpl
 
-    # Text stays text, in whatever sans-serif the reader has; ids depend on a fixed salt; no date.
+    # Text stays text in the reader's sans-serif font; ids depend on a fixed salt; no date.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "naiad", "font.sans-serif": ["DejaVu Sans"]}):
         figure(rows).savefig(path, format="svg", metadata={"Date": None, "Creator": None})
 
 
 def figure(rows: Sequence[Row]) -> Figure:
-    """Queries a second to the right, what is missed upwards, both logarithmic: better is to the lower right."""
+    """Plot queries per second against 1 - recall, both logarithmic: better is to the lower right."""
     from matplotlib.figure import Figure
 
     drawn = Figure(figsize=(7.2, 4.6), layout="constrained", facecolor="white")

@@ -1,4 +1,4 @@
-"""Results of `benchmarks.retrieval`: a row per way to search, as a table and as JSON."""
+"""Results of `benchmarks.retrieval`: one row per search method, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ EXACT, GRAPH, NUMPY = "exact (IndexFlatIP)", "exact graph (ONNX Runtime)", "NumP
 
 
 class Row(NamedTuple):
-    """One way to search; `memory_mb` and `build_s` of the index, `per_second` queries."""
+    """A search method; `memory_mb` and `build_s` of the index, `per_second` queries."""
 
     name: str
     vectors: int
@@ -35,6 +35,6 @@ def print_table(rows: Sequence[Row]) -> None:
 
 
 def best_of(rows: Sequence[Row], kind: str) -> Row | None:
-    """The fastest setting of a kind of index whose recall@100 is at least .99."""
+    """Return the fastest setting of a kind of index with recall@100 of at least .99."""
     good = [row for row in rows if row.name.startswith(kind) and row.recall >= 0.99]
     return max(good, key=lambda row: row.per_second, default=None)

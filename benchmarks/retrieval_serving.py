@@ -1,7 +1,7 @@
-"""Retrieval behind Triton against its floor, a model that does nothing, and its limit, the graph without a server.
+"""Retrieval through Triton, compared with a floor (a model that does nothing) and a limit (the graph without a server).
 
-A repository of `export repository --model RANKER --retriever TOWER` and recorded requests of the test period, measured
-as `benchmarks.serving` does. Prints two tables, then one line of JSON.
+It measures a repository of `export repository --model RANKER --retriever TOWER` with recorded requests of the test
+period, like `benchmarks.serving`. Prints two tables, then one line of JSON.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOST = 1.5
 
 
 def run(repository: Path, data: Path, seconds: float, rounds: int, count: int) -> None:
-    """Measure the models of `repository` on `count` requests of `data`, `seconds` a window."""
+    """Measure the models of `repository` with `count` requests of `data` in windows of `seconds`."""
     from benchmarks.serving_windows import CONSOLE, windows
     from client.recorded import RecordedRows
 
@@ -61,7 +61,7 @@ def in_process(repository: Path) -> Any:
 
 
 def ratios(measured: Mapping[Cell, Measurement]) -> tuple[Ratio, ...]:
-    """Each way's p50 over what it cannot be without: the identity's p50 and the graph's own time."""
+    """Return each model's p50 divided by its lower bound: the p50 of `identity` plus the graph's own time."""
     limit = measured[Cell(WITHOUT_SERVER, IN_PROCESS)].p50_us
     return tuple(
         Ratio(
@@ -80,10 +80,10 @@ def main() -> None:
     parser = Parser(prog="python -m benchmarks.retrieval_serving", description=__doc__)
     root = Path("runs/complete_journey")
     parser.add_argument("--repository", type=Path, default=root / "two_stages", help="default %(default)s")
-    parser.add_argument("--data", type=Path, default=root / "data", help="of `preprocessing fit`")
-    parser.add_argument("--seconds", type=seconds, default=6.0, help="of each window, at least (%(default)s)")
-    parser.add_argument("--rounds", type=positive, default=2, help="windows of each cell (%(default)s)")
-    parser.add_argument("--rows", type=positive, default=256, help="requests taken in turn (%(default)s)")
+    parser.add_argument("--data", type=Path, default=root / "data", help="output folder of `preprocessing fit`")
+    parser.add_argument("--seconds", type=seconds, default=6.0, help="minimal seconds of each window (%(default)s)")
+    parser.add_argument("--rounds", type=positive, default=2, help="number of windows per cell (%(default)s)")
+    parser.add_argument("--rows", type=positive, default=256, help="number of different requests (%(default)s)")
     given = parser.parse_args()
     run_command(lambda: run(given.repository, given.data, given.seconds, given.rounds, given.rows))
 

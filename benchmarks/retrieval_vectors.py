@@ -1,4 +1,4 @@
-"""Vectors with the structure of learned item embeddings: many small clusters, and few directions that say most."""
+"""Vectors with the structure of learned item embeddings: many small clusters, and few dominant directions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _AT_A_TIME = 100_000
 
 @dataclass(frozen=True)
 class Mixture:
-    """A seeded mixture on the unit sphere: centres [C, D], and how far from them vectors fall."""
+    """A seeded mixture on the unit sphere: centres [C, D], and the spread of vectors around them."""
 
     centres: Vectors
     spread: float
 
     def sample(self, count: int, seed: int) -> Vectors:
-        """Vectors of length 1, [count, D]."""
+        """Return vectors of length 1, [count, D]."""
         generator = np.random.default_rng(seed)
         parts = []
         for start in range(0, count, _AT_A_TIME):
@@ -33,7 +33,7 @@ class Mixture:
 
 
 def mixture(vectors: int, dim: int) -> Mixture:
-    """One centre for each 250 vectors; the d-th direction of the centres has a standard deviation of d^-1/2."""
+    """Return one centre per 250 vectors; the d-th direction of the centres has a standard deviation of d^-1/2."""
     generator = np.random.default_rng(0)
     directions = generator.standard_normal((dim, dim)) * np.arange(1, dim + 1) ** -0.5
     centres = generator.standard_normal((max(vectors // ITEMS_PER_CLUSTER, 10), dim)) @ directions

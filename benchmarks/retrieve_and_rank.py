@@ -1,9 +1,9 @@
-"""What ranking only candidates loses against ranking the whole catalogue, by where the candidates come from.
+"""The loss from ranking only candidates instead of the whole catalogue, by source of the candidates.
 
-The test split, in torch: NDCG@20 of the `offline_online` model's ranking, with every item masked that is no candidate.
-C candidates are the best C of the towers, or of popularity over the train period as the baseline. "with own" is what
-`retrieve_and_rank --candidates C` ranks: the own items (of sequences with `repeat`, R at most) and the best C - R.
-Several `--retriever`, trained from several seeds, give a mean. The towers' own recall@100 stands beside the baselines'.
+Measured on the test split, in torch: NDCG@20 of the `offline_online` model with all other items masked.
+The C candidates are the best C of the towers, or of popularity over the train period as the baseline. "with own" is the
+candidates of `retrieve_and_rank --candidates C`: own items (of sequences with `repeat`, at most R) and the best C - R.
+Several `--retriever`, trained with several seeds, give a mean. The towers' recall@100 is next to the baselines'.
 
 Prints both tables, then one line of JSON.
 """
@@ -44,7 +44,7 @@ def run(data: Path, ranker: Path, retrievers: list[Path], counts: list[int], lim
 
 
 def recalls(data: Path, retrievers: list[Path], rows: Any, picked: Any) -> list[Result]:
-    """recall@100 and NDCG@100 of every retriever and baseline over the whole catalogue."""
+    """Return recall@100 and NDCG@100 of every retriever and baseline over the whole catalogue."""
     from preprocessing.schema import read_fitted
     from training.baselines import baselines
     from training.checkpoint import load_whole
@@ -62,7 +62,7 @@ def recalls(data: Path, retrievers: list[Path], rows: Any, picked: Any) -> list[
 def losses(
     data: Path, ranker: Path, retrievers: list[Path], counts: list[int], rows: Any, picked: Any
 ) -> tuple[float, list[Result]]:
-    """NDCG@20 over the whole catalogue; of every source and C the mean over the retrievers, and what it loses."""
+    """Return NDCG@20 over the whole catalogue, and for every source and C the mean over the retrievers and the loss."""
     from export.families.retrieve_and_rank.plan import own_items as count_own
     from metrics import RankingMetrics, target_ranks_from_scores
     from preprocessing.schema import FIRST_KNOWN_ID, read_fitted
@@ -89,7 +89,7 @@ def losses(
             retrieved = exclude_items(scorer(batch), excluded, -torch.inf)
             for source, count, is_candidate in candidates(name, retrieved, own, most_own, counts):
                 metrics = masked.setdefault((source, count), {}).setdefault(place, RankingMetrics(ks=(K,)))
-                # A target that is no candidate is ranked behind all that are; -inf would be no rank at all.
+                # A target that is not a candidate is ranked behind all candidates; with -inf it would have no rank.
                 kept = scores.masked_fill(~is_candidate & (scores > -torch.inf), torch.finfo(scores.dtype).min)
                 metrics.update(target_ranks_from_scores(kept.numpy(), targets, first_item=FIRST_KNOWN_ID))
     best = whole.compute()[NDCG]
@@ -103,7 +103,7 @@ def losses(
 
 
 def own_items(fitted: Any, batch: Any, shape: Any) -> Tensor:
-    """[B, I]: whether the item stands in a sequence with `repeat` of the request."""
+    """Return whether each item is in a sequence with `repeat` of the request, [B, I]."""
     from preprocessing.schema import FIRST_KNOWN_ID, Sequence
 
     own = torch.zeros(shape, dtype=torch.bool)
@@ -117,7 +117,7 @@ def own_items(fitted: Any, batch: Any, shape: Any) -> Tensor:
 def candidates(
     name: str, retrieved: Tensor, own: Tensor, most_own: int, counts: list[int]
 ) -> Iterator[tuple[str, int, Tensor]]:
-    """Masks [B, I] of C candidates each: the best of the scores [B, I], and fewer of them with the user's own items."""
+    """Return masks [B, I] of C candidates: the best of scores [B, I], and fewer of them with the user's own items."""
     order = retrieved.topk(max(counts), dim=1).indices
     for count in counts:
         yield name, count, torch.zeros_like(own).scatter(1, order[:, :count], True)
@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--ranker", type=Path, default=folder / "model", help="default %(default)s")
     parser.add_argument("--retriever", type=Path, nargs="+", required=True, help="two_tower models of the same data")
     parser.add_argument("--candidates", type=positive, nargs="+", default=[250, 300, 500, 1000], metavar="C")
-    parser.add_argument("--rows", type=positive, help="evenly spread rows of the split alone (default all)")
+    parser.add_argument("--rows", type=positive, help="number of evenly spaced rows of the split (default all)")
     given = parser.parse_args()
     run_command(lambda: run(given.data, given.ranker, given.retriever, given.candidates, given.rows))
 

@@ -1,8 +1,8 @@
-"""The served chain against its floor, a model that does nothing, and its limit, the same graph without a server.
+"""The served chain, compared with a floor (a model that does nothing) and a limit (the same graph without a server).
 
-Recorded requests of the test period, one row each, padded as the client pads; perf_analyzer over gRPC; one Triton that
-serves all models. Everything is measured in turns, `--rounds` times, and of each cell the window with the lowest p50
-counts. Prints two tables, then one line of JSON.
+Requests are recorded requests of the test period, one row each, padded like the client's, sent by perf_analyzer over
+gRPC to one Triton with all models. Everything is measured in turns, `--rounds` times; the window of a cell with the
+lowest p50 counts. Prints two tables, then one line of JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SERVED = (COMPILED, FUSED, INTERPRETED)
 
 
 def run(repository: Path, data: Path, seconds: float, rounds: int, count: int, plot: Path | None) -> None:
-    """Measure the models of `repository` on `count` requests of `data`, `seconds` a window."""
+    """Measure the models of `repository` with `count` requests of `data` in windows of `seconds`."""
     from benchmarks.serving_in_process import prepare_calls
     from benchmarks.serving_windows import CONSOLE, windows
     from client.recorded import RecordedRows
@@ -55,12 +55,14 @@ def run(repository: Path, data: Path, seconds: float, rounds: int, count: int, p
 def main() -> None:
     parser = Parser(prog="python -m benchmarks.serving", description=__doc__)
     root = Path("runs/complete_journey")
-    parser.add_argument("--repository", type=Path, default=root / "repository", help="of `export repository`")
-    parser.add_argument("--data", type=Path, default=root / "data", help="of `preprocessing fit`")
-    parser.add_argument("--seconds", type=seconds, default=6.0, help="of each window, at least (%(default)s)")
-    parser.add_argument("--rounds", type=positive, default=2, help="windows of each cell (%(default)s)")
-    parser.add_argument("--rows", type=positive, default=256, help="requests taken in turn (%(default)s)")
-    parser.add_argument("--plot", type=Path, help="write latency against throughput here, as SVG")
+    parser.add_argument(
+        "--repository", type=Path, default=root / "repository", help="output folder of `export repository`"
+    )
+    parser.add_argument("--data", type=Path, default=root / "data", help="output folder of `preprocessing fit`")
+    parser.add_argument("--seconds", type=seconds, default=6.0, help="minimal seconds of each window (%(default)s)")
+    parser.add_argument("--rounds", type=positive, default=2, help="number of windows per cell (%(default)s)")
+    parser.add_argument("--rows", type=positive, default=256, help="number of different requests (%(default)s)")
+    parser.add_argument("--plot", type=Path, help="SVG file for the plot of latency against throughput")
     given = parser.parse_args()
     run_command(lambda: run(given.repository, given.data, given.seconds, given.rounds, given.rows, given.plot))
 

@@ -1,4 +1,4 @@
-"""What the chain costs without a server: calls in this process on one thread, one row each."""
+"""The cost of the chain without a server: calls in this process on one thread, one row each."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 Calls = list[Callable[[], Any]]
 WARMUP = 16
 PAUSE_S = 0.001
-"""Before each paced call, as a served model waits for its next request: its code and data leave the caches."""
+"""Pause before each paced call, like a served model's wait for a request: its code and data leave the caches."""
 
 
 class Paced(NamedTuple):
-    """Calls without a server, one a request, and the pause before each."""
+    """Calls without a server, one per request, and the pause before each."""
 
     calls: Calls
     pause_s: float = 0.0
@@ -35,7 +35,7 @@ class Paced(NamedTuple):
 def prepare_calls(
     repository: Path, data: Path, rows: list[Row], tensors: Mapping[str, NDArray[Any]]
 ) -> dict[str, Paced]:
-    """A call for each row: of the graphs on its tensors (`[1, …]` of `[B, …]`), of NVTabular on its values."""
+    """Return a call per row: of the graphs on its tensors (`[1, …]` of `[B, …]`), of NVTabular on its values."""
     fused = graph_calls(repository / "recommend_fused" / "1" / "model.onnx", tensors)
     return {
         FUSED_IN_PROCESS: Paced(fused),
@@ -46,7 +46,7 @@ def prepare_calls(
 
 
 def graph_calls(path: Path, tensors: Mapping[str, NDArray[Any]]) -> Calls:
-    """A call of an ONNX file for each row of the tensors that it takes, on one thread."""
+    """Return a call of an ONNX file per row of its input tensors, on one thread."""
     import onnxruntime
 
     from export.parity.onnx_inputs import onnx_inputs
@@ -64,7 +64,7 @@ def graph_calls(path: Path, tensors: Mapping[str, NDArray[Any]]) -> Calls:
 
 
 def time_calls(calls: Sequence[Callable[[], Any]], seconds: float, pause_s: float = 0.0) -> Measurement:
-    """Make the calls in turn for so long, after a few that do not count; pauses between them do not count either."""
+    """Make the calls in turn for some seconds, after a few warmup calls; pauses between calls do not count."""
     from preprocessing.nvtabular_engine import quiet
 
     times: list[float] = []

@@ -1,4 +1,4 @@
-"""Latency against throughput, as `benchmarks.serving` measured them: one line a model, one point a concurrency."""
+"""The plot of latency against throughput of `benchmarks.serving`: a line per model, a point per concurrency."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 class Look(NamedTuple):
-    """How a model is drawn; its marker tells it from the others where its colour does not."""
+    """The style of a model; its marker distinguishes it from the others if its colour does not."""
 
     color: str
     marker: str
     label: str
 
 
-# Okabe and Ito's palette, which colour-blind eyes tell apart.
+# Okabe and Ito's palette, which colour-blind readers can distinguish.
 SERVED = {
     INTERPRETED: Look("#D55E00", "s", "recommend_nvtabular: NVTabular's interpreter"),
     COMPILED: Look("#0072B2", "D", "recommend: compiled workflow"),
@@ -53,13 +53,13 @@ def draw(measured: Mapping[Cell, Measurement], path: Path) -> None:
     """Write the figure as SVG; the same numbers give the same bytes."""
     import matplotlib as mpl
 
-    # Text stays text, in whatever sans-serif the reader has; ids depend on a fixed salt; no date.
+    # Text stays text in the reader's sans-serif font; ids depend on a fixed salt; no date.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "naiad", "font.sans-serif": ["DejaVu Sans"]}):
         figure(measured).savefig(path, format="svg", metadata={"Date": None, "Creator": None})
 
 
 def figure(measured: Mapping[Cell, Measurement]) -> Figure:
-    """Throughput to the right, latency upwards, both logarithmic: better is to the lower right."""
+    """Plot throughput against latency, both logarithmic: better is to the lower right."""
     from matplotlib.figure import Figure
 
     drawn = Figure(figsize=(7.2, 5.6), layout="constrained", facecolor="white")

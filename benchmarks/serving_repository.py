@@ -1,4 +1,4 @@
-"""A repository for measuring: the models of an exported one, and two beside them that do nothing."""
+"""A repository for measurements: the models of an exported one, and two more that do nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ MODEL = Path(__file__).parent / "serving_models" / "identity.py"
 def add_identities(repository: Path, into: Path, like: str) -> None:
     """Link the models of `repository` into a new folder `into` and write the two identities there.
 
-    `identity` takes the request of the model `like`, `identity_small` one FP32 [B, 1]; both give the answer of `like`.
+    `identity` takes the request of the model `like`, `identity_small` one FP32 [B, 1]; both return an answer like
+    that of `like`.
     """
     from export.triton.config import ModelConfig, read_config, to_text
     from export.triton.tensors import Tensor

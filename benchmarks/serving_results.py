@@ -1,4 +1,4 @@
-"""What `benchmarks.serving` measured: the best window of each cell, the ratios between them, both as tables."""
+"""Results of `benchmarks.serving`: the best window of each cell and the ratios between them, as tables."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ IN_PROCESS = 0
 
 
 class Cell(NamedTuple):
-    """What is measured: a model and how many requests are in flight, `IN_PROCESS` where there is no server."""
+    """A cell of the measurement: a model and the number of requests in flight, `IN_PROCESS` without a server."""
 
     name: str
     concurrency: int
 
 
 class Ratio(NamedTuple):
-    """A ratio of one run; `target` is the most it may be, or the least, or none where it only explains another."""
+    """A ratio of one run; `target` is its upper or lower bound, or None if the ratio only explains another."""
 
     name: str
     what: str
@@ -42,7 +42,7 @@ class Ratio(NamedTuple):
 
 
 def best_windows(windows: Iterable[tuple[Cell, Measurement]]) -> dict[Cell, Measurement]:
-    """Of each cell the window with the lowest p50: what else the machine does only ever adds. Models as first seen."""
+    """Return the window with the lowest p50 of each cell, because other load only adds time. Models as first seen."""
     best: dict[Cell, Measurement] = {}
     for cell, window in windows:
         if cell not in best or window.p50_us < best[cell].p50_us:
@@ -52,7 +52,7 @@ def best_windows(windows: Iterable[tuple[Cell, Measurement]]) -> dict[Cell, Meas
 
 
 def ratios(measured: Mapping[Cell, Measurement]) -> tuple[Ratio, ...]:
-    """The ratios that the served chain is held to."""
+    """Return the ratios with targets for the served chain."""
     identity, fused = measured[Cell(IDENTITY, 1)], measured[Cell(FUSED, 1)]
     compiled, interpreted = measured[Cell(COMPILED, 1)], measured[Cell(INTERPRETED, 1)]
     limit, paced = (measured[Cell(name, IN_PROCESS)] for name in (FUSED_IN_PROCESS, FUSED_PACED))
@@ -87,7 +87,7 @@ def ratios(measured: Mapping[Cell, Measurement]) -> tuple[Ratio, ...]:
 
 
 def to_json(measured: Mapping[Cell, Measurement], reached: Sequence[Ratio]) -> dict[str, Any]:
-    """The last line: a row for each cell, the ratios by name."""
+    """Return the last line: a row for each cell, the ratios by name."""
     return {
         "rows": [
             {"name": name, "concurrency": n, "p50_us": m.p50_us, "p99_us": m.p99_us, "per_second": m.per_second}
@@ -98,7 +98,7 @@ def to_json(measured: Mapping[Cell, Measurement], reached: Sequence[Ratio]) -> d
 
 
 def latency_table(measured: Mapping[Cell, Measurement]) -> Table:
-    table = Table(title="One row a request, gRPC; concurrency 0 is in process, one thread", title_justify="left")
+    table = Table(title="One row per request, gRPC; concurrency 0 is in process, one thread", title_justify="left")
     table.add_column("model")
     for column in ("concurrency", "p50 µs", "p99 µs", "rows per second"):
         table.add_column(column, justify="right")

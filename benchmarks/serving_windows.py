@@ -1,4 +1,4 @@
-"""Windows of measurement: models in this process, then behind one Triton by perf_analyzer, in turns."""
+"""Windows of measurement: models in this process, then through one Triton by perf_analyzer, in turns."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ CONCURRENCIES = (1, 4, 16)
 
 
 Prepare = Callable[[dict[str, Any]], dict[str, Paced]]
-"""What is called in this process, by name, of the requests' tensors as the first served model takes them."""
+"""A function from the requests' tensors, in the form of the first served model, to calls in this process by name."""
 
 
 def windows(
     repository: Path, rows: list[RecordedRow], seconds: float, rounds: int, models: Sequence[str], prepare: Prepare
 ) -> Iterator[tuple[Cell, Measurement]]:
-    """Every cell once a round: in process, while the server idles, then the models in turn at each concurrency.
+    """Measure every cell once per round: in process, while the server idles, then the models in turn per concurrency.
 
     Args:
-        repository: What is served; two models that do nothing stand beside its own.
+        repository: The served repository; two models that do nothing are added.
         rows: The requests.
-        seconds: Of each window, at least.
-        rounds: Windows of each cell.
-        models: Those of the repository to measure; all take the request that the first of them takes.
-        prepare: What to call without the server.
+        seconds: Minimal duration of each window.
+        rounds: Number of windows per cell.
+        models: Models of the repository to measure; all take the request of the first one.
+        prepare: The calls without the server.
 
     """
     from client.perf_analyzer import find_perf_analyzer, measure
@@ -75,7 +75,7 @@ def windows(
 
 
 def _write_inputs(url: str, model: str, rows: list[RecordedRow], paths: dict[str, Path]) -> dict[str, NDArray[Any]]:
-    """Write the rows as each model's input data; return them as `model` takes them."""
+    """Write the rows as each model's input data; return them in the form of `model`."""
     import numpy as np
 
     from client.perf_analyzer import write_input_data

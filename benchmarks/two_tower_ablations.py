@@ -1,8 +1,8 @@
-"""Each option of the two-tower loss switched on or off, all else equal, on one fit of the preprocessing.
+"""Ablations of the two-tower loss: each option switched on or off, all else equal, on one fit.
 
-MovieLens-100K: settings and split of `benchmarks.two_tower_ml100k`, the ids-only schema unless --schema says another.
-A prepared folder (--data) takes its place, such as runs/complete_journey/data. Each line trains again from every seed;
-the checkpoint is picked by the validation's recall@100, the figures are of the test.
+The data are MovieLens-100K with settings and split of `benchmarks.two_tower_ml100k` and the ids-only schema (or
+--schema). A prepared folder (--data), such as runs/complete_journey/data, replaces them. Each variant trains with every
+seed; recall@100 on validation picks the checkpoint, and the figures are from the test.
 
 Prints a table of means, then one line of JSON with a row for every variant and seed.
 """
@@ -39,7 +39,7 @@ Result = dict[str, Any]
 
 
 def run(source: Path, schema: str, data: Path | None, seeds: list[int]) -> None:
-    """Train every variant from every seed, on `data` or on a fit of `source` made here."""
+    """Train every variant with every seed, on `data` or on a new fit of `source`."""
     from preprocessing.schema import read_fitted
 
     with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +95,7 @@ def main() -> None:
     parser = Parser(prog="python -m benchmarks.two_tower_ablations", description=__doc__)
     parser.add_argument("--source", type=Path, default=Path("../shared/data/ml-100k"), help="folder of the log")
     parser.add_argument("--schema", choices=TARGETS, default="movielens_ids")
-    parser.add_argument("--data", type=Path, help="output folder of `preprocessing fit`, in place of the log")
+    parser.add_argument("--data", type=Path, help="output folder of `preprocessing fit`, instead of the log")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44], help="default 42 43 44")
     arguments = parser.parse_args()
     run_command(lambda: run(arguments.source, arguments.schema, arguments.data, arguments.seeds))

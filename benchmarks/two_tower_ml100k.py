@@ -1,9 +1,9 @@
-"""Two towers on MovieLens-100K under the basic-retrieval protocol of TensorFlow Recommenders, through the real stages.
+"""Two towers on MovieLens-100K with the basic-retrieval protocol of TensorFlow Recommenders, through the real stages.
 
-Protocol: the ratings are shuffled by the seed, 80,000 train and 20,000 test; vectors of 32; all movies are ranked, seen
-ones too; top-100 accuracy, ties against the target. Of the 80,000 we hold 5,000 out to pick the
-checkpoint, so 75,000 train. The settings were chosen on those 5,000 at seed 42, never on the test. Reference: .2334
-after 3 epochs by ids, .29 with time features (TensorFlow Recommenders' tutorials).
+The protocol: the seed shuffles the ratings, 80,000 for training and 20,000 for the test; vectors of 32; all movies are
+ranked, also seen ones; top-100 accuracy, ties against the target. Of the 80,000 we hold out 5,000 to pick the
+checkpoint, so 75,000 train. The settings were chosen on those 5,000 with seed 42, never on the test. Reference: .2334
+after 3 epochs with ids, .29 with time features (TensorFlow Recommenders' tutorials).
 
 Prints a table with every seed and the mean, then one line of JSON.
 """
@@ -49,7 +49,7 @@ def run(source: Path, seeds: list[int], schemas: tuple[str, ...]) -> None:
 
 
 def one_seed(source: Path, schema: str, seed: int) -> Result:
-    """Fit the preprocessing and the towers again; accuracies on the test, of the model and of popularity."""
+    """Fit the preprocessing and the towers again; return accuracies on the test of the model and of popularity."""
     with tempfile.TemporaryDirectory() as folder:
         data, model = Path(folder) / "data", Path(folder) / "model"
         started = time.monotonic()
@@ -78,7 +78,7 @@ def preprocess(source: Path, schema: str, seed: int, data: Path) -> None:
 
 
 def train(data: Path, model: Path, seed: int, settings: dict[str, Any], dim: int = DIM) -> float:
-    """The best recall@100 on the validation part, which for rows of one target is the top-100 accuracy."""
+    """Return the best recall@100 on validation, which equals the top-100 accuracy for rows with one target."""
     from training.families.two_tower.config import TwoTowerConfig, TwoTowerSettings
     from training.trainer import fit
 
@@ -89,8 +89,10 @@ def train(data: Path, model: Path, seed: int, settings: dict[str, Any], dim: int
 
 
 def accuracies(data: Path, model: Path) -> tuple[float, float]:
-    """Top-100 accuracy on the test of the trained model and of popularity; a movie that no one rated in training is
-    in no model and counts as a miss."""
+    """Return top-100 accuracy on the test, of the trained model and of popularity.
+
+    A movie without ratings in training is not in the model and counts as a miss.
+    """
     from preprocessing.schema import read_fitted
     from training.baselines import baselines
     from training.checkpoint import load_whole
@@ -124,7 +126,7 @@ def main() -> None:
     parser = Parser(prog="python -m benchmarks.two_tower_ml100k", description=__doc__)
     parser.add_argument("--source", type=Path, default=Path("../shared/data/ml-100k"), help="folder of the log")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44], help="default 42 43 44")
-    parser.add_argument("--schema", choices=TARGETS, help="one of the two alone")
+    parser.add_argument("--schema", choices=TARGETS, help="only one of the two")
     arguments = parser.parse_args()
     schemas = (arguments.schema,) if arguments.schema else tuple(TARGETS)
     run_command(lambda: run(arguments.source, arguments.seeds, schemas))

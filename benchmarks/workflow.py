@@ -1,7 +1,7 @@
-"""The compiled workflow against NVTabular's own executor, in process, on real requests, one thread.
+"""The compiled workflow compared with NVTabular's executor, in process, on real requests, with one thread.
 
-Prints the time of one row and of 64, then what a vocabulary of a million items costs, then one line of JSON.
-Inputs are ready for either side: a frame for NVTabular, numpy tensors for ONNX Runtime.
+Prints the time of one row and of 64, then the cost of a vocabulary of a million items, then one line of JSON.
+Inputs are prepared for both: a frame for NVTabular, numpy tensors for ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _nvtabular(data: Path, rows: list[Row], size: int, repeats: int) -> float:
 def _graphs(
     graphs: dict[str, Path], features: tuple[Feature, ...], rows: list[Row], size: int, repeats: int
 ) -> list[Result]:
-    """Measured in a process of its own, so that what memory is added is a graph's."""
+    """Measure in a process of its own, so that added memory belongs to the graph."""
     import numpy as np
 
     from export.data.golden import request_tensors
@@ -111,7 +111,7 @@ def _graphs(
 
 
 def _measure(graphs: dict[str, Path], strings: list[Arrays], plain: list[Arrays], rounds: int) -> dict[str, Result]:
-    """The graphs take turns, so that what else the machine does meets all of them."""
+    """Measure the graphs in turns, so that other load affects all of them."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -134,7 +134,7 @@ def _measure(graphs: dict[str, Path], strings: list[Arrays], plain: list[Arrays]
 
 
 def _p50_us(calls: Sequence[Callable[[], Any]], rounds: int) -> float:
-    """The median of all calls, each made `rounds` times after one that does not count."""
+    """Return the median of all calls, each made `rounds` times after a warmup call."""
     times = []
     for place in range(rounds + 1):
         for call in calls:
@@ -150,7 +150,7 @@ def _resident_mb() -> float:
 
 
 def _enlarge(expression: Expression) -> Expression:
-    """The same lists with a vocabulary of a million items."""
+    """Return the same lists with a vocabulary of a million items."""
     from export.graphs.workflow.expressions import Encoded
     from export.graphs.workflow.lists import is_list
 
@@ -174,8 +174,12 @@ def _show(results: list[Result]) -> None:
 
 def main() -> None:
     parser = Parser(prog="python -m benchmarks.workflow", description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("runs/complete_journey/data"), help="of `preprocessing fit`")
-    parser.add_argument("--repeats", type=positive, default=2000, help="calls of the graph a line (default 2000)")
+    parser.add_argument(
+        "--data", type=Path, default=Path("runs/complete_journey/data"), help="output folder of `preprocessing fit`"
+    )
+    parser.add_argument(
+        "--repeats", type=positive, default=2000, help="calls of the graph per row of the table (default 2000)"
+    )
     arguments = parser.parse_args()
     run_command(lambda: run(arguments.data, arguments.repeats))
 

@@ -113,13 +113,13 @@ class RecommendClient:
         return self.is_server_ready() and not self.not_ready()
 
     def is_server_ready(self) -> bool:
-        """Return whether the server reports ready, which includes the models that it was told to load."""
+        """Return whether the server reports ready, which includes the models that it should load."""
         return self._patiently(self._transport.ready)
 
     def not_ready(self) -> list[str]:
         """Return the names of the models that are not ready; each is asked, independent of the repository index.
 
-        A model that the server was not told to load, or that was unloaded, does not count.
+        A model that the server should not load, or that was unloaded, does not count.
         """
         wanted = [model for model in self.models() if model.get("state") and model.get("reason") != "unloaded"]
         return list(dict.fromkeys(model["name"] for model in wanted if not self._is_model_ready(model)))

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Serve a repository in NVIDIA's tritonserver image and hold its answers against the repository's own.
+# Serve a repository in NVIDIA's tritonserver image and compare its answers with those stored in the repository.
 #
 #   docker/check-image.sh REPOSITORY DATA [IMAGE]
 #
-# REPOSITORY  what `python -m export repository --output` wrote. The plain image has no NVTabular: export with
-#             --no-reference-path, or give the image that docker/serving.Dockerfile builds.
-# DATA        the output folder of `python -m preprocessing fit` that it was exported from
+# REPOSITORY  output of `python -m export repository`. The plain image has no NVTabular: export with
+#             --no-reference-path, or use the image of docker/serving.Dockerfile.
+# DATA        output folder of `python -m preprocessing fit` from which it was exported
 # IMAGE       nvcr.io/nvidia/tritonserver:24.10-py3 by default
 #
 # Environment: PYTHON, a Python with Naiad's requirements (default: .venv/bin/python of the checkout);
-#              GPUS, what `docker run --gpus` gets (default: no GPU); ROWS, recorded rows to send (default: 500).
-# Ends with 0 where every answer is as expected, 1 where one is not, 2 where it could not be tried.
+#              GPUS, the value of `docker run --gpus` (default: no GPU); ROWS, recorded rows to send (default: 500).
+# Exit code: 0 if every answer is as expected, 1 if one is not, 2 if the check could not run.
 set -euo pipefail
 
 fail() {
@@ -26,8 +26,8 @@ ready_within_s=180
 [ $# -ge 2 ] || fail "$# arguments, expected REPOSITORY DATA [IMAGE]: see the head of $0"
 command -v docker > /dev/null || fail "there is no docker on PATH: install Docker, or serve with \`python -m serving up\`"
 [ -x "$python" ] || fail "$python cannot be run: make setup, or set PYTHON"
-[ -d "$1" ] || fail "$1 is no directory: give what \`python -m export repository --output\` wrote"
-[ -d "$2" ] || fail "$2 is no directory: give the output folder of \`python -m preprocessing fit\`"
+[ -d "$1" ] || fail "$1 is not a directory: give the output of \`python -m export repository\`"
+[ -d "$2" ] || fail "$2 is not a directory: give the output folder of \`python -m preprocessing fit\`"
 repository=$(cd "$1" && pwd)
 data=$(cd "$2" && pwd)
 

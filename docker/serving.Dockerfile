@@ -1,11 +1,11 @@
-# Triton with what the python backend needs to run NVTabular. The model repository is mounted at /models, never baked in.
+# Triton with the packages of NVTabular for the python backend. The model repository is mounted at /models, not copied.
 #
 # Why 24.10 and not a newer image:
 # - 24.10 carries Triton 2.51.0, the server that is also inside the nvidia-pytriton wheel of requirements/lock.txt, so
 #   this image runs the server, and the python stub, that the tests of this project run.
-# - NVTabular 23.08 holds pandas at 1.5, which has no wheel for Python 3.12. 24.11 and newer carry Python 3.12.
+# - NVTabular 23.08 needs pandas 1.5, which has no wheel for Python 3.12. 24.11 and newer have Python 3.12.
 # - 24.10's own Python is 3.10, for which requirements/lock.txt has no solution (scipy needs 3.11). The workflow is also
-#   pickled under 3.11. So Python 3.11 is brought along, with packages pinned by the lock and the wheel's stub for 3.11.
+#   pickled under 3.11. So the image adds Python 3.11, with packages pinned by the lock and the wheel's stub for 3.11.
 # A repository without preprocess_nvtabular needs none of this: it runs on the plain NVIDIA image, newer ones included.
 ARG TRITON=24.10
 

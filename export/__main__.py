@@ -1,4 +1,4 @@
-"""`python -m export`: a trained model becomes a verified Triton model repository, which embeds all users and items."""
+"""`python -m export`: turn a trained model into a verified Triton model repository, and embed all users and items."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m export", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    repository = commands.add_parser("repository", help="write and verify a model repository, whole or not at all")
+    repository = commands.add_parser("repository", help="write and verify a model repository, completely or not at all")
     repository.add_argument(
         "--model", required=True, help="output folder of `training fit`, or models:/NAME@ALIAS, or models:/NAME/VERSION"
     )
-    repository.add_argument("--tracking-uri", metavar="URI", help=f"of a models:/ name, {URI_HELP}")
+    repository.add_argument("--tracking-uri", metavar="URI", help=f"for a models:/ name, {URI_HELP}")
     repository.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     repository.add_argument("--output", required=True, help="model repository to write")
     add_flags(repository, RepositoryOptions)
@@ -35,15 +35,15 @@ def _parser() -> argparse.ArgumentParser:
             if name != "model":
                 own.add_argument(flag(name), metavar="MODEL", help=need.help)
         add_flags(own, of_family.options, unset=True)
-    repository.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
+    repository.add_argument("--overwrite", action="store_true", help="replace the output folder if it has files")
     repository.set_defaults(run=_repository)
 
     verify = commands.add_parser(
         "verify",
-        help="hold an exported repository against the trained model again",
-        description="Compare what a repository answers, hop by hop and in the format it was exported in, with what "
-        "torch answered when it was exported: REPO/golden.*.parquet hold those requests and answers. REPO/verify.json "
-        "is rewritten with the differences found; one beyond the tolerance is refused and leaves it as it was.",
+        help="verify an exported repository against the trained model again",
+        description="Compare the answers of a repository, hop by hop and in its format, with torch's answers at the "
+        "export, which are in REPO/golden.*.parquet. REPO/verify.json is rewritten with the differences; a difference "
+        "beyond the tolerance is refused and leaves the file unchanged.",
     )
     verify.add_argument("--repository", required=True, help="output folder of `export repository`")
     verify.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
@@ -51,9 +51,9 @@ def _parser() -> argparse.ArgumentParser:
 
     embeddings = commands.add_parser(
         "embeddings",
-        help="vectors of all users and items, through the exported graphs, into a warehouse or a file",
-        description="Write a run into a warehouse, one partition a kind: the users' vectors and, where an "
-        "index serves them, the items'. Or write those of one kind into a Parquet file.",
+        help="write vectors of all users and items, from the exported graphs, to a warehouse or a file",
+        description="Write a run to a warehouse, one partition per kind: the users' vectors and, if an index serves "
+        "them, the items'. Or write the vectors of one kind to a Parquet file.",
     )
     embeddings.add_argument("--repository", required=True, help="output folder of `export repository`")
     embeddings.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
@@ -63,24 +63,26 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WHERE",
         help="FILE.duckdb, duckdb://, postgres:// or bigquery://, or FILE.parquet (default %(default)s)",
     )
-    embeddings.add_argument("--experiment", metavar="NAME", help="of the run (default the schema's name)")
+    embeddings.add_argument("--experiment", metavar="NAME", help="experiment of the run (default the schema's name)")
     embeddings.add_argument(
         "--run",
         metavar="ID",
         dest="run_id",
         help="name of the run (default the MLflow run of a registered model, else the time, UTC)",
     )
-    embeddings.add_argument("--kind", choices=("user", "item"), help="of a Parquet file (default user)")
-    embeddings.add_argument("--family", choices=NAMES, help="whose vectors, of a repository that has several")
-    embeddings.add_argument("--batch-size", type=positive, default=256, metavar="B", help="users (default 256)")
+    embeddings.add_argument("--kind", choices=("user", "item"), help="kind of vectors in a Parquet file (default user)")
+    embeddings.add_argument("--family", choices=NAMES, help="family of the vectors, for a repository with several")
+    embeddings.add_argument(
+        "--batch-size", type=positive, default=256, metavar="B", help="users per batch (default 256)"
+    )
     embeddings.add_argument("--overwrite", action="store_true", help="replace the run, or the file, if there is one")
     embeddings.set_defaults(run=_embeddings)
 
     stored = commands.add_parser(
         "stored",
-        help="replace a repository's stored embeddings by those of a file",
-        description="Put the embeddings of FILE.parquet, which `export embeddings` wrote with this very repository, "
-        "in the place of those that it holds for recommend_stored, whole or not at all.",
+        help="replace a repository's stored embeddings with those of a file",
+        description="Replace the embeddings for recommend_stored with those of FILE.parquet, which `export embeddings` "
+        "wrote with this repository. They are replaced completely or not at all.",
     )
     stored.add_argument("--repository", required=True, help="output folder of `export repository`")
     stored.add_argument("--embeddings", required=True, metavar="FILE.parquet", help="output of `export embeddings`")
@@ -89,14 +91,14 @@ def _parser() -> argparse.ArgumentParser:
     items = commands.add_parser(
         "items",
         help="refresh the item vectors of a repository, without training",
-        description="Compute the item vectors again with the exported item tower from DATA/items.parquet as it is now, "
-        "and write all that holds them, whole or not at all. Items keep their ids.",
+        description="Compute the item vectors again, with the exported item tower, from the current "
+        "DATA/items.parquet, and replace all files with them, completely or not at all. Items keep their ids.",
     )
     items.add_argument("--repository", required=True, help="output folder of `export repository`")
     items.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     items.set_defaults(run=_items)
 
-    configs = commands.add_parser("configs", help="every config.pbtxt of a schema that is not fitted")
+    configs = commands.add_parser("configs", help="write every config.pbtxt of a schema without a fit")
     configs.add_argument("--schema", default="complete_journey", help="name or .toml file (default %(default)s)")
     configs.add_argument("--output", required=True, help="folder to write into: model_repository")
     configs.set_defaults(run=_configs)

@@ -1,8 +1,8 @@
-"""What `export` refuses.
+"""The errors of `export`.
 
 BadInput                    stage.errors
-├── RepositoryError         the folder is no repository that `export repository` wrote
-├── RegistryError           the registry holds no such model, or one of another kind
+├── RepositoryError         the folder is not a repository of `export repository`
+├── RegistryError           the registry has no such model, or one of another kind
 ├── GraphError              a model cannot be written in the wanted form
 ├── DeclarationError        a graph's tensors are not those that its config.pbtxt declares
 ├── ParityError             a hop differs from the trained model by more than the tolerance
@@ -13,15 +13,15 @@ from stage.errors import BadInput
 
 EXPORT_AGAIN = "export the repository again"
 IF_CHANGED = "export the repository again if it was changed since, else report it"
-"""The remedies of a repository that is not whole, and of one whose answers differ."""
+"""The remedies for a repository that is incomplete, and for one whose answers differ."""
 
 
 class RepositoryError(BadInput):
-    """The folder is not a model repository of ours, or a file of it is missing."""
+    """The folder is not a repository of `export repository`, or one of its files is missing."""
 
 
 class RegistryError(BadInput):
-    """MLflow's registry holds no such model, or one that `training fit` did not write."""
+    """MLflow's registry has no such model, or one that `training fit` did not write."""
 
 
 class GraphError(BadInput):
@@ -37,7 +37,7 @@ class ParityError(BadInput):
 
 
 class UnsupportedWorkflow(BadInput):
-    """A saved workflow holds what cannot be compiled to an equal graph; `preprocess_nvtabular` serves it."""
+    """A saved workflow cannot be compiled to an equal graph; `preprocess_nvtabular` serves it."""
 
 
 def first_line(error: Exception) -> str:

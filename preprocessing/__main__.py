@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--test-share", type=share, metavar="SHARE", help=f"{shares} in the test (default 0.2)")
     fit.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, tcp://HOST:PORT")
     fit.add_argument("--workers", type=int, default=1, help="worker processes on this machine (default 1)")
-    fit.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
+    fit.add_argument("--overwrite", action="store_true", help="replace the output folder if it has files")
     fit.set_defaults(run=_fit)
     draft = commands.add_parser("schema", help="draft a schema for a log, as a TOML file to read and correct")
     draft.add_argument("--from", dest="source", required=True, metavar="LOG", help="the log: a file or a folder")
@@ -157,7 +157,7 @@ def _draft(arguments: argparse.Namespace) -> None:
     source = Source(arguments.source, arguments.users, arguments.items)
     text = draft(source, _changes(arguments), name or "draft")
     if output is None:
-        sys.stdout.buffer.write(text.encode())  # TOML is UTF-8, whatever the terminal is
+        sys.stdout.buffer.write(text.encode())  # TOML is UTF-8, independent of the terminal
         return
     write(text, output, arguments.overwrite)
     print_result({"output": arguments.output, "to_choose": text.count("# choose:")})

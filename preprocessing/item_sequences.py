@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Column = np.ndarray[Any, np.dtype[Any]]
 
 ITEM_SEQUENCES = "sequences.parquet"
-ITEMS_PER_GROUP = 1 << 20
+ITEMS_PER_GROUP = 1 << 18
 """Approximate number of items in a row group, which a reader holds in memory at once."""
 OF_ITEMS = {"items": pa.int32(), "instants": pa.int64(), "sessions": pa.int32()}
 OF_SESSIONS = {"splits": pa.int8(), "cuts": pa.int32(), "rows": pa.int32()}

@@ -34,7 +34,11 @@ class Columns(Frozen):
         description="who took the item; without this column every session counts as a user of its own",
     )
     item: str = Field(min_length=1, description="what was taken: bought, clicked, rated, played")
-    time: str = Field(min_length=1, description="when it was taken; determines the order and the split of the log")
+    time: str = Field(
+        min_length=1,
+        description="when it was taken; determines the order and the split of the log; with "
+        '`time_unit = "order"` it may be the column of `session`, if sessions are numbered in order',
+    )
     session: str | None = Field(
         default=None,
         min_length=1,
@@ -53,10 +57,14 @@ class Columns(Frozen):
 
     @model_validator(mode="after")
     def _one_role_each(self) -> Self:
-        """Refuse a column with two roles; `user` and `session` may share one, as in orders of unknown users."""
+        """Refuse a column with two roles; `session` may share one with `user`, as in orders of unknown users.
+
+        In a log that only has an order it may share one with `time`, see `Log`.
+        """
         named = {role: getattr(self, role) for role in ("user", "session", "item", "time")}
         for first, second in itertools.combinations(named, 2):
-            if named[first] == named[second] is not None and (first, second) != ("user", "session"):
+            shared = named[first] == named[second] is not None
+            if shared and (first, second) not in (("user", "session"), ("session", "time")):
                 raise ValueError(
                     f"column {named[first]!r} is both {first} and {second}: name a column for each "
                     f"(--columns {first}=NAME,{second}=NAME)"
@@ -130,6 +138,15 @@ class Log(Frozen):
         "items_key",
     )
 
+    @model_validator(mode="after")
+    def _sessions_have_times(self) -> Self:
+        if self.columns.session == self.columns.time and self.time_unit != "order":
+            raise ValueError(
+                f"column {self.columns.time!r} is both session and time: name a column for each "
+                "(--columns session=NAME,time=NAME), or say time_unit = 'order' if sessions are numbered in their order"
+            )
+        return self
+
     @field_validator("separator", mode="before")
     @classmethod
     def _named(cls, value: object) -> object:
@@ -138,7 +155,7 @@ class Log(Frozen):
         character = {"tab": "\t", "\\t": "\t"}.get(value, value)
         if len(character) != 1 or not character.isascii() or character in '"\r\n\0':
             raise ValueError(
-                f"seen {value!r}, expected one ASCII character that is no quote and no line end, such as ';', '|' or "
+                f"seen {value!r}, expected one ASCII character that is not a quote or a line end, such as ';', '|' or "
                 "'tab': write the file with one of these"
             )
         return character

@@ -61,12 +61,13 @@ def _span(schema: Schema, sessions: pd.DataFrame) -> str:
 def _remedy(schema: Schema, sessions: pd.DataFrame) -> str:
     """Return the splits that work on this log, by trying them."""
     found = []
+    columns = schema.log.columns
     if schema.log.time_unit != "order":
         for days in DAYS_TRIED:
             if _works(schema.with_split("time", validation_days=days, test_days=days), sessions):
                 found.append(f"--split time --validation-days {days} --test-days {days}")
                 break
-    if schema.log.columns.user and _works(schema.with_split("leave_one_out"), sessions):
+    if columns.user and _works(schema.with_split("leave_one_out"), sessions):
         found.append("--split leave_one_out")
     for shares in SHARES_TRIED:
         if _works(schema.with_split("sessions", **shares), sessions):
@@ -75,7 +76,12 @@ def _remedy(schema: Schema, sessions: pd.DataFrame) -> str:
             break
     if _works(schema.with_split("random"), sessions):
         found.append("--split random (it sees the future)")
-    return f"these work: {', or '.join(found)}" if found else "no split of this log has all three, give a longer log"
+    hint = ""
+    if schema.log.time_unit == "order" and columns.session and sessions["first"].nunique() < len(sessions) / 2:
+        hint = f"; if sessions are numbered in their order, --columns time={columns.session} --split sessions"
+    if not found:
+        return f"no split of this log has all three, give a longer log{hint}"
+    return f"these work: {', or '.join(found)}{hint}"
 
 
 def _works(schema: Schema, sessions: pd.DataFrame) -> bool:

@@ -9,7 +9,7 @@ _TAKEN = re.compile(r"[:' ](\d+)'? already in use")
 _SEVERE = re.compile(r"^[EF]\d{4} ")
 _PREFIX = re.compile(r"^[A-Z]\d{4} [\d:.]+ \d+ [\w.]+:\d+\] ")
 _WRAPPED = re.compile(r"^(Internal|Invalid argument|Unavailable|Unsupported|Not found): ")
-# Printed on every machine without a GPU; they are no errors.
+# Printed on every machine without a GPU; they are not errors.
 _HARMLESS = ("CudaDriverHelper has not been initialized", "Failed to initialize NVML")
 
 

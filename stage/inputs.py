@@ -24,7 +24,7 @@ def require_apart(output: str | Path, inputs: Iterable[str | Path], remedy: str 
         if _same(real, _real(output)):
             raise OutputError(f"{output}: is {_named(given, output)}: {remedy}")
         if _holds(output, real) or _holds(output, written):
-            raise OutputError(f"{output}: holds {_named(given, output)}: {remedy}")
+            raise OutputError(f"{output}: contains {_named(given, output)}: {remedy}")
         if _real(output).is_relative_to(real) or _identity(real) in above_output:
             raise OutputError(f"{output}: lies in {_named(given, output)}: {remedy}")
 

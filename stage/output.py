@@ -140,7 +140,7 @@ def _require_replaceable(target: Path, output: str | Path) -> None:
     places = {"your home folder": _home(), "the current folder": Path.cwd()}
     for what, place in places.items():
         if place is not None and place.resolve().is_relative_to(target):
-            verb = "is" if place.resolve() == target else "holds"
+            verb = "is" if place.resolve() == target else "contains"
             raise OutputError(
                 f"{output}: {verb} {what}, which would be replaced: give another folder, or run the command elsewhere"
             )
@@ -176,10 +176,10 @@ def _refusal_to_replace(target: Path, command: str) -> str | None:
         return None if written == command else f"was written by `{written}`, not by `{command}`: give another folder"
     if manifest is None:
         return (
-            f"holds {foreign}, and no list of the files that naiad wrote (earlier versions kept none): "
+            f"has {foreign}, and no list of the files that naiad wrote (earlier versions kept none): "
             "remove the folder yourself, or give another one"
         )
-    return f"holds {foreign}, which naiad did not write: move it away, or give another folder"
+    return f"has {foreign}, which naiad did not write: move it away, or give another folder"
 
 
 def _take_place(partial: Path, target: Path, carries_over: bool) -> None:

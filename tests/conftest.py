@@ -1,4 +1,4 @@
-"""Fixtures that every part of the suite shares."""
+"""Fixtures shared by the whole suite."""
 
 import os
 import signal

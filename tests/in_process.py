@@ -1,4 +1,4 @@
-"""A command of ours, run in this process: what `python -m PACKAGE` does, without its imports."""
+"""Our commands run in this process, like `python -m PACKAGE` but without its imports."""
 
 import contextlib
 import importlib

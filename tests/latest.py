@@ -1,4 +1,4 @@
-"""The latest request of every user in the requests of a fit, read another way than the export reads it."""
+"""The latest request of every user of a fit, read independently of the export."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Untrained models none of whose parameters is zero, so that nothing cancels."""
+"""Untrained models without zero parameters, so that nothing cancels."""
 
 from pathlib import Path
 from typing import Any

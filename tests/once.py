@@ -1,4 +1,4 @@
-"""Folders that all workers of one run of the suite share: the first worker that needs one makes it."""
+"""Folders shared by all workers of one run of the suite; the first worker that needs one makes it."""
 
 import fcntl
 import os

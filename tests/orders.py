@@ -1,4 +1,4 @@
-"""A small log of orders without users: the order stands in for the user, and nothing is known before the request."""
+"""A small log of orders without users: an order counts as a user, and nothing is known before the request."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Output folders as commands of ours, or of earlier versions, leave them."""
+"""Output folders as written by our commands, or by those of earlier versions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Vectors to keep in a warehouse, and what they are compared by."""
+"""Vectors for a warehouse, and their comparison."""
 
 from collections.abc import Iterable, Iterator
 

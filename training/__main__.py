@@ -26,7 +26,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
     fit.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     fit.add_argument("--output", required=True, help="folder to write; it is written completely or not at all")
     fit.add_argument("--resume", action="store_true", help="continue from the last checkpoint of an interrupted run")
-    fit.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
+    fit.add_argument("--overwrite", action="store_true", help="replace the output folder if it has files")
     fit.add_argument(
         "--family",
         choices=families.NAMES,

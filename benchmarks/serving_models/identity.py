@@ -1,4 +1,4 @@
-"""A Triton model in Python that does nothing: whatever the request holds, its answer was made when it was loaded.
+"""A Triton model in Python that does nothing: it returns a constant answer, made when it was loaded.
 
 What it costs is what the server costs for requests and answers of these shapes: their way over the network, through
 the scheduler and through shared memory into this process and back.

@@ -1,4 +1,4 @@
-"""`export configs`: every config.pbtxt of a schema that is not fitted; `model_repository/` shows the default one's."""
+"""`export configs`: every config.pbtxt of a schema without a fit; `model_repository/` has those of the default."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def shipped_configs(schema: Schema) -> tuple[ModelConfig, ...]:
     found: dict[str, ModelConfig] = {}
     for name in NAMES:
         for config in find(name).configs(plans[name]):
-            # `preprocess` and `decode` are of several families; the first one's stay.
+            # Several families have `preprocess` and `decode`; the first family's are kept.
             found.setdefault(config.name, config)
     return tuple(found.values())
 
@@ -31,7 +31,7 @@ def shipped_configs(schema: Schema) -> tuple[ModelConfig, ...]:
 def write_shipped(schema: Schema, output: str | Path) -> list[str]:
     """Write the configs below `output`; return the names of their models.
 
-    Raises `OutputError` where these would replace what another command wrote, or the disk refuses them.
+    Raises `OutputError` if they would replace files of another command, or cannot be written.
     """
     folder = Path(output)
     if written := read_manifest(folder):

@@ -1,4 +1,4 @@
-"""What `export repository` refuses before it imports torch, which takes seconds: this module does without."""
+"""The checks of `export repository` before it imports torch, which takes seconds."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ NEEDED = ("item_index.parquet", "workflow/workflow.pkl")
 
 
 def before_export(models: list[str], data: str | Path, output: str | Path, overwrite: bool) -> None:
-    """Look at the folders of an export; a registered model is looked at when it is downloaded.
+    """Check the folders of an export; a registered model is checked when it is downloaded.
 
     Raises:
-        BadInput: A folder is not what an earlier stage wrote, a model is of another fit than the data, or the output
+        BadInput: A folder is not an output of an earlier stage, a model is of another fit than the data, or the output
             cannot be written.
 
     """

@@ -1,7 +1,7 @@
-"""Embeddings of all users and items, through the exported graphs: a Parquet file of one kind, or a run in a warehouse.
+"""Embeddings of all users and items from the exported graphs: a Parquet file of one kind, or a run in a warehouse.
 
-What a nightly job puts into a feature store (the file), and the history that nearest neighbours and drift are asked
-of (the warehouse, `docs/warehouse.md`).
+The file is for a nightly job that fills a feature store; the warehouse keeps the history for queries of nearest
+neighbours and drift (`docs/warehouse.md`).
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ def export_embeddings(
     batch_size: int = 256,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Write the embeddings, whole or not at all; what was written, and the seconds of reading, encoding and writing.
+    """Write the embeddings, completely or not at all; return a summary with the seconds of the whole work.
 
     Args:
-        repository: What `export repository` wrote.
-        data: The folder of `preprocessing fit` that it was exported with.
+        repository: The output of `export repository`.
+        data: The folder of `preprocessing fit` with which it was exported.
         output: A warehouse (its URL, or FILE.duckdb), which takes all kinds, or FILE.parquet, which takes one.
-        kind: Of a file; users by default.
-        family: Whose embeddings, where the repository has both families.
-        experiment: Of a run in a warehouse; the schema's name by default.
-        run: Its name; by default the MLflow run of a registered model, else the time.
-        batch_size: How many users are encoded at a time.
+        kind: Kind of vectors in a file; users by default.
+        family: Family of the embeddings, if the repository has several.
+        experiment: Experiment of a run in a warehouse; the schema's name by default.
+        run: Name of the run; by default the MLflow run of a registered model, else the time.
+        batch_size: Number of users that are encoded at a time.
         overwrite: Replace the file, or the run.
 
     """
@@ -56,7 +56,7 @@ def export_embeddings(
         ("--run", run, address is not None),
     ):
         if given is not None and not allowed:
-            place = "a Parquet file: a run in a warehouse holds every kind" if address else "a run in a warehouse"
+            place = "a Parquet file: a run in a warehouse contains every kind" if address else "a run in a warehouse"
             raise OutputError(f"{flag} {given} is for {place}, leave it out for --output {address or output}")
     opened = open_repository(repository)
     name, vectors = _vectors(opened, family)
@@ -83,16 +83,18 @@ def export_embeddings(
 
 
 def _warehouse(output: str) -> Address | None:
-    """Return the warehouse that is meant; None for a Parquet file."""
+    """Return the warehouse in `output`; None for a Parquet file."""
     if "://" in output or output.endswith(".duckdb"):
         return warehouse_address(output)
     if output.endswith(".parquet"):
         return None
-    raise OutputError(f"--output {output}: names neither, give FILE.parquet, FILE.duckdb or a warehouse's URL")
+    raise OutputError(
+        f"--output {output}: is neither a file nor a warehouse, give FILE.parquet, FILE.duckdb or a warehouse's URL"
+    )
 
 
 def _vectors(opened: Opened, family: str | None) -> tuple[str, Vectors]:
-    """Return the vectors of `family`, or of the only one of the repository that has some."""
+    """Return the vectors of `family`, by default of the only family in the repository with vectors."""
     held = {name: each.vectors for name, each in opened.families.items() if each.vectors is not None}
     if family is not None and family not in held:
         raise RepositoryError(
@@ -100,7 +102,7 @@ def _vectors(opened: Opened, family: str | None) -> tuple[str, Vectors]:
             f"{', '.join(held)}"
         )
     if family is None and len(held) > 1:
-        raise RepositoryError(f"{opened.folder}: has the families {' and '.join(held)}, say whose with --family")
+        raise RepositoryError(f"{opened.folder}: has the families {' and '.join(held)}, choose one with --family")
     name = family or next(iter(held))
     return name, held[name](opened.plans[name])
 

@@ -17,14 +17,14 @@ from stage.progress import steps
 
 
 def refresh(repository: str | Path, data: str | Path) -> dict[str, Any]:
-    """Refresh the item vectors, and all that holds them; whole or not at all. Return the content of verify.json.
+    """Refresh the item vectors and everything with them, completely or not at all; return the content of verify.json.
 
-    The repository is written next to itself and renamed: a server that has it loaded goes on with the old vectors until
-    it is told to load the new ones.
+    The repository is written next to itself and renamed: a server that has loaded it keeps the old vectors until
+    it reloads the models.
 
     Raises:
         RepositoryError: The repository has no item vectors.
-        ParityError: A hop of the new repository differs; the old one is left as it was.
+        ParityError: A hop of the new repository differs; the old one is unchanged.
 
     """
     opened = open_repository(repository)

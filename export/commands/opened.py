@@ -1,4 +1,4 @@
-"""A repository that `export repository` wrote, opened again with the data that it was exported from."""
+"""An exported repository, opened again with the data from which it was exported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stage.progress import Report
 
 @dataclass(frozen=True)
 class Opened:
-    """`result`: verify.json. `plans`: of its families, in the order in which these were written."""
+    """`result`: verify.json. `plans`: the plans of its families, in the order of writing."""
 
     folder: Path
     fitted: FittedSchema
@@ -37,7 +37,7 @@ def open_repository(repository: str | Path) -> Opened:
     """Read the schema, verify.json and the plans of a repository.
 
     Raises:
-        RepositoryError: The folder is no repository of this version, or a model that was verified is gone.
+        RepositoryError: The folder is not a repository of this version, or a verified model is missing.
         SchemaError: Its schema.json cannot be read.
 
     """
@@ -55,9 +55,9 @@ def open_repository(repository: str | Path) -> Opened:
 
 
 def job_of(opened: Opened, data: str | Path, folder: Path, report: Report) -> Job:
-    """Return the job of a repository at `folder` whose golden rows stand in that of `opened`.
+    """Return the job of a repository at `folder` with the golden rows of `opened`.
 
-    Raises `SchemaError` where the data are of another fit, `RepositoryError` where the families' golden rows differ.
+    Raises `SchemaError` if the data are of another fit, `RepositoryError` if the families' golden rows differ.
     """
     data, fitted = Path(data), opened.fitted
     require_same_digest(read_fitted(data), fitted, f"the repository in {opened.folder}")
@@ -65,15 +65,15 @@ def job_of(opened: Opened, data: str | Path, folder: Path, report: Report) -> Jo
     files = [opened.folder / golden_file(name) for name in opened.plans]
     rows = [read_reference(features, file).rows for file in files]
     for file, own in zip(files, rows, strict=True):
-        # NaN is no answer of a client's JSON, but it is a number of a golden row, and differs from itself.
+        # A golden row may contain NaN, which differs from itself.
         if repr(own) != repr(rows[0]):
-            raise RepositoryError(f"{file}: its golden rows are not those of {files[0].name}: {EXPORT_AGAIN}")
+            raise RepositoryError(f"{file}: its golden rows differ from those of {files[0].name}: {EXPORT_AGAIN}")
     workflow = SavedWorkflow.of_requests(data)
     return Job(data, folder, fitted, rows[0], workflow, report, opened.plans)
 
 
 def hops_of(job: Job) -> tuple[Hop, ...]:
-    """Return the hops of all families; what they share comes once."""
+    """Return the hops of all families, shared ones once."""
     found: dict[str, Hop] = {}
     for name, plan in job.plans.items():
         for hop in find(name).hops(job, plan):

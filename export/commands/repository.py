@@ -1,8 +1,8 @@
 """`export repository`: write a whole model repository, verified before it takes its place.
 
 REPOSITORY/
-  preprocess/ preprocess_nvtabular/ decode/ …     one folder a model, see `configs` of each family
-  schema.json verify.json golden.FAMILY.parquet   Triton passes plain files by
+  preprocess/ preprocess_nvtabular/ decode/ …     one folder per model, see `configs` of each family
+  schema.json verify.json golden.FAMILY.parquet   plain files, which Triton ignores
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from stage.progress import steps
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be exported.
+    """The request of an export.
 
-    `models`: folders or models:/ names, by their flag, such as `model`. `own`: the values of flags that only some
-    families have, by their field's name.
+    `models`: folders or models:/ names by flag, such as `model`. `own`: values, by field name, of flags that only some
+    families have.
     """
 
     models: Mapping[str, str]
@@ -54,11 +54,11 @@ class Request:
 
 
 def export_repository(request: Request, data: str | Path, output: str | Path) -> dict[str, Any]:
-    """Export, verify, put in place; return the content of verify.json.
+    """Write and verify a repository, put it in place, and return the content of verify.json.
 
     Raises:
-        GraphError: No family joins these models, or has such a flag.
-        ParityError: A hop differs from the trained model; nothing is written then.
+        GraphError: No family has these models or such a flag.
+        ParityError: A hop differs from the trained model; then nothing is written.
         SchemaError: A model and the data are of different fits.
 
     """
@@ -89,7 +89,7 @@ def export_repository(request: Request, data: str | Path, output: str | Path) ->
 def _write(
     job: Job, family: str, models: Models, shared: RepositoryOptions, options: Mapping[str, FamilyOptions]
 ) -> Result:
-    """Fill the job's folder, which no server sees yet; `options`: of each family, in the order of writing."""
+    """Fill the job's folder, which no server sees yet; `options`: those of each family, in the order of writing."""
     (job.folder / "schema.json").write_text(job.fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
     job.report("write the preprocessing")
     refusal = write_preprocess(job.workflow, job.features, shared.reference_path, job.folder)
@@ -132,7 +132,7 @@ def _write(
 
 
 def _family(request: Request, given: Mapping[str, Trained]) -> str:
-    """Return the family that these models are exported as."""
+    """Return the family of which these models are a repository."""
     candidates = {name: each.needs for name, each in all_flags().items() if each.needs.keys() == given.keys()}
     wrong: list[tuple[str, str]] = []
     for name, needs in candidates.items():
@@ -148,9 +148,9 @@ def _family(request: Request, given: Mapping[str, Trained]) -> str:
 
 
 def _options(family: str, request: Request) -> dict[str, FamilyOptions]:
-    """Return the own options of the family and of those that it joins, in the order in which they are written.
+    """Return the own options of the family and of those that it joins, in the order of writing.
 
-    Raises `GraphError` where a flag is of none of them.
+    Raises `GraphError` if a flag belongs to none of them.
     """
     chain = dict.fromkeys([*(need.family for need in flags(family).needs.values()), family])
     kinds = {name: flags(name).options for name in chain}
@@ -163,7 +163,7 @@ def _options(family: str, request: Request) -> dict[str, FamilyOptions]:
         missing = [flag(each) for each in needs if each not in request.models]
         remedy = f"give {' and '.join(missing)} too, or leave it out" if missing else "leave it out"
         raise GraphError(
-            f"{flag(name)}: is of {owner} repositories, --model {request.models['model']} is exported as {family}: "
+            f"{flag(name)}: is for {owner} repositories, --model {request.models['model']} is exported as {family}: "
             f"{remedy}"
         )
     return {
@@ -173,6 +173,6 @@ def _options(family: str, request: Request) -> dict[str, FamilyOptions]:
 
 
 def _stores(request: Request) -> tuple[Path, ...]:
-    """Return the files of the store that a models:/ name is read from."""
+    """Return the files of the store from which a models:/ name is read."""
     named = any(model.startswith(SCHEME) for model in request.models.values())
     return store_paths(request.tracking_uri) if named else ()

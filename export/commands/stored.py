@@ -1,4 +1,4 @@
-"""`export stored`: put the vectors of a file in the place of a repository's stored ones."""
+"""`export stored`: replace the stored vectors of a repository with those of a file."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from stage.progress import steps
 
 
 def replace_stored(repository: str | Path, embeddings: str | Path) -> dict[str, Any]:
-    """Replace the stored vectors, whole or not at all; return the content of verify.json.
+    """Replace the stored vectors, completely or not at all; return the content of verify.json.
 
-    The repository is written next to itself and renamed: a server that has it loaded goes on with the old vectors until
-    it is told to load the new ones. Raises `RepositoryError` where the repository stores no vectors, or the file was
+    The repository is written next to itself and renamed: a server that has loaded it keeps the old vectors until
+    it reloads the models. Raises `RepositoryError` if the repository stores no vectors, or the file was
     made by another encoder or for another fit.
     """
     opened, file = open_repository(repository), Path(embeddings)
     found = next(((name, each.replace) for name, each in opened.families.items() if each.replace is not None), None)
     if found is None:
-        raise RepositoryError(f"{repository}: stores no vectors of users: give a repository of a model that ranks")
+        raise RepositoryError(f"{repository}: has no stored vectors of users: give the repository of a ranking model")
     name, replace = found
     replace.require(opened.folder, file, opened.fitted)
     with rewritten_folder(repository, [embeddings]) as folder, steps("replace") as report:

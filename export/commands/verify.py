@@ -1,4 +1,4 @@
-"""`export verify`: hold an exported repository against the trained models again."""
+"""`export verify`: compare an exported repository with the trained models again."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from stage.progress import steps
 
 
 def verify(repository: str | Path, data: str | Path) -> dict[str, Any]:
-    """Verify a repository against what torch answered when it was exported; rewrite and return its verify.json.
+    """Verify a repository against torch's answers at the export; rewrite and return its verify.json.
 
-    `torch_parts` stays as it was: the trained models themselves are not at hand. Raises `ParityError`, the file left as
-    it is.
+    `torch_parts` is kept, because the trained models are not available. Raises `ParityError` and leaves the file
+    unchanged.
     """
     opened = open_repository(repository)
     require_declared(repository)

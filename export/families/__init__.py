@@ -1,6 +1,6 @@
-"""What the project can serve: a folder per family, and its name here.
+"""The families that the project can serve: a folder per family, and its name here.
 
-What a folder holds: `export.families.family`.
+`export.families.family` describes the content of a folder.
 """
 
 from __future__ import annotations
@@ -15,6 +15,6 @@ NAMES = ("offline_online", "two_tower", "retrieve_and_rank")
 
 
 def find(name: str) -> Family[Any, Any]:
-    """Return the family; imports what it is made of."""
+    """Import and return a family."""
     family: Family[Any, Any] = import_module(f"{__name__}.{name}.family").FAMILY
     return family

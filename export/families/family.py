@@ -1,8 +1,8 @@
-"""The contract: what a family says of itself, so that one driver exports, verifies and refreshes all of them.
+"""The contract of a family, by which one driver exports, verifies and refreshes all of them.
 
 A family is a folder with two modules:
 
-    options.py   FLAGS: which trained models it needs and its own flags; imports neither torch nor ONNX
+    options.py   FLAGS: the trained models that it needs and its own flags; imports neither torch nor ONNX
     family.py    FAMILY: an instance of `Family`
 """
 
@@ -28,14 +28,14 @@ from stage.progress import Report
 AnyPlan = TypeVar("AnyPlan")
 AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
 About = dict[str, Any]
-"""What verify.json says of a family besides its plan."""
+"""The content about a family in verify.json besides its plan."""
 
 
 @dataclass(frozen=True)
 class Wanted(Generic[AnyOptions]):
-    """How the repository is exported: what all families share, what is the family's own.
+    """The options of an export: the shared ones and the family's own.
 
-    `compiled`: whether the workflow has an equal graph, which is written by then.
+    `compiled`: whether the workflow has an equal graph, which is then already written.
     """
 
     shared: RepositoryOptions
@@ -45,7 +45,7 @@ class Wanted(Generic[AnyOptions]):
 
 @dataclass(frozen=True)
 class Written(Generic[AnyPlan]):
-    """The plan as it could be carried out, and what verify.json says besides it."""
+    """The plan as it was carried out, and the other content for verify.json."""
 
     plan: AnyPlan
     about: About = field(default_factory=dict)
@@ -53,9 +53,9 @@ class Written(Generic[AnyPlan]):
 
 @dataclass(frozen=True)
 class TorchAnswers:
-    """What the trained model answers to the golden rows in torch, by name, [N, ...].
+    """The trained model's answers to the golden rows in torch, by name, [N, ...].
 
-    `torch_parts`: how far the parts, each loaded alone, are from the whole model; 0, or `ParityError` was raised.
+    `torch_parts`: the difference between the parts, each loaded alone, and the whole model; 0, or `ParityError`.
     """
 
     answers: Arrays
@@ -64,7 +64,7 @@ class TorchAnswers:
 
 @dataclass(frozen=True)
 class Refresh(Generic[AnyPlan]):
-    """How item vectors are computed again without training.
+    """The refresh of item vectors without training.
 
     `rewritten`: paths inside the repository that `run` writes; all others are kept. `run`: writes them, and new answers
     to the golden rows.
@@ -76,9 +76,9 @@ class Refresh(Generic[AnyPlan]):
 
 @dataclass(frozen=True)
 class Replace(Generic[AnyPlan]):
-    """How the stored vectors of a repository are replaced by those of a file.
+    """The replacement of a repository's stored vectors with those of a file.
 
-    `require`: (repository, file, schema) is refused before any work where they do not go together. `run`: (repository,
+    `require`: refuses (repository, file, schema) before any work if they do not match. `run`: (repository,
     file, schema, plan, folder, report) fills `folder` with the repository and the vectors of the file.
     """
 
@@ -88,19 +88,19 @@ class Replace(Generic[AnyPlan]):
 
 @dataclass(frozen=True)
 class Family(Generic[AnyPlan, AnyOptions]):
-    """One family as Triton serves it.
+    """A family as Triton serves it.
 
-    name         as in model.json and verify.json
-    plan_type    the class of its plan: a frozen dataclass
-    shipped      the plan of a schema that is not fitted, with the default sizes
-    plan         what it is exported as; the plans of the models that it joins are in `job.plans`
-    configs      one config.pbtxt per model
-    write        write the models below `job.folder`
-    reference    torch's answers to the golden rows
-    hops         what a repository is held to torch by, in the order of the chain
-    vectors      which encoders embed users and items; None where the family has none
-    refresh      None where nothing can be computed again without training
-    replace      None where no vectors of users are stored
+    name         its name in model.json and verify.json
+    plan_type    the class of its plan, a frozen dataclass
+    shipped      returns the plan of a schema without a fit, with the default sizes
+    plan         returns its plan; the plans of the models that it joins are in `job.plans`
+    configs      returns one config.pbtxt per model
+    write        writes the models below `job.folder`
+    reference    returns torch's answers to the golden rows
+    hops         returns the hops that are compared with torch, in the order of the chain
+    vectors      the encoders of users and items; None if the family has none
+    refresh      None if nothing can be computed again without training
+    replace      None if no vectors of users are stored
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the command line has to know of a family before any of its models is looked at."""
+"""The description of a family for the command line, before any of its models is read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FamilyOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Need:
-    """A trained model that a family is made of: the `family` in its model.json, and the help of its flag."""
+    """A trained model that a family needs: the `family` in its model.json, and the help of its flag."""
 
     family: str
     help: str = ""
@@ -27,7 +27,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Flags:
-    """`needs`: the models by their flag, `model` or another, in the order in which they are written."""
+    """`needs`: the models by flag, `model` or another, in the order of writing."""
 
     needs: Mapping[str, Need]
     options: type[FamilyOptions] = FamilyOptions

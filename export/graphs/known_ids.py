@@ -16,7 +16,6 @@ from torch import nn
 
 from export.triton.tensors import ENCODED, Tensor, encoded_tensor
 from preprocessing.schema import UNKNOWN_ID, FittedSchema
-from preprocessing.schema import Sequence as SequenceFeature
 
 if TYPE_CHECKING:
     import onnx
@@ -34,8 +33,7 @@ def id_counts(fitted: FittedSchema, *of_items: str) -> Counts:
     counts = dict.fromkeys(of_items, fitted.items)
     for feature in (*schema.request_features, schema.item_id, *schema.item_features):
         if encoded_tensor(feature).dtype == "int64":
-            is_items = isinstance(feature, SequenceFeature)
-            counts[feature.name + ENCODED] = fitted.items if is_items else fitted.cardinality(feature.name)
+            counts[feature.name + ENCODED] = fitted.cardinality(feature.name)
     return counts
 
 

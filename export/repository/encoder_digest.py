@@ -1,4 +1,4 @@
-"""Which encoder a stored vector was made by: vectors of two encoders do not go together, however alike they look."""
+"""The digest of the encoder that made a vector; vectors of two encoders must not be mixed, even if they look alike."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from export.triton.files import ONNX, TORCHSCRIPT, model_path
 from preprocessing.schema import read_fitted
 
 ENCODER_DIGEST = b"encoder_digest"
-"""The key of it in the metadata of Parquet files."""
+"""The key of the digest in the metadata of Parquet files."""
 
 
 def encoder_digest(repository: str | Path, model: str) -> str:
-    """SHA-256 of the schema's digest and of the file that `model` of the repository runs, as hex digits."""
+    """Return the SHA-256 of the schema's digest and of the file that `model` of the repository runs, as hex digits."""
     file = next((path for name in (ONNX, TORCHSCRIPT) if (path := model_path(repository, model, name)).is_file()), None)
     if file is None:
         raise RepositoryError(f"no {model_path('', model)} in {repository}: give what `export repository` wrote")

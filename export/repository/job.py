@@ -1,4 +1,4 @@
-"""One export, refresh or verification of a repository: what all of its families share, computed once."""
+"""An export, refresh or verification of a repository: the parts that all families share, computed once."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from preprocessing.schema import Feature, FittedSchema, Schema
 from stage.progress import Report
 
 RECORDED = 2000
-"""Rows of the data set that the compiled `preprocess` is run on, at most."""
+"""The maximal number of recorded rows for the comparison of the compiled `preprocess`."""
 
 AnyPlan = TypeVar("AnyPlan", bound=Plan)
 
 
 @dataclass(frozen=True)
 class Job:
-    """`data`: the output folder of `preprocessing fit`. `folder`: the repository. `rows`: the golden ones.
+    """`data`: the output folder of `preprocessing fit`. `folder`: the repository. `rows`: the golden rows.
 
-    `plans`: of the families, by name, as far as they are known. `report`: is told what begins.
+    `plans`: the known plans of families, by name. `report`: called with the name of each step.
     """
 
     data: Path
@@ -49,12 +49,12 @@ class Job:
 
     @property
     def features(self) -> tuple[Feature, ...]:
-        """Those of a request, in its order."""
+        """The features of a request, in its order."""
         return self.schema.request_features
 
     @cached_property
     def item_ids(self) -> list[str]:
-        """The raw id of every encoded id, "" for the special ones."""
+        """The raw id of every encoded id, "" for special ids."""
         return read_item_ids(self.data)
 
     @cached_property
@@ -69,31 +69,31 @@ class Job:
 
     @cached_property
     def nulls(self) -> Nulls:
-        """What null is encoded as, of each feature that is encoded as numbers."""
+        """The encoded null of each feature that is encoded as numbers."""
         return encoded_nulls(self.features, self.workflow)
 
     @cached_property
     def finite(self) -> Arrays:
-        """The encoded golden rows as a model takes them: numbers that are not finite are null."""
+        """The encoded golden rows as inputs of a model; non-finite numbers are null."""
         return fill_arrays(self.encoded, self.nulls)
 
     @cached_property
     def recorded(self) -> list[Row]:
-        """Requests of the data set, at even distances."""
+        """Evenly spaced requests of the data set."""
         return recorded_rows(self.data, self.features, RECORDED)
 
     @cached_property
     def requests(self) -> list[Arrays]:
-        """The tensors of the golden rows: the first rows as requests of their own, the rest as one."""
+        """The tensors of the golden rows: the first row as a request of its own, the others as one."""
         return [request_tensors(self.features, rows) for rows in requests_of(self.rows)]
 
     @cached_property
     def local(self) -> LocalRepository:
-        """The repository's models, run in this process; asked for once all of them are written."""
+        """The repository's models, run in this process; used after all of them are written."""
         return LocalRepository(self.folder)
 
     def counts(self, *of_items: str) -> Counts:
-        """How many ids each tensor of ids may hold; `of_items` names tensors of items that are no features."""
+        """Return the number of ids of each tensor of ids; `of_items` names tensors of items that are not features."""
         return id_counts(self.fitted, *of_items)
 
     def plan(self, kind: type[AnyPlan], options: RepositoryOptions, compiled: bool, dim: int, **own: Any) -> AnyPlan:
@@ -111,5 +111,5 @@ class Job:
 
 
 def blank(rows: int) -> NDArray[np.object_]:
-    """Return a request's tensor of strings that all are "", [rows, 1]."""
+    """Return a tensor of empty strings, [rows, 1]."""
     return np.full((rows, 1), b"", dtype=np.object_)

@@ -1,4 +1,4 @@
-"""A repository that is to differ from another in a few files takes all the others from it, at no cost."""
+"""Copies of a repository that share all unchanged files with it by hard links."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def copy_linked(source: Path, folder: Path, left_out: set[str]) -> None:
-    """Copy all but `left_out` (paths inside `source`, files or folders) into `folder`, which is there.
+    """Copy everything except `left_out` (paths inside `source`, files or folders) into the existing `folder`.
 
-    Files are hard links where the disk has them: whoever changes one of them must unlink it first.
+    Files are hard links if the disk supports them: to change a file, unlink it first.
     """
 
     def ignored(at: str, names: list[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Write the models of a repository: configs, graphs, and those that all families share."""
+"""The writers of a repository's models: configs, graphs, and the models that all families share."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from preprocessing.schema import Feature
 
 
 def write_preprocess(workflow: SavedWorkflow, features: tuple[Feature, ...], reference_path: bool, folder: Path) -> str:
-    """Write the graph of `preprocess`, and NVTabular's model where it is served; why there is no such graph, else "".
+    """Write the graph of `preprocess`, and NVTabular's model if it is served; return why there is no graph, else "".
 
     Raises:
-        UnsupportedWorkflow: There is no equal graph, and the reference path is not wanted either.
+        UnsupportedWorkflow: There is no equal graph, and the reference path is off.
 
     """
     refusal = ""
@@ -36,7 +36,7 @@ def write_preprocess(workflow: SavedWorkflow, features: tuple[Feature, ...], ref
         compile_workflow(workflow, request_columns(features), path)
     except UnsupportedWorkflow as error:
         if not reference_path:
-            raise UnsupportedWorkflow(f"{error}; or serve it by NVTabular: leave out --no-reference-path") from None
+            raise UnsupportedWorkflow(f"{error}; or serve it with NVTabular: leave out --no-reference-path") from None
         shutil.rmtree(folder / PREPROCESS)
         refusal = str(error)
     if reference_path:
@@ -61,9 +61,9 @@ def write_learned(
     folder: Path,
     name: str,
 ) -> None:
-    """Write a module of positional tensors as the file of model `name`; the module is handed no unknown ids.
+    """Write a module of positional tensors as the file of model `name`, with a check of its ids.
 
-    `counts`: how many ids each tensor of ids may hold.
+    `counts`: the number of ids of each tensor of ids.
     """
     if format == "onnx":
         path = model_path(folder, name)
@@ -83,14 +83,14 @@ def copy_python_model(name: str, folder: Path) -> Path:
 
 
 def begin_models(configs: Iterable[ModelConfig], folder: Path) -> None:
-    """Write every model's config.pbtxt, and make its version folder: Triton asks ensembles for one too."""
+    """Write every model's config.pbtxt and create its version folder, which Triton requires for ensembles too."""
     for config in configs:
         version_folder(folder, config.name).mkdir(parents=True, exist_ok=True)
         write_configs([config], folder)
 
 
 def write_configs(configs: Iterable[ModelConfig], folder: Path) -> None:
-    """Write every model's config.pbtxt below `folder`, in place of one that may be linked from elsewhere."""
+    """Write every model's config.pbtxt below `folder` as a new file; an old one may be linked from elsewhere."""
     for config in configs:
         path = folder / config.name / "config.pbtxt"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The trained models that a repository is made of."""
+"""The trained models of a repository."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Part = TypeVar("Part", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Trained:
-    """A folder that `training fit` wrote, and the version in the registry that it is of; each part is loaded once."""
+    """A folder that `training fit` wrote, and its version in the registry, if any; each part is loaded once."""
 
     folder: Path
     registered: RegisteredModel | None = None
@@ -26,7 +26,7 @@ class Trained:
 
     @cached_property
     def config(self) -> Any:
-        """What the model is built from, see `training.families`."""
+        """The model's sizes, see `training.families`."""
         return read_config(self.folder)
 
     def load(self, part: type[Part]) -> Part:

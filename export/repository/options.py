@@ -1,4 +1,4 @@
-"""How a repository is exported, whatever its family: the flags that all of them share."""
+"""The options of an export that all families share."""
 
 from __future__ import annotations
 
@@ -18,21 +18,19 @@ class RepositoryOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Format = Field(default="onnx", description="of the graphs; it is the one verified")
-    top_k: Count = Field(
-        default=100, description='items in an answer; slots that no item fills hold "" with score -inf'
-    )
-    max_batch_size: Count = Field(default=64, description="rows in a batch")
-    exclude_seen: bool = Field(default=True, description="mask the items of the schema's `exclude` sequences")
+    format: Format = Field(default="onnx", description="format of the graphs, which is also the verified one")
+    top_k: Count = Field(default=100, description='number of items in an answer; empty slots have "" with score -inf')
+    max_batch_size: Count = Field(default=64, description="maximal number of rows in a batch")
+    exclude_seen: bool = Field(default=True, description="exclude the items of the schema's `exclude` sequences")
     reference_path: bool = Field(
         default=True,
-        description="serve NVTabular too, as a second ensemble; without it, the server needs none of it",
+        description="serve NVTabular too, as a second ensemble; without this, the server does not need NVTabular",
     )
 
 
 def cut_to_catalogue(flag: str, wanted: int, fitted: FittedSchema, holds: str) -> int:
-    """Return `wanted` items, or as many as there are, with a line on stderr that says so."""
+    """Return `wanted` items, or as many as there are, with a line on stderr about it."""
     items = fitted.items - FIRST_KNOWN_ID
     if wanted > items:
-        print(f"naiad: {flag} {wanted}: the catalogue holds {items} items: {holds} {items}", file=sys.stderr)
+        print(f"naiad: {flag} {wanted}: the catalogue has {items} items: {holds} {items}", file=sys.stderr)
     return min(wanted, items)

@@ -1,4 +1,4 @@
-"""Plans as verify.json keeps them: without the schema, which schema.json holds, and without the plans they join."""
+"""Plans in verify.json: without the schema, which is in schema.json, and without the plans that they join."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Plans = Mapping[str, Any]
 
 
 def plan_as_json(plan: Any) -> dict[str, Any]:
-    """Return the fields that a plan has of its own."""
+    """Return the plan's own fields as JSON."""
     left_out = {"schema", "digest", *_joined(type(plan))}
     return {field.name: getattr(plan, field.name) for field in fields(plan) if field.name not in left_out}
 
 
 def read_plan(kind: type[AnyPlan], body: Mapping[str, Any], fitted: FittedSchema, plans: Plans, what: str) -> AnyPlan:
-    """Return a plan that `plan_as_json` wrote; `plans` are those that it may join, `what` names it in an error."""
+    """Return a plan that `plan_as_json` wrote; `plans` are those that it may join; `what` is its name in an error."""
     known: dict[str, Any] = {"schema": fitted.schema_, "digest": fitted.digest}
     known |= {name: plans[family] for name, family in _joined(kind).items()}
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     given = {name: value for name, value in {**body, **known}.items() if name in names}
     if missing := sorted(names - given.keys()):
-        raise RepositoryError(f"{what}: its plan does not say {missing[0]}: {EXPORT_AGAIN}")
+        raise RepositoryError(f"{what}: its plan lacks {missing[0]}: {EXPORT_AGAIN}")
     try:
         return TypeAdapter(kind).validate_python(given)
     except ValidationError as error:
@@ -44,13 +44,13 @@ def joined_plans(plan: Any) -> dict[str, Any]:
 
 
 def with_plans(plan: AnyPlan, plans: Plans) -> AnyPlan:
-    """Return the plan with those of `plans` in place of the ones that it joins."""
+    """Return the plan with the joined plans replaced by those in `plans`."""
     joined = {name: plans[family] for name, family in _joined(type(plan)).items()}
     return replace(plan, **joined) if joined else plan  # type: ignore[type-var]
 
 
 def _joined(kind: type[Any]) -> dict[str, str]:
-    """The fields of a plan that are plans of other families, and these families."""
+    """Return the fields of a plan that are plans of other families, with these families."""
     hints = get_type_hints(kind)
     kinds = {field.name: hints[field.name] for field in fields(kind)}
     return {name: each.family for name, each in kinds.items() if isinstance(each, type) and issubclass(each, Plan)}

@@ -1,4 +1,4 @@
-"""A model out of MLflow's registry: `models:/NAME@ALIAS` or `models:/NAME/VERSION` as a folder of `training fit`."""
+"""Models from MLflow's registry: `models:/NAME@ALIAS` or `models:/NAME/VERSION` as a folder of `training fit`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _URI = re.compile(r"models:/(?P<name>[^/:@]+)(?:@(?P<alias>[\w-]+)|/(?P<version>
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A version in the registry, as verify.json tells of it: the alias that it was asked for by, the run it is of."""
+    """A version in the registry, as described in verify.json, with the requested alias and its run."""
 
     name: str
     version: str
@@ -36,11 +36,11 @@ class RegisteredModel:
 
 @contextmanager
 def model_folder(model: str, tracking_uri: str | None = None) -> Iterator[tuple[Path, RegisteredModel | None]]:
-    """The folder of `model`: itself, or a registered version of it, downloaded and removed when the block ends.
+    """Yield the folder of `model`: itself, or a registered version, downloaded and removed when the block ends.
 
     Raises:
-        RegistryError: The registry holds no such model, alias or version, or what it holds is none of ours.
-        StoreError: Nobody answers at the store.
+        RegistryError: The registry has no such model, alias or version, or it is not a model of `training fit`.
+        StoreError: The store does not answer.
 
     """
     if not model.startswith(SCHEME):
@@ -55,11 +55,11 @@ def model_folder(model: str, tracking_uri: str | None = None) -> Iterator[tuple[
         raise RegistryError(f"--model {model}: give {SCHEME}NAME@ALIAS or {SCHEME}NAME/VERSION")
     store = open_store(tracking_uri)
     with tempfile.TemporaryDirectory(prefix="naiad-model-") as scratch:
-        with told(store.uri, f"{model} could not be read, give a store that holds it"):
+        with told(store.uri, f"{model} could not be read, give a store that contains it"):
             found = _version(store, model, **asked.groupdict())
             folder = _download(store, found, Path(scratch))
         if not (folder / "model.json").is_file():
-            raise RegistryError(f"{model} in {store.shown}: is no model that `training fit --register` wrote")
+            raise RegistryError(f"{model} in {store.shown}: is not a model that `training fit --register` wrote")
         yield folder, found
 
 
@@ -75,7 +75,7 @@ def _version(store: Store, model: str, name: str, alias: str | None, version: st
 
 
 def _what_there_is(store: Store, name: str) -> str:
-    """What could be given instead."""
+    """Return what could be given instead."""
     models = {model.name: model for model in store.client.search_registered_models()}
     if name not in models:
         return (

@@ -1,4 +1,4 @@
-"""`verify.json`: how a repository was exported, and how far each hop of it is from the trained models."""
+"""`verify.json`: the options of a repository's export, and the difference of each hop from the trained models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VERIFY = "verify.json"
 
 
 class FamilyResult(BaseModel):
-    """`plan`: see `export.repository.plans`. `about`: what else the family says. `registered_model`: in MLflow."""
+    """`plan`: see `export.repository.plans`. `about`: other content of the family. `registered_model`: in MLflow."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,9 +32,9 @@ class FamilyResult(BaseModel):
 class Result(BaseModel):
     """The content.
 
-    `family`: the one that was asked for; `families`: that one and those that it joins. `not_compiled`: why there is no
-    compiled `preprocess`, else "". `rows`: golden ones. `recorded_rows`: those of the data set that `preprocess` is run
-    on. `differences`: the largest of each hop.
+    `family`: the exported one; `families`: that one and those that it joins. `not_compiled`: the reason if there is no
+    compiled `preprocess`, else "". `rows`: number of golden rows. `recorded_rows`: number of rows of the data set on
+    which `preprocess` is verified. `differences`: the largest difference of each hop.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,7 +72,7 @@ def read_result(repository: str | Path, known: Collection[str]) -> Result:
     for family in (body["family"], *families):
         if family not in known:
             raise RepositoryError(
-                f"{path}: family {family} was written by {by} and is not known here, known are {', '.join(known)}: "
+                f"{path}: family {family} was written by {by} and is unknown here, known are {', '.join(known)}: "
                 f"use that version, or {EXPORT_AGAIN}"
             )
     try:
@@ -84,7 +84,7 @@ def read_result(repository: str | Path, known: Collection[str]) -> Result:
 
 
 def write_result(result: Result, folder: Path) -> None:
-    """Write verify.json; whoever reads it meanwhile finds the old one or the new one."""
+    """Write verify.json atomically: a concurrent reader finds the old or the new one."""
     path, partial = folder / VERIFY, folder / f".{VERIFY}.partial-{os.getpid()}"
     try:
         partial.write_text(result.model_dump_json(indent=1, exclude_none=True) + "\n", encoding="utf-8")
@@ -96,7 +96,7 @@ def write_result(result: Result, folder: Path) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Return those of Naiad, of Python and of the packages that a graph depends on."""
+    """Return the versions of Naiad, of Python and of the packages on which a graph depends."""
     packages = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime", "nvtabular")
     return {
         "naiad": naiad_version(),

@@ -1,10 +1,10 @@
 """The hops of the models that all families share.
 
-preprocess            ids and numbers of the compiled graph with the saved workflow's on golden rows: equal, but for
+preprocess            ids and numbers of the compiled graph and of the saved workflow on golden rows: equal, except for
                       the last bits of a logarithm
 preprocess_recorded   the same on rows of the data set
-preprocess_nvtabular  the served file's with the saved workflow's: equal
-decode                raw ids with the item index: equal
+preprocess_nvtabular  the served model's and the saved workflow's: equal
+decode                raw ids and the item index's: equal
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Ranking = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 def preprocessing_hops(job: Job, plan: Plan) -> tuple[Hop, ...]:
-    """Return the hops of what encodes requests."""
+    """Return the hops of the models that encode requests."""
 
     def golden(model: str) -> float:
         return _compare_encoded(job, model, job.encoded, job.rows)
@@ -51,9 +51,9 @@ def decode_hop(job: Job) -> Hop:
 
 
 def chain_answers(job: Job, chain: str, also: Callable[[int], Arrays] = lambda _: {}) -> Ranking:
-    """Return what a chain answers to the golden rows: ids and scores [N, K].
+    """Return a chain's answers to the golden rows: ids and scores [N, K].
 
-    `also`: what a request of so many rows has besides its features.
+    `also`: returns the tensors of a request besides its features, for a number of rows.
     """
     requests = [{**tensors, **also(len(next(iter(tensors.values()))))} for tensors in job.requests]
     return decoded_answers([job.local.run(chain, tensors) for tensors in requests], job.encoded_ids)
@@ -65,13 +65,13 @@ def chain_hop(job: Job, family: str, chain: str) -> Hop:
 
 
 def _check_decode(job: Job) -> float:
-    # As wide as its answers are, and with the first ids once more at the end.
+    # As wide as its answers, and with the first ids once more at the end.
     [width] = job.local.config(DECODE).inputs[0].dims
     count = len(job.item_ids)
     ids = np.resize(np.arange(count, dtype=np.int64), (-(-count // width), width))
     decoded = job.local.run(DECODE, {ITEM_IDS: ids})[ITEM_ID]
     if decoded.ravel()[:count].tolist() != job.item_ids:
-        raise ParityError(f"{DECODE}: its raw ids are not those of the item index: {IF_CHANGED}")
+        raise ParityError(f"{DECODE}: its raw ids differ from those of the item index: {IF_CHANGED}")
     return 0.0
 
 

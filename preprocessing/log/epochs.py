@@ -101,7 +101,7 @@ def _require_in_range(low: int, high: int, name: str, unit: str) -> None:
 
 def _of_decimals(column: pa.ChunkedArray, name: str, factor: int) -> Column:
     """Return numbers with a fraction as nanoseconds, digit by digit."""
-    refuse_unlike(column, NUMBER, name, "no number", "clean the column, or leave out --time-unit (log.time_unit)")
+    refuse_unlike(column, NUMBER, name, "not a number", "clean the column, or leave out --time-unit (log.time_unit)")
     coded = column.dictionary_encode().unify_dictionaries().combine_chunks()
     coded = coded.chunk(0) if isinstance(coded, pa.ChunkedArray) else coded
     values = []

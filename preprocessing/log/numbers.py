@@ -44,7 +44,7 @@ def is_numeric(kind: pa.DataType) -> bool:
 def _digits(column: pa.ChunkedArray, name: str, log: Log) -> pa.ChunkedArray:
     column = plain_texts(column, name, log)
     pattern = NUMBER.replace(r"\.", ",") if log.decimal == "," else NUMBER
-    refuse_unlike(column, pattern, name, "no number", CLEAN)
+    refuse_unlike(column, pattern, name, "not a number", CLEAN)
     if log.decimal == ",":
         column = pc.replace_substring(column, ",", ".")
     return pc.replace_substring_regex(column, r"^\+", "")
@@ -60,7 +60,7 @@ def whole_numbers(column: pa.ChunkedArray, name: str, log: Log) -> pa.ChunkedArr
     kind = column.type
     if is_textual(kind):
         column = plain_texts(column, name, log)
-        refuse_unlike(column, WHOLE_NUMBER, name, "no whole number", CLEAN)
+        refuse_unlike(column, WHOLE_NUMBER, name, "not a whole number", CLEAN)
         column = pc.replace_substring_regex(column, r"^\+", "")
     elif pa.types.is_floating(kind):
         column = pa.chunked_array([whole_floats(chunk, name, NOT_WHOLE) for chunk in column.chunks], pa.int64())

@@ -1,4 +1,4 @@
-"""A shop to test the client on: models of `client_shop_model.py`, recorded rows, and what the models should score."""
+"""A shop to test the client on: models of `client_shop_model.py`, recorded rows, and the expected scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests on the real server share: writing small ONNX models, sending many requests at once."""
+"""Fixtures of the tests on the real server: small ONNX models, many requests at once."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence

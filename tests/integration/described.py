@@ -1,4 +1,4 @@
-"""Whether what `client describe` prints of a served model is true: its examples are sent, and answered alike."""
+"""The check of `client describe` for a served model: its examples are sent and get equal answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model that doubles what it is given, and the command that serves a folder of such models."""
+"""A model that doubles its input, and the command that serves a folder of such models."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The shell commands of a page of docs, run as a person would copy them: ours in-process, servers in the background."""
+"""The shell commands of a page of docs, run as a reader would copy them: ours in process, servers in the background."""
 
 import contextlib
 import json

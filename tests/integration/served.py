@@ -1,4 +1,4 @@
-"""A repository that is being served, what it was made from, and requests to it as tensors."""
+"""A served repository, its data and models, and requests to it as tensors."""
 
 from dataclasses import dataclass
 from functools import cached_property

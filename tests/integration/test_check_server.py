@@ -1,4 +1,4 @@
-"""The check of a running server: what NVIDIA's image is held to, here on the embedded one."""
+"""The check of a running server, which is meant for NVIDIA's image, on the embedded server."""
 
 import json
 

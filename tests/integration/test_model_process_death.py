@@ -1,4 +1,4 @@
-"""A model's process that dies is noticed: nobody says ready, and Triton is restarted or the server ends with a line."""
+"""The death of a model's process is noticed: nothing reports ready, and Triton is restarted or the server ends."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Native backends of a folder in place of our stand-ins."""
+"""Native backends from a folder instead of our stand-ins."""
 
 import importlib.util
 import os

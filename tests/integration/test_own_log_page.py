@@ -1,4 +1,4 @@
-"""The commands of docs/your-own-log.md, from a CSV that nobody described to curl's answer."""
+"""The commands of docs/your-own-log.md, from a CSV without a schema to curl's answer."""
 
 import json
 import shlex
@@ -11,6 +11,7 @@ import pytest
 
 from serving.server import run_triton
 from tests.in_process import run_in_process
+from tests.integration.page import Shell, last_json
 
 ROOT = Path(__file__).parents[2]
 # What makes the chain quick and keeps MLflow's store out of it.
@@ -34,10 +35,34 @@ def write_log(path: Path) -> None:
     log.to_csv(path, index=False)
 
 
+def write_orders(path: Path) -> None:
+    random = np.random.default_rng(4)
+    products = ["mug", "tea", "pot", "jam", "bun", "oat", "egg", "rye"]
+    rows = [
+        (f"r{order}", product)
+        for order in range(120)
+        for product in random.choice(products, random.integers(2, 5), replace=False)
+    ]
+    pd.DataFrame(rows, columns=["receipt", "product"]).assign(step=range(len(rows))).to_csv(path, index=False)
+
+
+def test_the_page_leads_from_orders_of_nobody_without_times_to_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_orders(tmp_path / "orders.csv")
+    monkeypatch.chdir(tmp_path)
+    *_, commands = blocks()
+    added = {("training", "fit"): QUICK["training fit"]}
+    drafted, fitted, _, evaluated = map(last_json, Shell(added, {}).run(commands.splitlines()))
+    assert drafted["to_choose"] == 0
+    assert [fitted[f"{split}_rows"] for split in ("train", "validation", "test")] == [90, 6, 24]
+    assert (fitted["users"], evaluated["rows"]) == (0, 24)
+
+
 def test_the_page_leads_from_a_csv_to_an_answer_of_curl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_log(tmp_path / "log.csv")
     monkeypatch.chdir(tmp_path)
-    chain, curl = blocks()
+    chain, curl, _ = blocks()
     commands = [line.removeprefix("python -m ") for line in chain.splitlines() if line.startswith("python -m ")]
     assert [command.split(" --")[0] for command in commands] == [
         "preprocessing schema", "preprocessing fit", "training fit", "training evaluate", "export repository",

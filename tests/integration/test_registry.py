@@ -114,7 +114,7 @@ def test_a_version_whose_files_are_gone_or_not_ours_is_refused(runs: Path, tmp_p
     (tmp_path / "there" / "MLmodel").touch()
     for name in ("there", "gone"):
         client.create_model_version("foreign", (tmp_path / name).as_uri())
-    with pytest.raises(RegistryError, match="is no model that"), model_folder("models:/foreign/1", uri):
+    with pytest.raises(RegistryError, match="is not a model that"), model_folder("models:/foreign/1", uri):
         pass
     with pytest.raises(StoreError, match="models:/foreign/2 could not be read"), model_folder("models:/foreign/2", uri):
         pass

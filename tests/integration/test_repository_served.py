@@ -1,4 +1,4 @@
-"""An exported repository on the real server: on every path its answers are torch's, its errors the request's own."""
+"""An exported repository on the real server: every path gives torch's answers, and errors affect one request."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""Both families in one repository on the real server: the chain of two stages gives torch's answers."""
+"""Both families in one repository on the real server: the two stages give torch's answers."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""docs/second-day.md by its own commands, on a tiny shop: retrain, compare, swap, go back."""
+"""The commands of docs/second-day.md on a tiny shop: retrain, compare, swap, go back."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Wherever a repository stands it is served, and of two servers on the same ports one is ready."""
+"""A repository is served from any path, and of two servers on the same ports only one is ready."""
 
 import os
 import shutil

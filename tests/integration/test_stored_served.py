@@ -1,4 +1,4 @@
-"""Stored embeddings on the real server: who is stored needs no history, others get what `recommend` gives them."""
+"""Stored embeddings on the real server: stored users need no history, and others get the answers of `recommend`."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Data that are torn, or of another fit, are refused by file and column, by the commands that read them."""
+"""Damaged data and data of another fit are refused with the file and the column."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Every graph states what its config.pbtxt declares, to the last dimension, or the repository is refused."""
+"""Every graph equals its config.pbtxt to the last dimension, or the repository is refused."""
 
 import shutil
 from collections.abc import Callable

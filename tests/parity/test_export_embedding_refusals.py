@@ -1,4 +1,4 @@
-"""`export embeddings` refuses what cannot be written in one line that says the remedy, and leaves nothing behind."""
+"""`export embeddings` refuses in one line with a remedy, and leaves nothing behind."""
 
 import shutil
 import sys
@@ -19,13 +19,23 @@ from warehouse.errors import AddressError, ConnectionRefused, WarehouseError
 
 Refusal = tuple[str, dict[str, Any], type[BadInput], str]
 REFUSALS: list[Refusal] = [
-    ("users.csv", {}, OutputError, "names neither, give FILE.parquet, FILE.duckdb or a warehouse's URL"),
+    (
+        "users.csv",
+        {},
+        OutputError,
+        "is neither a file nor a warehouse, give FILE.parquet, FILE.duckdb or a warehouse's URL",
+    ),
     ("postgres://", {}, AddressError, "names no warehouse, give duckdb:///FILE"),
     ("mysql://host/db", {}, ConnectionRefused, "vectors are stored only in DuckDB, PostgreSQL or BigQuery"),
     ("postgres://ann:secret@127.0.0.1:1/db", {}, ConnectionRefused, r"^postgres://ann@127\.0\.0\.1:1/db: connection "),
     ("h.duckdb", {"run": ""}, WarehouseError, "the run is empty: give it a name"),
     ("h.duckdb", {"experiment": ""}, WarehouseError, "the experiment is empty: give it a name"),
-    ("h.duckdb", {"kind": "user"}, OutputError, "--kind user is for a Parquet file: a run in a warehouse holds every"),
+    (
+        "h.duckdb",
+        {"kind": "user"},
+        OutputError,
+        "--kind user is for a Parquet file: a run in a warehouse contains every",
+    ),
     ("u.parquet", {"run": "may"}, OutputError, "--run may is for a run in a warehouse, leave it out"),
     ("u.parquet", {"experiment": "x"}, OutputError, "--experiment x is for a run in a warehouse, leave it out"),
     (
@@ -81,7 +91,7 @@ def no_verify(folder: Path) -> None:
     ("spoil", "error", "message"),
     [
         (no_item_vectors, RepositoryError, "item_vectors.npy: cannot be read"),
-        (narrow_item_vectors, RepositoryError, r"item_vectors.npy: holds vectors \[\d+, 5\], expected \[\d+, 12\]"),
+        (narrow_item_vectors, RepositoryError, r"item_vectors.npy: has vectors \[\d+, 5\], expected \[\d+, 12\]"),
         (another_fit, SchemaError, "schema digest"),
         (no_verify, RepositoryError, "verify.json: cannot be read"),
     ],

@@ -1,4 +1,4 @@
-"""`export embeddings` to a file: one row a user, of the latest request, equal to torch; or one an item."""
+"""`export embeddings` to a file: one row per user, of the latest request, or one per item, equal to torch."""
 
 import shutil
 from pathlib import Path

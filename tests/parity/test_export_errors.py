@@ -1,4 +1,4 @@
-"""What libraries throw at a spoilt repository, spoilt data or a full disk is told in one line with what to do."""
+"""Errors of libraries on a damaged repository, damaged data or a full disk become one line with a remedy."""
 
 import shlex
 import shutil
@@ -155,11 +155,9 @@ def test_more_items_than_there_are_is_cut_with_a_word(compiled_data: Path, capsy
     items = fitted.items - 3
     _, plan = plan_export(Plan, model, compiled_data, Options(top_k=500), None)
     assert plan.top_k == items
-    assert (
-        capsys.readouterr().err == f"naiad: --top-k 500: the catalogue holds {items} items: an answer holds {items}\n"
-    )
+    assert capsys.readouterr().err == f"naiad: --top-k 500: the catalogue has {items} items: an answer holds {items}\n"
     assert retrieved_items(fitted, top_k=5, candidates=10_000) == items
-    told = f"naiad: --candidates 10000: the catalogue holds {items} items: the ranker is given {items}\n"
+    told = f"naiad: --candidates 10000: the catalogue has {items} items: the ranker is given {items}\n"
     assert capsys.readouterr().err == told
     plan_export(Plan, model, compiled_data, Options(top_k=items), None)
     assert retrieved_items(fitted, top_k=5, candidates=20) == 20 - 14

@@ -1,4 +1,4 @@
-"""The chain as one graph: equal constants once, readable names, and no NVTabular where it is served."""
+"""The chain as one graph: equal constants once, readable names, and no NVTabular for serving."""
 
 import subprocess
 import sys

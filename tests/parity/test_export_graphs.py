@@ -1,4 +1,4 @@
-"""The exported graphs answer as torch does, for every batch size and length, and load where they are served."""
+"""The exported graphs answer as torch does, for every batch size and length, and load in the server."""
 
 from itertools import product
 from pathlib import Path

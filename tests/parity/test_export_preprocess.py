@@ -1,4 +1,4 @@
-"""`model_repository/preprocess_nvtabular/1/model.py` encodes as the saved workflow did for training."""
+"""`model_repository/preprocess_nvtabular/1/model.py` encodes like the saved workflow did for training."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The stored embeddings of a release: equal to its encoder's, replaced whole or not at all, never another encoder's."""
+"""The stored embeddings of a release: its encoder's, replaced completely or not at all, never of another encoder."""
 
 import json
 import shutil
@@ -62,7 +62,7 @@ def test_a_store_that_was_changed_is_refused(compiled_data: Path, copied: Path) 
     changed = bytearray((copied / STORE).read_bytes())
     changed[-1] ^= 1
     (copied / STORE).write_bytes(changed)
-    with pytest.raises(ParityError, match=r"^user_embedding: its store is not what its digest says: export the repos"):
+    with pytest.raises(ParityError, match=r"^user_embedding: its store does not match its digest: export the repos"):
         verify_again(copied, compiled_data)
 
 
@@ -170,20 +170,20 @@ def test_a_file_whose_rows_are_not_states_is_refused_and_changes_nothing(
         (changed("user", ["", *users[1:]]), "a row without a user"),
         (
             changed("embedding", [vectors[0][:5], *vectors[1:]], widths),
-            "embedding of 5 numbers, the encoder gives 16",
+            "embedding of 5 numbers, the encoder returns 16",
         ),
         (changed("embedding", [[float("nan")] * 16, *vectors[1:]]), "the embedding of user .* is not all numbers"),
         (changed("embedding", [None, *vectors[1:]], widths), "embedding has nulls"),
-        (changed("embedding", ["x"] * len(users), pa.string()), "embedding holds no lists of numbers"),
+        (changed("embedding", ["x"] * len(users), pa.string()), "embedding has no lists of numbers"),
         (changed("repeat_items", [[*repeats[0], 3], *repeats[1:]]), "repeat_items and repeat_logits are not those of"),
         (changed("repeat_items", [[10**12 for _ in each] for each in repeats]), "repeat_items and repeat_logits are"),
         (table.drop_columns(["repeat_logits"]), "has no column 'repeat_logits'"),
-        (table.slice(0, 0), "holds no users"),
+        (table.slice(0, 0), "has no users"),
     ):
         pq.write_table(other, path)
         with pytest.raises(RepositoryError, match=message):
             replace_store(copied, path)
-    with pytest.raises(RepositoryError, match=r"no such file: give what `export embeddings` wrote"):
+    with pytest.raises(RepositoryError, match=r"no such file: give the output of `export embeddings`"):
         replace_store(copied, tmp_path / "absent.parquet")
     assert content(copied) == before
 

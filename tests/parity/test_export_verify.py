@@ -1,4 +1,4 @@
-"""`export verify` accepts what was exported, refuses what was changed since, and leaves nothing behind that differs."""
+"""`export verify` accepts what was exported, refuses later changes, and leaves no difference behind."""
 
 import json
 import shutil
@@ -156,7 +156,7 @@ def test_a_workflow_that_cannot_be_compiled_is_served_by_nvtabular_or_refused(
     reason = json.loads((folder / "verify.json").read_text())["not_compiled"]
     assert reason.startswith("bio: ONNX cannot split a text into the same words")
     assert read_config(folder, RECOMMEND).steps[0].model == PREPROCESS_NVTABULAR
-    with pytest.raises(UnsupportedWorkflow, match=r"^bio: .*; or serve it by NVTabular: leave out --no-ref.*$"):
+    with pytest.raises(UnsupportedWorkflow, match=r"^bio: .*; or serve it with NVTabular: leave out --no-ref.*$"):
         export_repository(checkpoint(synthetic_data), synthetic_data, tmp_path / "out", Options(reference_path=False))
     assert not list(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""An id that no fit gave, sent straight to a member, means unknown: the rows beside it are answered as ever."""
+"""An id out of range, sent directly to a member, means unknown and does not affect other rows."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A ranker without offline features, or without online ones, is exported whole and equals torch in every hop."""
+"""A ranker without offline features, or without online ones, is exported and equals torch in every hop."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What clients call answers any request, and each row as it answers the row alone: no row can fail its batch."""
+"""Public models answer any request, and each row like the row alone: no row can fail its batch."""
 
 from pathlib import Path
 from typing import Any

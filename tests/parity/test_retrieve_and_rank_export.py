@@ -1,4 +1,4 @@
-"""The chain of two stages answers as torch does over the candidates, and as `recommend` does where they are all."""
+"""Two stages answer like torch over the candidates, and like `recommend` if all items are candidates."""
 
 import shutil
 from pathlib import Path
@@ -151,7 +151,7 @@ def test_an_approximate_answer_may_lack_an_item_but_hold_no_wrong_score_nor_an_i
         compare_found("chain", expected, other, expected["score"])
     with pytest.raises(ParityError, match=r"score differs from the trained model by 0\.5"):
         compare_found("chain", expected, ids, expected["score"] + np.float32(0.5))
-    with pytest.raises(ParityError, match="an item stands twice"):
+    with pytest.raises(ParityError, match="an item occurs twice"):
         compare_found("chain", expected, np.full_like(ids, 3), expected["score"])
 
 

@@ -1,4 +1,4 @@
-"""Operators beyond the schema's own: the compiled graph answers as NVTabular's `workflow.transform`."""
+"""Operators beyond the schema's own: the compiled graph answers like NVTabular's `workflow.transform`."""
 
 import warnings
 from pathlib import Path

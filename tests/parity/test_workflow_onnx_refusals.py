@@ -1,4 +1,4 @@
-"""What cannot be compiled to an equal graph is refused by name, with the reason."""
+"""Workflows without an equal graph are refused by name, with the reason."""
 
 import warnings
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A fitted workflow beside its compiled graph: the same request through both."""
+"""A fitted workflow and its compiled graph: the same request through both."""
 
 import shutil
 from collections.abc import Sequence as Rows

@@ -1,4 +1,4 @@
-"""A family for tests: an item's score is how often it was bought, to a power that is learned.
+"""A family for tests: an item's score is its number of purchases to a learned power.
 
 It stands outside of the project as any family of the project would inside: its own folder and one word.
 """

@@ -1,4 +1,4 @@
-"""The family's name in the one tuple, and its folder where that tuple points."""
+"""The registration of the family: its name in the tuple, and its folder."""
 
 import sys
 

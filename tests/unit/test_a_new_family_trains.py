@@ -1,4 +1,4 @@
-"""A family is its own folder and one word: with both, every command of training knows it."""
+"""A family is its own folder and one word: with both, every command of training supports it."""
 
 import json
 import sys

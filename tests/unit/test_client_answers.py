@@ -1,4 +1,4 @@
-"""Whatever answers at the url, and however, the client says so in one line; no exception of a library escapes."""
+"""Whatever answers at the URL, the client reports it in one line; no exception of a library escapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line refuses what it cannot work with in one line, and answers --help without loading much."""
+"""The command line refuses bad input in one line, and answers --help without slow imports."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_url_without_scheme_host_and_port_is_refused(url: str) -> None:
         (["health", "--url", "127.0.0.1:1"], "url '127.0.0.1:1': is no address"),
         (["health", "--url", "http://127.0.0.1:1", "--retries", "0"], "http://127.0.0.1:1 does not answer"),
         (["evaluate", "--requests", "nowhere"], "nowhere: no such file or folder"),
-        (["evaluate", "--requests", "empty.parquet"], "empty.parquet: holds no rows"),
+        (["evaluate", "--requests", "empty.parquet"], "empty.parquet: has no rows"),
         (["evaluate", "--requests", "text.json"], "text.json: is not a Parquet file: give DATA/requests/<split>\n"),
         (["recommend", "--request", "nowhere.json"], "nowhere.json: No such file"),
         (["recommend", "--request", "text.json"], "text.json: not JSON"),

@@ -1,4 +1,4 @@
-"""What `client describe` says of inputs that the exported repositories do not all have."""
+"""`client describe` on inputs that not all exported repositories have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded rows, item tables and request files as people have them: read, or refused in one line that helps."""
+"""Recorded rows, item tables and request files are read, or refused in one line with a remedy."""
 
 from __future__ import annotations
 

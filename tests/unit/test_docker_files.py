@@ -1,4 +1,4 @@
-"""The files of docker/ hold to what they promise; no Docker engine is needed to see it."""
+"""The files of docker/ are consistent; the tests need no Docker engine."""
 
 import re
 import tomllib

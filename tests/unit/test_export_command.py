@@ -1,4 +1,4 @@
-"""`python -m export` answers at once, and tells bad arguments in one line."""
+"""`python -m export` answers at once, and refuses bad arguments in one line."""
 
 import subprocess
 import sys

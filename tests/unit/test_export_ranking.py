@@ -1,4 +1,4 @@
-"""What serving adds to the scores, and what counts as the same ranking."""
+"""The serving part of a ranking, and the comparison of rankings."""
 
 import numpy as np
 import pytest

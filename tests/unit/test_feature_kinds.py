@@ -1,4 +1,4 @@
-"""A kind of feature is one class: everything else asks it, and looks at no kind."""
+"""A kind of feature is one class: all other code calls it and does not check kinds."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A fit whose terminal shows few characters, or whose disk refuses what it writes."""
+"""A fit on a terminal with few characters, or on a disk that refuses writes."""
 
 import json
 import resource

@@ -40,10 +40,10 @@ def test_a_fit_deletes_neither_its_log_nor_its_tables(tmp_path: Path, refused: C
     parts.mkdir()
     shutil.copy(interactions, parts / "part-0.parquet")
     for source, output, line in (
-        (interactions, log, f"{log}: holds {interactions}, which"),
-        (log, tmp_path / "mine", f"{tmp_path / 'mine'}: holds {interactions}, which"),
+        (interactions, log, f"{log}: contains {interactions}, which"),
+        (log, tmp_path / "mine", f"{tmp_path / 'mine'}: contains {interactions}, which"),
         (parts, parts / "data", f"{parts / 'data'}: lies in {parts}, which"),
-        (f"duckdb://{log}/log.duckdb/interactions", tmp_path / "mine", f"mine: holds {log}/log.duckdb, which"),
+        (f"duckdb://{log}/log.duckdb/interactions", tmp_path / "mine", f"mine: contains {log}/log.duckdb, which"),
     ):
         before = paths(tmp_path)
         said = refused(preprocessing.__main__.main, *fit, "--source", source, "--output", output)
@@ -77,12 +77,12 @@ def test_a_training_deletes_neither_its_data_nor_its_store(
     fit = ["fit", "--data", data, "--overwrite", "--output"]
     before = paths(tmp_path)
     said = refused(training.__main__.main, *fit, tmp_path / "all", "--no-tracking")
-    assert said == f"naiad: {tmp_path / 'all'}: holds {data}, which this command reads: give another folder"
+    assert said == f"naiad: {tmp_path / 'all'}: contains {data}, which this command reads: give another folder"
     said = refused(training.__main__.main, *fit, data, "--no-tracking")
     assert said == f"naiad: {data}: is what this command reads: give another folder"
     store = tmp_path / "new" / "mlflow.db"
     said = refused(training.__main__.main, *fit, tmp_path / "new", "--tracking-uri", f"sqlite:///{store}")
-    assert said == f"naiad: {tmp_path / 'new'}: holds {store}, which this command reads: give another folder"
+    assert said == f"naiad: {tmp_path / 'new'}: contains {store}, which this command reads: give another folder"
     shutil.copytree(data, tmp_path / "model.checkpoints")
     before = paths(tmp_path)
     said = refused(
@@ -102,7 +102,7 @@ def test_an_export_deletes_neither_model_nor_data(
     before = paths(tmp_path)
     repository = ["repository", "--model", model, "--data", data, "--overwrite", "--output"]
     for output, line in (
-        (tmp_path / "all", f"{tmp_path / 'all'}: holds {model}, which"),
+        (tmp_path / "all", f"{tmp_path / 'all'}: contains {model}, which"),
         (data, f"{data}: is"),
         (data / "repository", f"{data / 'repository'}: lies in {data}, which"),
     ):

@@ -1,4 +1,4 @@
-"""The item index: which one a catalogue gets, what it answers where there is little to find, what it refuses."""
+"""The item index: its choice, its answers with few candidates, and its refusals."""
 
 import importlib.util
 import sys
@@ -149,7 +149,7 @@ def test_an_index_that_misses_too_much_or_invents_scores_is_refused() -> None:
     with pytest.raises(ParityError, match="finds 0 of 40 items"):
         compare_approximate("item_index", expected, items, other, np.einsum("nd,nkd->nk", users, items[other]))
     twice = np.repeat(ids[:, :5], 2, axis=1)
-    with pytest.raises(ParityError, match="an item stands twice"):
+    with pytest.raises(ParityError, match="an item occurs twice"):
         compare_approximate("item_index", expected, items, twice, np.repeat(score[:, :5], 2, axis=1))
 
 

@@ -1,4 +1,4 @@
-"""Sequences hold exactly what the moments hold, and a batch of them is as long as its longest."""
+"""Sequences have exactly the content of the moments, and a batch is as long as its longest."""
 
 import itertools
 from pathlib import Path
@@ -60,7 +60,7 @@ def log_of(schema: Schema, seed: int = 0) -> pd.DataFrame:
     return log.assign(store="x").sample(frac=1, random_state=seed).reset_index(drop=True)
 
 
-def written(schema: Schema, folder: Path, group: int = 1 << 20) -> tuple[FittedSchema, pd.DataFrame]:
+def written(schema: Schema, folder: Path, group: int = 1 << 18) -> tuple[FittedSchema, pd.DataFrame]:
     """Write the sequences of the log; its moments with encoded ids, in the order of their rows."""
     log = raw_log(schema, frame_table("the log", log_of(schema)), None, None)
     split, _ = split_of_sessions(schema, log.sessions)

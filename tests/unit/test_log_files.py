@@ -1,4 +1,4 @@
-"""CSV and Parquet files, of one part or of many, compressed or not: the cells as written, or one line on the file."""
+"""CSV and Parquet files, of one part or of many, compressed or not: cells are read as written or refused."""
 
 import gzip
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ids, categories and numbers are what a person wrote, digit by digit, or are refused by the column's name."""
+"""Ids, categories and numbers are read as written, digit by digit, or refused with the column's name."""
 
 from datetime import date
 from decimal import Decimal
@@ -118,7 +118,7 @@ def test_numbers_are_read_of_any_type_that_holds_them(raw: pa.ChunkedArray, expe
 @pytest.mark.parametrize("text", ["nan", "NaN", "inf", "1,5", "0x10", "1_000", "1 000", "two", "NULL"])
 def test_a_text_that_is_not_a_number_is_not_a_null_either(text: str) -> None:
     with pytest.raises(
-        LogError, match=r"is no number \(1 such rows\), clean the column, or name what means none in log"
+        LogError, match=r"is not a number \(1 such rows\), clean the column, or name the texts that mean null in log"
     ):
         numbers(column(["1", text]), "c", LOG)
 
@@ -126,7 +126,7 @@ def test_a_text_that_is_not_a_number_is_not_a_null_either(text: str) -> None:
 def test_a_decimal_comma_is_read_where_the_schema_says_so() -> None:
     log = LOG.model_copy(update={"decimal": ","})
     assert numbers(column(["1,5", "2"]), "c", log).tolist() == [1.5, 2.0]
-    with pytest.raises(LogError, match=r"'1\.234' is no number"):
+    with pytest.raises(LogError, match=r"'1\.234' is not a number"):
         numbers(column(["1,5", "1.234"]), "c", log)
 
 

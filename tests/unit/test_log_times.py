@@ -1,4 +1,4 @@
-"""Times are read as they are written or stated, never guessed row by row."""
+"""Times are read as written or stated, and never guessed row by row."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -120,7 +120,7 @@ REFUSED: dict[str, tuple[list[Any] | pa.Array, dict[str, Any], str]] = {
     "seconds as milliseconds of milliseconds": ([1704099600000000], {"time_unit": "s"}, "reaches beyond the years"),
     "a float that lost digits": ([1.704099600123456789e18], {"time_unit": "ns"}, "whose last digits are lost"),
     "finer than a nanosecond": (["1.0000000001"], {"time_unit": "s"}, "is finer than a nanosecond"),
-    "an order with a fraction": (["1.5"], {"time_unit": "order"}, "'1.5' is no whole number"),
+    "an order with a fraction": (["1.5"], {"time_unit": "order"}, "'1.5' is not a whole number"),
     "an order of floats with a fraction": (
         [1.0, 1.5], {"time_unit": "order"}, "holds the float 1.5, which is no exact whole number: write whole"
     ),
@@ -131,7 +131,7 @@ REFUSED: dict[str, tuple[list[Any] | pa.Array, dict[str, Any], str]] = {
     "a time that is none": ([None, "2024-01-01"], {}, "1 rows have none, filter them out"),
     "a NaN": ([float("nan"), 1704099600.0], {"time_unit": "s"}, "1 rows have none"),
     "dates of a unit": ([date(2024, 1, 1)], {"time_unit": "s"}, "is date32.*, not numbers: leave out --time-unit"),
-    "a list": ([[1]], {}, "is list<item: int64>, which is no time"),
+    "a list": ([[1]], {}, "is list<item: int64>, which is not a time"),
     "an unknown zone": (["2024-01-01"], {"timezone": ("Mars/Olympus", "UTC")}, "give names such as 'Europe/Paris'"),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Coverage and novelty of top-K lists, as one counts them by hand."""
+"""Coverage and novelty of top-K lists, counted by hand."""
 
 import math
 

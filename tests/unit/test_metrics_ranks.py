@@ -165,7 +165,7 @@ def test_metrics_of_no_rows_or_of_a_k_below_one_are_refused() -> None:
         RankingMetrics(ks=(5,)).compute()
     with pytest.raises(RankError, match="at least 1, seen"):
         RankingMetrics(ks=(0,))
-    with pytest.raises(RankError, match="one rank a target"):
+    with pytest.raises(RankError, match="one rank per target"):
         TargetRanks(np.array([1, 2]), np.array([1]))
 
 

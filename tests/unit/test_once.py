@@ -1,4 +1,4 @@
-"""What all workers of one run share is made once, and made again where it failed."""
+"""Folders shared by all workers of one run are made once, and again after a failure."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""docs/your-own-log.md quotes refusals that the product has, and the draft has the features that its curl names."""
+"""docs/your-own-log.md quotes refusals of the product, and the draft has the features in its curl line."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`python -m preprocessing fit`: what it prints, and one line and exit code 2 for whatever cannot be worked with."""
+"""`python -m preprocessing fit`: its output, and one line and exit code 2 for bad input."""
 
 import json
 import os
@@ -73,7 +73,7 @@ def test_a_fit_prints_a_table_then_one_line_of_json_and_no_warning(tmp_path: Pat
     assert [line for line in done.stderr.splitlines() if line.strip() and not line.startswith(progress)] == []
     again = run_in_process("preprocessing", *fit_arguments(log))
     assert (again.returncode, again.stdout) == (2, "")
-    assert again.stderr == f"naiad: {tmp_path / 'data'}: holds files already, give another folder or --overwrite\n"
+    assert again.stderr == f"naiad: {tmp_path / 'data'}: has files already, give another folder or --overwrite\n"
 
 
 def test_a_missing_column_ends_the_command_with_one_line_and_code_2(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ BAD_LOGS: dict[str, tuple[Callable[[Path], None], str]] = {
     "a missing user column": (edit("users", lambda t: t.drop(columns="age")), "no column 'age' in the user table"),
     "a wrong dtype": (
         edit("interactions", lambda t: t.assign(temperature="warm")),
-        "'temperature': 'warm' is no number",
+        "'temperature': 'warm' is not a number",
     ),
     "an empty log": (edit("interactions", lambda t: t.iloc[:0]), "the log is empty"),
     "a single user": (edit("interactions", lambda t: t[t["user"] == t["user"][0]]), "the log has a single user"),
@@ -156,8 +156,8 @@ BAD_LOGS: dict[str, tuple[Callable[[Path], None], str]] = {
         rewrite(
             'name = "temperature", kind = "numeric", fill = 12.0', 'name = "temperature", kind = "numeric", log = true'
         ),
-        "naiad: column 'temperature' has the smallest value -3.5, log = true takes log(1 + x) and needs more than -1: "
-        "say clip = [0.0, ...] for the feature 'temperature'",
+        "naiad: column 'temperature' has the smallest value -3.5, but log = true takes log(1 + x) and needs more than "
+        "-1: say clip = [0.0, ...] for the feature 'temperature'",
     ),
     "a number with no logarithm after training": (
         edit("interactions", lambda t: t.assign(amount=t["amount"].where(t["time"] < "2024-03-12", -99.0))),
@@ -165,7 +165,7 @@ BAD_LOGS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "an item's number with no logarithm": (
         edit("items", lambda t: t.assign(price=-1.0)),
-        "column 'price' has the smallest value -1, log = true",
+        "column 'price' has the smallest value -1, but log = true",
     ),
     "a number beyond float32": (
         edit("interactions", lambda t: t.assign(temperature=1e39)),

@@ -1,4 +1,4 @@
-"""A whole fit: what it writes, that it learns from the train period only, and that a cluster writes the same."""
+"""A whole fit: its files, learning from the train period only, and equal files from a cluster."""
 
 import multiprocessing
 from pathlib import Path

@@ -117,7 +117,7 @@ def test_side_tables_are_joined_by_id_and_what_they_lack_is_null() -> None:
 def test_a_table_that_has_none_of_the_logs_ids_is_refused_with_one_of_either_side() -> None:
     brand = {"name": "brand", "kind": "categorical", "side": "item"}
     items = pd.DataFrame({"item": ["0001", "0002"], "brand": ["x", "y"]})
-    message = r"the item table has none of the log's 3 items: its 'item' holds '0001', the log '1' \(2 match but for"
+    message = r"the item table has none of the log's 3 items: its 'item' holds '0001', the log '1' \(2 match except for"
     with pytest.raises(LogError, match=message):
         raw_log(schema_of(brand), small_log(), None, items)
     with pytest.raises(LogError, match=r"its 'item' holds 'a', the log '1': write the ids of both alike"):
@@ -189,9 +189,13 @@ REFUSED: dict[str, tuple[Schema, dict[str, Any], str]] = {
     "a number of words": (
         schema_of(feature(kind="numeric")),
         {"extra": ["1", "two", "3", None]},
-        r"column 'extra': 'two' is no number \(1 such rows\), clean the column",
+        r"column 'extra': 'two' is not a number \(1 such rows\), clean the column",
     ),
-    "an infinite number": (schema_of(feature(kind="numeric")), {"extra": [1, np.inf, 2, 3]}, "'extra' holds infinity"),
+    "an infinite number": (
+        schema_of(feature(kind="numeric")),
+        {"extra": [1, np.inf, 2, 3]},
+        "'extra' contains infinity",
+    ),
     "a column of nulls": (
         schema_of(feature(kind="categorical")),
         {"extra": None},
@@ -205,7 +209,7 @@ REFUSED: dict[str, tuple[Schema, dict[str, Any], str]] = {
     "an int of words": (
         schema_of(feature(kind="categorical", dtype="int")),
         {"extra": "x"},
-        "column 'extra': 'x' is no whole number .*or say dtype = 'string' for 'extra'",
+        "column 'extra': 'x' is not a whole number .*or say dtype = 'string' for 'extra'",
     ),
     "a short vector": (
         schema_of(VECTOR),

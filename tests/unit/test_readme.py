@@ -1,4 +1,4 @@
-"""Every command that the README and the docs show is one that its package takes."""
+"""Every command in the README and the docs is valid."""
 
 import re
 from functools import cache

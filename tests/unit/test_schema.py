@@ -1,4 +1,4 @@
-"""The feature schema: what a person may write, what a command line changes of it, and the digest that names a fit."""
+"""The feature schema: its TOML, changes from the command line, and the digest of a fit."""
 
 import hashlib
 import json
@@ -112,7 +112,7 @@ def test_another_split_is_checked_against_the_log() -> None:
 def test_a_log_without_users_is_refused_by_the_splits_that_it_can_have() -> None:
     schema = load_schema("sessions")
     with pytest.raises(
-        SchemaError, match=r"no one has a last session .*: use split kind 'time', 'sessions' or 'random'"
+        SchemaError, match=r"split kind 'leave_one_out' needs users, .*: use split kind 'time', 'sessions' or 'random'"
     ):
         schema.with_split("leave_one_out")
     body = schema.model_dump()
@@ -120,7 +120,9 @@ def test_a_log_without_users_is_refused_by_the_splits_that_it_can_have() -> None
     body["log"]["time_unit"] = "order"
     with pytest.raises(SchemaError, match=r"only an order: use split kind 'sessions' \(--split sessions\)$"):
         parse_schema(body, "orders")
-    with pytest.raises(SchemaError, match=r"no one has a last session .*: use split kind 'sessions' or 'random'"):
+    with pytest.raises(
+        SchemaError, match=r"split kind 'leave_one_out' needs users, .*: use split kind 'sessions' or 'random'"
+    ):
         parse_schema({**body, "split": {"kind": "leave_one_out"}}, "orders")
     assert parse_schema({**body, "split": {"kind": "sessions"}}, "orders").split.kind == "sessions"
 

@@ -1,4 +1,4 @@
-"""`preprocessing schema`: what is drafted of a log that nobody described, and that the draft goes through a fit."""
+"""`preprocessing schema`: the draft for a log without a schema, which works in a fit."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`python -m preprocessing schema`: a draft printed or written, and one line for what it cannot work with."""
+"""`python -m preprocessing schema`: a draft is printed or written, and bad input gives one line."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def test_a_draft_is_utf_8_on_any_terminal(tmp_path: Path) -> None:
         (("--from", "log.csv", "--output", "mine.txt"), "--output mine.txt: a schema is a .toml file"),
         (("--from", "log.csv", "--output", "log.csv/mine.toml"), "log.csv/mine.toml: cannot be written"),
         (("--from", "log.csv", "--columns", "who=user"), "'who=user' is not ROLE=NAME"),
-        (("--from", "log.csv", "--encoding", "nope"), "--encoding nope (log.encoding): is no encoding"),
+        (("--from", "log.csv", "--encoding", "nope"), "--encoding nope (log.encoding): is not an encoding"),
         ((), "the following arguments are required: --from"),
     ],
 )

@@ -1,10 +1,11 @@
-"""What `preprocessing schema` guesses of columns, says of them, and refuses."""
+"""Guesses, comments and refusals of `preprocessing schema` about columns."""
 
 import gzip
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -58,7 +59,11 @@ def test_repeats_are_counted_and_decide_what_is_proposed_of_histories(again: boo
     sequences = [feature for feature in schema.features if isinstance(feature, Sequence)]
     assert [each.repeat for each in sequences] == ([True, True] if again else [False])
     assert schema.exclude == (() if again else ("recent_items",))
-    assert ("75.0% of what users take they took before" if again else "0.0% of what users take") in text
+    assert (
+        "75.0% of interactions repeat an item that the user took before"
+        if again
+        else "0.0% of interactions repeat an item"
+    ) in text
 
 
 TIMES: dict[str, tuple[list[Any], str, str | None]] = {
@@ -79,7 +84,20 @@ def test_times_are_read_in_the_usual_ways(times: list[Any], unit: str, way: str 
     assert clocks == (set() if unit == "order" else {"weekday", "days_since_last"})
 
 
-def test_sessions_with_only_an_order_are_split_at_random(tmp_path: Path) -> None:
+@pytest.mark.parametrize("clock", [False, True])
+def test_sessions_of_nobody_are_split_by_their_order_where_days_do_not_part_them(clock: bool, tmp_path: Path) -> None:
+    session = [f"visit {number}" for number in np.repeat(np.arange(60), 3)]
+    row = np.arange(180)
+    when = pd.Timestamp("2024-03-01 08:00") + pd.to_timedelta(row, "min") if clock else row
+    source = csv(tmp_path / "log.csv", rows_of(visit=session, dish=(row * 7) % 13, time=when))
+    text, schema = drafted(source)
+    assert (schema.log.columns.user, schema.log.columns.session) == (None, "visit")
+    assert (schema.log.time_unit, schema.split.kind) == ("timestamp" if clock else "order", "sessions")
+    assert "of the sessions seen: 75.0% train, 5.0% validation, 20.0% test" in text
+    assert ("hour" in {feature.name for feature in schema.features}) == clock
+
+
+def test_sessions_with_only_an_order_inside_each_are_split_at_random(tmp_path: Path) -> None:
     session = np.repeat(np.arange(40), 3)
     log = pa.table({"session_idx": session, "pos": np.tile(np.arange(3), 40), "item_id": (np.arange(120) * 7) % 13})
     pq.write_table(log, tmp_path / "train.parquet")
@@ -107,7 +125,7 @@ def test_columns_that_are_not_features_are_listed_with_the_reason(tmp_path: Path
         "# same: it has one value only",
         "# empty: it is empty",
         "# row: nearly every value occurs once, so nothing can be learned from it",
-        "# tags: its type is no text, number or vector of one length",
+        "# tags: its type is not text, number or vector of one length",
     ):
         assert why in text
     features = {feature.name: feature for feature in schema.features}
@@ -226,4 +244,4 @@ def test_no_column_keeps_a_log_from_being_drafted(tmp_path: Path) -> None:
     assert '# "": it has no name: give it one in the header' in text
     assert "# choose: as it stands" not in text
     for name in ("gap", "raw", "pair", "nul", "%"):
-        assert f"# {name}: its type is no text, number or vector of one length" in text
+        assert f"# {name}: its type is not text, number or vector of one length" in text

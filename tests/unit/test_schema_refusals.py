@@ -1,10 +1,11 @@
-"""What a schema may not say, each in one line that names the key and the remedy."""
+"""Malformed schemas are refused in one line that names the key and the remedy."""
 
 from pathlib import Path
 
 import pytest
 
 from preprocessing.changes import ChangeError, Changes
+from preprocessing.declared import parse_schema
 from preprocessing.schema import SchemaError, load_schema
 from preprocessing.tensor_names import TENSOR_NAMES
 from tests.synthetic import schema_toml
@@ -28,8 +29,8 @@ REFUSED = {
         "features.'city': seen kind 'colour', expected one of",
     ),
     "a name used twice": ('name = "tier"', 'name = "city"', "duplicate feature name 'city'.*rename"),
-    "a name of the row": ('name = "city"', 'name = "session"', "feature name 'session' is kept for the row"),
-    "a name of the item table": ('name = "brand"', 'name = "title"', "feature name 'title' is kept for the row"),
+    "a name of the row": ('name = "city"', 'name = "session"', "feature name 'session' is reserved"),
+    "a name of the item table": ('name = "brand"', 'name = "title"', "feature name 'title' is reserved"),
     "a name that is none": (
         'name = "city"',
         'name = "my city"',
@@ -57,7 +58,7 @@ REFUSED = {
     "an hour as text": ('dtype = "int", source = "hour"', 'source = "hour"', "hour is a number: set dtype = 'int'"),
     "a time split without times": ("[log]", "[log]\ntime_unit = 'order'", "only an order"),
     "a missing column role": ('item = "item"\n', "", "log.columns.item: is missing, add it"),
-    "histories without users": ('user = "user"\n', "", "recent: recent is of a user's earlier .* names no user"),
+    "histories without users": ('user = "user"\n', "", "recent: recent needs a user's earlier .* has no user column"),
     "a format of numbers": ("[log]", "[log]\ntime_unit = 's'\ntime_format = '%Y'", "time_format reads text, time_unit"),
     "no kind": (CITY, 'name = "city",', "features.'city': has no kind: give kind = one of 'categorical', "),
     "a number for a table": (
@@ -152,6 +153,15 @@ def test_a_role_may_be_named_once() -> None:
         Changes(columns="user=who,user=whom").of({})
     with pytest.raises(SchemaError, match=r"generic: log.columns: column 'x' is both user and item: .*--columns user="):
         load_schema("generic").changed(Changes(columns="user=x,item=x"))
+
+
+def test_a_session_may_be_its_own_time_only_where_sessions_are_numbered_in_order() -> None:
+    with pytest.raises(SchemaError, match=r"log: column 'x' is both session and time: .* time_unit = 'order' if"):
+        load_schema("sessions", Changes(columns="session=x,time=x"))
+    body = load_schema("sessions").model_dump()
+    body["features"] = [feature for feature in body["features"] if feature["name"] not in ("hour", "weekday")]
+    changes = Changes("session=x,time=x", {"time_unit": "order"}, {"kind": "sessions"})
+    assert parse_schema(changes.of(body), "orders").log.columns.time == "x"
 
 
 LOG = "log = { columns = { user = 'u', item = 'i', time = 't' } }"

@@ -1,4 +1,4 @@
-"""Our readers and writers of BYTES tensors against those of Triton's wheel, whose place they take.
+"""Our readers and writers of BYTES tensors compared with those of Triton's wheel, which they replace.
 
 One difference is wanted: a string ends at its first NUL, as NVIDIA's onnxruntime backend reads it.
 """

@@ -1,4 +1,4 @@
-"""Ready is this server: the process that listens, and what it says."""
+"""Ready means this server: its own process listens, and Triton reports ready."""
 
 import http.server
 import os

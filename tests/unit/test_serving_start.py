@@ -1,4 +1,4 @@
-"""Everything that is decided before a server is started."""
+"""The decisions before a server is started."""
 
 import os
 import socket

@@ -91,7 +91,8 @@ def test_sessions_that_begin_at_one_place_stay_together_in_the_later_part() -> N
 def test_a_place_inside_each_session_is_refused_as_no_order_of_sessions() -> None:
     schema = schema_of(users=False, time_unit="order", kind="sessions")
     message = (
-        "in train .the log has 40 sessions, which begin at 1 different places of its order.: these work: --split ra"
+        r"in train \(the log has 40 sessions, which begin at 1 different places of its order\): these work: --split "
+        r"random .*; if sessions are numbered in their order, --columns time=session --split sessions$"
     )
     with pytest.raises(LogError, match=message):
         split_of_sessions(schema, sessions_in_order(*[0] * 40))

@@ -1,4 +1,4 @@
-"""All errors of ours have one root, which costs no import."""
+"""All our errors have one root, which needs no slow import."""
 
 import ast
 import subprocess

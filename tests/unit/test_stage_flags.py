@@ -1,4 +1,4 @@
-"""Flags made from a pydantic model: what the help shows, what comes back, how a wrong value is refused."""
+"""Flags made from a pydantic model: the help, the parsed model, and the refusal of a wrong value."""
 
 import argparse
 from pathlib import Path

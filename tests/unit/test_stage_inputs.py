@@ -1,4 +1,4 @@
-"""An output stands apart from what its command reads."""
+"""An output is separate from the inputs of its command."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_output_that_holds_an_input_is_refused_before_any_work(log: Path, output: str) -> None:
     Path("link").symlink_to("mine")
     Path("other").mkdir()
-    with pytest.raises(OutputError, match=f"^{output}: holds {log}, which this command reads: give another folder$"):
+    with pytest.raises(OutputError, match=f"^{output}: contains {log}, which this command reads: give another folder$"):
         whole_folder(output, overwrite=True, inputs=[log]).__enter__()
     assert log.is_file()
 
@@ -43,12 +43,12 @@ def test_an_input_that_is_reached_by_a_link_inside_the_output_is_seen(log: Path,
     (out / "log.csv").symlink_to(log)
     (out / "logs").symlink_to(log.parent)
     for seen in ("out/log.csv", "out/logs/log.csv"):
-        with pytest.raises(OutputError, match=f"out: holds {seen}, which this command reads"):
+        with pytest.raises(OutputError, match=f"out: contains {seen}, which this command reads"):
             require_apart("out", [seen])
 
 
 def test_an_input_that_is_not_there_yet_is_kept_apart_too(log: Path) -> None:  # noqa: ARG001
-    with pytest.raises(OutputError, match=r"new: holds new/mlflow\.db, which this command reads"):
+    with pytest.raises(OutputError, match=r"new: contains new/mlflow\.db, which this command reads"):
         require_apart("new", ["new/mlflow.db"])
     with pytest.raises(OutputError, match="new/model: lies in new, which this command reads"):
         require_apart("new/model", ["new"])
@@ -68,5 +68,5 @@ def test_neighbours_of_an_input_are_fine(log: Path, output: str) -> None:
 
 
 def test_a_folder_that_is_rewritten_does_not_hold_what_it_is_rewritten_from(log: Path) -> None:
-    with pytest.raises(OutputError, match=f"^mine: holds {log}, which this command reads: move it out of there$"):
+    with pytest.raises(OutputError, match=f"^mine: contains {log}, which this command reads: move it out of there$"):
         rewritten_folder("mine", [log]).__enter__()

@@ -1,4 +1,4 @@
-"""A library's errors become ours by one table."""
+"""A table maps a library's errors to ours."""
 
 import pytest
 

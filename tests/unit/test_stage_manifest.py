@@ -1,4 +1,4 @@
-"""An output folder lists its files: what is not on the list is never deleted with it."""
+"""An output folder lists its files: other files are never deleted with it."""
 
 import os
 from pathlib import Path
@@ -18,10 +18,10 @@ def test_a_folder_that_holds_a_file_of_others_is_never_replaced(tmp_path: Path, 
         (output / foreign).symlink_to(tmp_path)
     else:
         (output / foreign).touch()
-    message = f"out: holds {foreign}, which naiad did not write: move it away, or give another folder"
+    message = f"out: has {foreign}, which naiad did not write: move it away, or give another folder"
     with pytest.raises(OutputError, match=message):
         whole_folder(output, overwrite=True).__enter__()
-    with pytest.raises(OutputError, match=r"holds files already, give another folder$"):
+    with pytest.raises(OutputError, match=r"has files already, give another folder$"):
         whole_folder(output).__enter__()
     assert (output / "old").is_file()
     assert os.path.lexists(output / foreign)
@@ -32,7 +32,7 @@ def test_a_folder_without_a_list_of_its_files_is_never_replaced(tmp_path: Path, 
     filled(tmp_path / "out")
     if manifest is not None:
         (tmp_path / "out" / MANIFEST).write_text(manifest, encoding="utf-8")
-    with pytest.raises(OutputError, match=r"out: holds stale, and no list of the files .* remove the folder yourself"):
+    with pytest.raises(OutputError, match=r"out: has stale, and no list of the files .* remove the folder yourself"):
         whole_folder(tmp_path / "out", overwrite=True).__enter__()
     assert names(tmp_path / "out") == ["stale"]
 
@@ -87,7 +87,7 @@ def test_a_rewritten_folder_keeps_the_files_of_others_as_theirs(tmp_path: Path) 
             (folder / MANIFEST).hardlink_to(output / MANIFEST)
             (folder / f"vectors{index}").touch()
         assert names(output) == ["notes.txt", f"vectors{index}"]
-    with pytest.raises(OutputError, match=r"out: holds notes\.txt, which naiad did not write"):
+    with pytest.raises(OutputError, match=r"out: contains notes\.txt, which naiad did not write"):
         whole_folder(output, overwrite=True, command="export repository").__enter__()
     (output / "notes.txt").unlink()
     with whole_folder(output, overwrite=True, command="export repository"):

@@ -1,4 +1,4 @@
-"""An output folder is whole or as it was before."""
+"""An output folder is complete or unchanged."""
 
 import os
 import signal
@@ -52,7 +52,7 @@ def test_an_error_leaves_the_old_output_as_it_was(tmp_path: Path) -> None:
 
 def test_a_folder_with_files_is_replaced_only_on_request(tmp_path: Path) -> None:
     output = written(tmp_path / "out", "old")
-    with pytest.raises(OutputError, match=r"out: holds files already, give another folder or --overwrite"):
+    with pytest.raises(OutputError, match=r"out: has files already, give another folder or --overwrite"):
         whole_folder(output).__enter__()
     with whole_folder(output, overwrite=True) as folder:
         (folder / "new").touch()
@@ -90,11 +90,11 @@ def test_what_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> No
 def test_the_folder_one_works_in_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "project" / "sub").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "project" / "sub")
-    for output, what in ((tmp_path / "project", "folder you work in"), (Path(".."), "folder"), (Path("/"), "folder")):
-        with pytest.raises(OutputError, match=f"holds (the|your home) {what}.*which would be replaced"):
+    for output, what in ((tmp_path / "project", "current folder"), (Path(".."), "folder"), (Path("/"), "folder")):
+        with pytest.raises(OutputError, match=f"contains (the|your home) {what}.*which would be replaced"):
             whole_folder(output, overwrite=True).__enter__()
     for start in (whole_folder, rewritten_folder):
-        with pytest.raises(OutputError, match=r"^\.: is the folder you work in, which would be replaced"):
+        with pytest.raises(OutputError, match=r"^\.: is the current folder, which would be replaced"):
             start(".").__enter__()
     assert names(tmp_path / "project") == ["sub"]
 
@@ -104,7 +104,7 @@ def test_a_home_folder_a_git_checkout_and_a_mount_point_are_never_replaced(
 ) -> None:
     (tmp_path / "home" / "ann").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(tmp_path / "home" / "ann"))
-    for output, verb in ((tmp_path / "home", "holds"), (tmp_path / "home" / "ann", "is")):
+    for output, verb in ((tmp_path / "home", "contains"), (tmp_path / "home" / "ann", "is")):
         with pytest.raises(OutputError, match=f"{verb} your home folder, which would be replaced"):
             whole_folder(output, overwrite=True).__enter__()
     (written(tmp_path / "checkout", "a") / ".git").touch()

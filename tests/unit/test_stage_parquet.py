@@ -1,4 +1,4 @@
-"""Parquet files of earlier stages are read whole, or refused in one line with the caller's remedy."""
+"""Parquet files of earlier stages are read completely, or refused in one line with the caller's remedy."""
 
 from collections.abc import Callable
 from pathlib import Path

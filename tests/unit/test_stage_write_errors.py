@@ -1,4 +1,4 @@
-"""What the operating system refuses while an output is written is one line, and nothing half-written stays."""
+"""Write errors of the operating system become one line, and nothing half-written remains."""
 
 import errno
 import resource

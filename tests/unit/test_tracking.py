@@ -1,4 +1,4 @@
-"""A tracked run: everything is in MLflow, nothing of it is needed for the model to be there."""
+"""A tracked run: everything is in MLflow, and the model does not depend on it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The flags of `python -m training`: explained, held to their limits, refused before torch is imported."""
+"""The flags of `python -m training`: explained, limited, and refused before torch is imported."""
 
 import argparse
 import json
@@ -100,7 +100,7 @@ def test_what_the_folders_show_is_refused_before_torch_is_imported(synthetic_dat
     (model / "model.json").write_text(OfflineOnlineConfig().model_dump_json(), encoding="utf-8")
     free, export = str(tmp_path / "free"), ("export", "repository")
     refused = {
-        "taken: holds files already": ["training", "fit", "--data", data, "--output", str(taken)],
+        "taken: has files already": ["training", "fit", "--data", data, "--output", str(taken)],
         "no schema.json in nowhere": ["training", "fit", "--data", "nowhere", "--output", free],
         "no rows of train in": ["training", "fit", "--data", str(narrow), "--output", free],
         "leave it out to start a new run": ["training", "fit", "--data", data, "--output", free, "--resume"],

@@ -1,4 +1,4 @@
-"""Batches cut out of flat arrays equal the rows as they stand in the Parquet files."""
+"""Batches sliced from flat arrays equal the rows in the Parquet files."""
 
 from pathlib import Path
 

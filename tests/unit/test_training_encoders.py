@@ -1,4 +1,4 @@
-"""Sequence encoders: what stands beside a row, and how far it is padded, changes nothing."""
+"""Sequence encoders: other rows of the batch and the amount of padding change nothing."""
 
 import pytest
 import torch

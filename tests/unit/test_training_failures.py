@@ -1,4 +1,4 @@
-"""What libraries throw while a model trains or is measured is one line that says what helps."""
+"""Errors of libraries during training or evaluation become one line with a remedy."""
 
 import logging
 import shutil
@@ -140,7 +140,10 @@ def rewrite(file: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
     [
         (lambda data: rewrite(data / "item_index.parquet", lambda table: table[:-3]), "rows, the schema .* ids"),
         (lambda data: (data / "item_index.parquet").unlink(), "no item_index.parquet in"),
-        (lambda data: (data / "daily_purchases.parquet").unlink(), "no file .*daily_purchases.parquet"),
+        (
+            lambda data: (data / "daily_purchases.parquet").unlink(),
+            "daily_purchases.parquet: no such file: run `preprocessing fit`",
+        ),
         (lambda data: (data / "daily_purchases.parquet").write_bytes(b"torn"), "daily_purchases.parquet: cannot be"),
         (
             lambda data: rewrite(data / "daily_purchases.parquet", lambda table: table.assign(encoded_id=10**6)),

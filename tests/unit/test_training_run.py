@@ -1,4 +1,4 @@
-"""Training runs: reproducible by seed, resumable after a kill, whole or not there at all."""
+"""Training runs: reproducible by seed, resumable after a kill, complete or absent."""
 
 import json
 import os
@@ -124,7 +124,10 @@ def test_a_folder_that_is_not_ours_is_not_removed(tmp_path: Path, synthetic_data
     ("harm", "said"),
     [
         (lambda file: file.write_bytes(file.read_bytes()[:200]), "cannot be read"),
-        (lambda file: pq.write_table(pq.read_table(file).drop_columns(["recent"]), file), "no column 'recent' in"),
+        (
+            lambda file: pq.write_table(pq.read_table(file).drop_columns(["recent"]), file),
+            "has no column 'recent': run `preprocessing fit`",
+        ),
     ],
 )
 def test_damaged_or_incomplete_rows_are_one_line(

@@ -106,7 +106,7 @@ def test_a_part_of_the_other_family_is_refused_by_name(
     with pytest.raises(CheckpointError, match=r"two_tower \(TwoTower, UserTower, ItemTower\), not OfflineOnline"):
         load(tmp_path, OfflineOnline)
     (tmp_path / "model.json").write_text('{"family": "tree"}', encoding="utf-8")
-    with pytest.raises(CheckpointError, match="family 'tree' is none of offline_online, two_tower: train again"):
+    with pytest.raises(CheckpointError, match="family 'tree' is not one of offline_online, two_tower: train again"):
         load(tmp_path, TwoTower)
     (tmp_path / "model.json").write_text(OfflineOnlineConfig().model_dump_json(exclude={"family"}), encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"family offline_online \(OfflineOnline, .*\), not UserTower"):

@@ -1,4 +1,4 @@
-"""`user_embedding`: whose state comes from the store, whose from the encoder, how wide, and what is refused."""
+"""`user_embedding`: states from the store and from the encoder, their width, and refusals."""
 
 from collections.abc import Callable
 from pathlib import Path

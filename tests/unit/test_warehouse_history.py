@@ -1,4 +1,4 @@
-"""The history of embeddings in a DuckDB file: runs are whole or not there, and what is read is what was written."""
+"""The history of embeddings in a DuckDB file: runs are complete or absent, and vectors are read as written."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A log in a DuckDB table is the log in the Parquet file; what is missing there is one line."""
+"""A log in a DuckDB table equals the log in the Parquet file; a missing table or column gives one line."""
 
 from dataclasses import replace
 from decimal import Decimal

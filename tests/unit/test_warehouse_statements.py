@@ -1,4 +1,4 @@
-"""The SQL of every warehouse parses in its own dialect, and BigQuery's says what BigQuery alone would tell."""
+"""The SQL of every warehouse parses in its own dialect, and BigQuery's has the parts that only BigQuery could check."""
 
 from datetime import UTC, datetime
 

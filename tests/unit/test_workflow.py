@@ -1,4 +1,4 @@
-"""The serving workflow: which ids values get, for whole tables, for lone rows, and back again."""
+"""The serving workflow: the ids of values in whole tables and in single rows, and back."""
 
 from pathlib import Path
 from typing import Any

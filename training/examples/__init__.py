@@ -1,4 +1,4 @@
-"""What models are trained on, as a family's `examples` takes it; nothing here imports torch until it is called."""
+"""The kinds of training examples for a family's `examples`; nothing here imports torch until it is called."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def read_moments(data: Path, fitted: FittedSchema, _settings: TrainingSettings) -> Moments:
-    """Return the train rows of `data`, each a moment of prediction; raise `DataError` where none has a known target."""
+    """Return the train rows of `data`, each a moment of prediction; raise `DataError` if none has a known target."""
     from training.examples.moments import train_moments
 
     return train_moments(data, fitted)

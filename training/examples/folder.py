@@ -1,4 +1,4 @@
-"""What a data folder of `preprocessing fit` has to hold, looked at without reading a row."""
+"""The checks of a data folder of `preprocessing fit`, without reading a row."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 from stage.errors import BadInput
 
 NEEDED = ("items.parquet", "item_index.parquet")
-"""What every model folder takes over from it."""
+"""The files that every model folder copies from it."""
 
 
 class DataError(BadInput):
-    """The data folder does not hold what is needed."""
+    """The data folder lacks something that is needed."""
 
 
 def week_files(data: str | Path, split: str) -> list[Path]:
-    """Return the files of a split's encoded rows, in the order of the weeks; raise `DataError` where there are none."""
+    """Return the files of a split's encoded rows, in the order of the weeks; raise `DataError` if there are none."""
     files = sorted((Path(data) / split).glob("week=*/*.parquet"))
     if not files:
         raise DataError(f"no rows of {split} in {data}: give the output folder of `preprocessing fit`")
@@ -23,7 +23,7 @@ def week_files(data: str | Path, split: str) -> list[Path]:
 
 
 def require_data(data: str | Path, *splits: str) -> None:
-    """Raise `DataError` where a split has no rows, or an artifact that a model folder takes over is missing."""
+    """Raise `DataError` if a split has no rows, or a file that a model folder copies is missing."""
     for split in splits:
         week_files(data, split)
     for name in NEEDED:

@@ -1,4 +1,4 @@
-"""Batches of sequences of nearly one length, so that little of a padded batch is padding."""
+"""Batches of sequences with similar lengths, which need little padding."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Array = npt.NDArray[Any]
 
 
 class LengthBatches(torch.utils.data.Sampler[list[int]]):
-    """Every number in [0, M) once an epoch, in batches of `batch_size` (the last of each bucket may be smaller).
+    """Every number in [0, M) once per epoch, in batches of `batch_size` (the last batch of a bucket may be smaller).
 
-    lengths: [M] of the sequences. A shuffle is cut into buckets of `bucket` batches, each bucket is sorted by length
-    and cut into batches, and the batches are shuffled. Seed and epoch decide the order, and nothing else does.
+    lengths: [M], lengths of the sequences. A shuffle is cut into buckets of `bucket` batches, each is sorted by length
+    and cut into batches, and the batches are shuffled. The order depends only on seed and epoch.
     """
 
     def __init__(self, lengths: Array, batch_size: int, seed: int = 0, bucket: int = 64) -> None:

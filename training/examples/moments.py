@@ -1,4 +1,4 @@
-"""Encoded rows as tensors: a whole split in memory as flat arrays, a batch cut out of them by row numbers."""
+"""Encoded rows as tensors: a whole split in memory as flat arrays, from which a batch is sliced by row numbers."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Ragged:
         return lengths
 
     def flat(self, rows: Array) -> tuple[Array, Array]:
-        """The values of `rows`, [T], and the place in `rows` that each belongs to, [T]."""
+        """Return the values of `rows`, [T], and the position in `rows` of each, [T]."""
         lengths = self.lengths(rows)
         owner = np.repeat(np.arange(len(rows)), lengths)
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return self.values[self.offsets[rows][owner] + within], owner
 
     def padded(self, rows: Array) -> Array:
-        """The lists of `rows` padded right with 0, [len(rows), longest of them, at least 1]."""
+        """Return the lists of `rows` padded right with 0, [len(rows), longest of them, at least 1]."""
         values, _ = self.flat(rows)
         return pad(values, self.lengths(rows))
 
@@ -51,8 +51,8 @@ class Ragged:
 class Batch:
     """Features by name (ids [B], numbers [B], sequences [B, L], vectors [B, dim]) and flat targets.
 
-    index: [B] int64, the rows' numbers in the split. rows, targets: [T] int64, the row and the item id of every target
-    that is in the catalogue.
+    index: [B] int64, row numbers in the split. rows, targets: [T] int64, the row and the item id of every target
+    in the catalogue.
     """
 
     index: Array
@@ -62,7 +62,7 @@ class Batch:
 
 
 class SplitData:
-    """One split's encoded rows, read from `DATA/SPLIT/week=*/*.parquet` in the order of the weeks."""
+    """The encoded rows of a split, read from `DATA/SPLIT/week=*/*.parquet` in the order of the weeks."""
 
     def __init__(self, data: str | Path, split: str, fitted: FittedSchema) -> None:
         files = week_files(data, split)
@@ -81,7 +81,7 @@ class SplitData:
         return self._count
 
     def batch(self, rows: Array) -> Batch:
-        """The given rows, [B] int64."""
+        """Return the given rows, [B] int64."""
         features = {}
         for name, column in self._columns.items():
             values = column.padded(rows) if isinstance(column, Ragged) else column[rows]
@@ -91,7 +91,7 @@ class SplitData:
         return Batch(rows, features, torch.from_numpy(owner[known]), torch.from_numpy(targets[known]))
 
     def target_lists(self, rows: Array) -> list[Array]:
-        """All targets of each row, the unknown ones (id 2) too."""
+        """Return all targets of each row, including unknown ones (id 2)."""
         return [self.targets.values[self.targets.offsets[r] : self.targets.offsets[r + 1]] for r in rows]
 
     def times(self) -> Array:
@@ -100,7 +100,7 @@ class SplitData:
         return times
 
     def user_count(self) -> int:
-        """Return how many users stand behind the rows."""
+        """Return the number of users of the rows."""
         return int(pc.count_distinct(self._of_requests("user"), mode="all").as_py())
 
     def _of_requests(self, column: str) -> pa.ChunkedArray:
@@ -113,19 +113,19 @@ class SplitData:
         return values
 
     def target_counts(self, items: int) -> Array:
-        """How often each item id is a target, [items] int64."""
+        """Return how often each item id is a target, [items] int64."""
         counts: Array = np.bincount(self.targets.values, minlength=items)
         return counts
 
     def having_targets(self) -> Array:
-        """Rows with at least one target in the catalogue: the others teach nothing."""
+        """Return the rows with at least one target in the catalogue; nothing can be learned from the others."""
         known = np.r_[0, np.cumsum(self.targets.values >= FIRST_KNOWN_ID)]
         rows: Array = np.flatnonzero(known[self.targets.offsets[1:]] > known[self.targets.offsets[:-1]])
         return rows
 
 
 def _concatenated(files: list[Path], columns: list[str]) -> pa.Table:
-    """Return `columns` of files of one split, in their order."""
+    """Return `columns` of the files of one split, in their order."""
     tables = [read_columns(file, columns) for file in files]
     try:
         return pa.concat_tables(tables) if tables else pa.table({column: pa.nulls(0) for column in columns})
@@ -157,7 +157,7 @@ def _ragged(column: pa.ChunkedArray) -> Ragged:
 
 
 class Moments(torch.utils.data.Dataset[int]):
-    """Rows of a split as examples; an example is the number of its row, and a batch of them becomes tensors at once."""
+    """Rows of a split as examples; an example is a row number, and a batch of numbers becomes tensors at once."""
 
     def __init__(self, split: SplitData, rows: Array) -> None:
         self.split = split
@@ -176,7 +176,7 @@ class Moments(torch.utils.data.Dataset[int]):
 
 
 def train_moments(data: str | Path, fitted: FittedSchema) -> Moments:
-    """Return the train rows that have a target in the catalogue; raise `DataError` where there are none."""
+    """Return the train rows with a target in the catalogue; raise `DataError` if there are none."""
     split = SplitData(data, "train", fitted)
     rows = split.having_targets()
     if not len(rows):

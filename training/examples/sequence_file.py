@@ -1,4 +1,4 @@
-"""`sequences.parquet` of a data folder, a row group at a time, as flat arrays."""
+"""The reader of a data folder's `sequences.parquet`, by row groups, as flat arrays."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ SPLIT_CODES = {"train": 0, "validation": 1, "test": 2}
 
 
 class SequencesError(BadInput):
-    """The data folder has no sequences, or none of what is asked for."""
+    """The data folder has no sequences, or none of the requested kind."""
 
 
 @dataclass(frozen=True)
 class Users:
-    """U whole users with S sessions and N items, users one after the other, each user's items oldest first.
+    """U whole users with S sessions and N items, user by user, each user's items oldest first.
 
     columns: by name, [N] `items`, `instants` and `sessions` (of the user), [S] `splits`, `cuts` and `rows`.
-    user, session: [N] of each item, among the U and the S. user_of_session: [S].
+    user, session: [N], of each item, in 0 … U - 1 and 0 … S - 1. user_of_session: [S].
     """
 
     columns: dict[str, Array]
@@ -39,17 +39,17 @@ class Users:
     user_of_session: Array
 
     def trains(self) -> Array:
-        """Return whether each item is of a session that trains, [N] bool."""
+        """Return whether each item is from a training session, [N] bool."""
         trains: Array = (self.columns["splits"] == SPLIT_CODES["train"])[self.session]
         return trains
 
 
 def read_users(data: str | Path, columns: tuple[str, ...]) -> Iterator[Users]:
-    """Yield the users of `DATA/sequences.parquet`, those of a row group at once, with `columns` of it.
+    """Yield the users of `DATA/sequences.parquet` by row groups, with its `columns`.
 
     Raises:
         SequencesError: There is no such file.
-        ParquetError: It is torn, or lacks a column.
+        ParquetError: The file is damaged, or lacks a column.
 
     """
     path = Path(data) / SEQUENCES
@@ -73,13 +73,13 @@ def read_users(data: str | Path, columns: tuple[str, ...]) -> Iterator[Users]:
 
 
 def _lists(column: pa.ChunkedArray) -> tuple[Array, Array]:
-    """The values of a column of lists, flat, and the length of each list."""
+    """Return the flat values of a column of lists, and the length of each list."""
     lists = column.combine_chunks()
     return lists.flatten().to_numpy(), lists.value_lengths().to_numpy().astype(np.int64)
 
 
 def padded(values: Array, begin: Array, end: Array) -> Array:
-    """Return `values[begin[r]:end[r]]` in row r, padded right with 0: [B, longest of them, at least 1] int64."""
+    """Return `values[begin[r]:end[r]]` as row r, padded right with 0: [B, longest of them, at least 1] int64."""
     lengths = end - begin
     place = np.arange(max(int(lengths.max(initial=0)), 1))
     inside = place < lengths[:, None]

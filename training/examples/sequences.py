@@ -1,6 +1,6 @@
-"""Item sequences of users or sessions as examples: flat arrays in memory, a batch cut out of them by row numbers.
+"""Item sequences of users or sessions as examples: flat arrays in memory, from which a batch is sliced by row numbers.
 
-Nothing is copied per prefix: a sequence is a slice of the flat arrays, and so is the history of every example.
+Prefixes are not copied: a sequence is a slice of the flat arrays, and so is the history of every example.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from training.examples.sequence_file import SPLIT_CODES, Also, Array, SequencesE
 
 
 class TrainingSequences(torch.utils.data.Dataset[int]):
-    """What trains of every user or session, oldest first; M sequences, numbered.
+    """M numbered sequences: the training items of every user or session, oldest first.
 
-    each: whose items a sequence holds. max_length: the most items of a sequence. Of a longer one the newest are taken
-    or, with `windows`, all, as several sequences that share one item: every two neighbours stand together once.
-    Sequences of one item, where nothing follows, are left out. also: columns to hold besides `items`.
+    each: the owner of a sequence. max_length: the maximal number of items. Of a longer sequence the newest are used
+    or, with `windows`, all, as several sequences that share one item, so every pair of neighbours is in one sequence.
+    Sequences with a single item are left out. also: columns besides `items`.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class TrainingSequences(torch.utils.data.Dataset[int]):
         also: tuple[Also, ...] = (),
     ) -> None:
         if max_length < 2:
-            raise ValueError(f"max_length {max_length}: a sequence of less than 2 items has no next item")
+            raise ValueError(f"max_length {max_length}: a sequence with fewer than 2 items has no next item")
         held: dict[str, list[Array]] = {name: [] for name in ("items", *also)}
         counts = []
         for users in read_users(data, tuple(held)):
@@ -50,7 +50,7 @@ class TrainingSequences(torch.utils.data.Dataset[int]):
         self._flat = {name: np.concatenate(parts) for name, parts in held.items()}
         self._begin, self._end = _slices(np.concatenate(counts), max_length, windows)
         if not len(self._end):
-            raise SequencesError(f"{data}: no {each} has two items that train: give more of the log, or another split")
+            raise SequencesError(f"{data}: no {each} has two training items: give a longer log, or another split")
 
     def __len__(self) -> int:
         return len(self._end)
@@ -60,19 +60,19 @@ class TrainingSequences(torch.utils.data.Dataset[int]):
 
     @property
     def lengths(self) -> Array:
-        """Items of each sequence, [M]."""
+        """Return the number of items of each sequence, [M]."""
         lengths: Array = self._end - self._begin
         return lengths
 
     def batch(self, numbers: Indices[int]) -> dict[str, Tensor]:
-        """Return `items` and the columns of `also` of some sequences, [B, L] int64, padded right with 0."""
+        """Return `items` and the columns `also` of some sequences, [B, L] int64, padded right with 0."""
         chosen = np.asarray(numbers, dtype=np.int64)
         begin, end = self._begin[chosen], self._end[chosen]
         return {name: torch.from_numpy(padded(values, begin, end)) for name, values in self._flat.items()}
 
 
 def _slices(counts: Array, max_length: int, windows: bool) -> tuple[Array, Array]:
-    """Begin and end of the sequences in the flat arrays; `counts` items of each owner."""
+    """Return begin and end of the sequences in the flat arrays; `counts`: items of each owner."""
     ends = np.cumsum(counts)
     begins = ends - counts
     if windows:
@@ -89,9 +89,9 @@ def _slices(counts: Array, max_length: int, windows: bool) -> tuple[Array, Array
 class ExampleBatch:
     """B examples.
 
-    index: [B] int64, the examples' numbers, those of the moments of the split. history: `items` and the columns of
-    `also`, [B, L] int64, oldest first, padded right with 0. session: [B, L'] int64, the items of the session so far,
-    likewise. rows, targets: [T] int64, the row and the item id of every target that is in the catalogue.
+    index: [B] int64, the numbers of the examples, equal to those of the split's moments. history: `items` and the
+    columns `also`, [B, L] int64, oldest first, padded right with 0. session: [B, L'] int64, the items of the session
+    so far, likewise. rows, targets: [T] int64, the row and the item id of every target in the catalogue.
     """
 
     index: Array
@@ -104,7 +104,7 @@ class ExampleBatch:
 class SequenceExamples(torch.utils.data.Dataset[int]):
     """The moments of a split as slices of sequences: example r is row r of the split's moments.
 
-    Its history is what the user took strictly before the session began (under a random split, of what trains), its
+    Its history is what the user took strictly before the session began (in a random split, only training items), the
     newest `max_length` items; its targets are the moment's.
     """
 
@@ -126,7 +126,7 @@ class SequenceExamples(torch.utils.data.Dataset[int]):
         self._flat = {name: np.concatenate(parts) for name, parts in held.items()}
         self._items = np.concatenate([part.items for part in made])
         self.begins = np.concatenate([part.instant for part in made])[order]
-        """The instant at which each example's session began, [R] int64."""
+        """Return the instant at which each example's session began, [R] int64."""
         self._history_end, self._session_begin, self._cut, self._end = (
             np.concatenate([getattr(part, name) for part in made])[order]
             for name in ("history_end", "begin", "cut", "end")
@@ -142,7 +142,7 @@ class SequenceExamples(torch.utils.data.Dataset[int]):
 
     @property
     def lengths(self) -> Array:
-        """Items of each history, [R]."""
+        """Return the number of items of each history, [R]."""
         lengths: Array = self._history_end - self._history_begin
         return lengths
 
@@ -157,13 +157,13 @@ class SequenceExamples(torch.utils.data.Dataset[int]):
         return ExampleBatch(chosen, history, session, torch.from_numpy(owner), torch.from_numpy(targets[owner, place]))
 
     def target_lists(self, rows: Array) -> list[Array]:
-        """Return all targets of each row, the unknown ones (id 2) too."""
+        """Return all targets of each row, including unknown ones (id 2)."""
         return [self._items[self._cut[row] : self._end[row]] for row in rows]
 
 
 @dataclass(frozen=True)
 class _Part:
-    """E examples of some users: `items` of their sessions, flat; the rest [E], places in the flat arrays among it."""
+    """E examples of some users: flat `items` of their sessions; all others [E], including positions in flat arrays."""
 
     items: Array
     row: Array
@@ -175,7 +175,7 @@ class _Part:
     end: Array
 
     def moved(self, history: int, items: int) -> _Part:
-        """Return the part behind so many items of earlier parts."""
+        """Return the part shifted by the number of items of earlier parts."""
         of_history = (self.history_begin + history, self.history_end + history)
         return _Part(
             self.items, self.row, self.instant, *of_history, self.begin + items, self.cut + items, self.end + items
@@ -183,13 +183,13 @@ class _Part:
 
 
 def _examples(users: Users, split: int, train_only: bool) -> tuple[_Part, Array]:
-    """The examples of a split, and the places of the items of their users' histories."""
+    """Return the examples of a split, and the positions of the items of their users' histories."""
     items, instants, session = users.columns["items"], users.columns["instants"], users.session
     chosen = np.flatnonzero((users.columns["splits"] == split) & (users.columns["rows"] >= 0))
     count = len(items)
     new_user = np.r_[True, np.diff(users.user) != 0]
     begins = np.flatnonzero(new_user)
-    # The first item of the same user and instant: what stands before it was taken strictly earlier.
+    # The first item of the same user and instant: items before it were taken strictly earlier.
     tied = np.maximum.accumulate(np.where(new_user | np.r_[True, np.diff(instants) != 0], np.arange(count), 0))
     first = np.empty(len(users.user_of_session), dtype=np.int64)
     first[session[::-1]] = np.arange(count - 1, -1, -1)

@@ -1,4 +1,4 @@
-"""The model families, one folder each.
+"""The model families, one folder per family.
 
 To add a family, write its folder (config.py, model.py, step.py and `FAMILY` in `__init__.py`) and add its name to
 `NAMES`; nothing else names a family. Nothing here imports torch, which takes seconds.
@@ -12,7 +12,7 @@ from training.families.family import AnyFamily
 
 NAMES = ("offline_online", "two_tower")
 DEFAULT = NAMES[0]
-"""The family of a command that names none, and of a checkpoint that was written before there were families."""
+"""The default family of commands, and the family of checkpoints that were written before there were families."""
 
 
 def find(name: str) -> AnyFamily:

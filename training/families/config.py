@@ -1,4 +1,4 @@
-"""`model.json` of a checkpoint: the family of its model, and what the model is built from besides the schema."""
+"""`model.json` of a checkpoint: the family of its model, and the model's sizes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from training.families.family import Width as Width
 
 FILE = "model.json"
 VERSION = "naiad_version"
-"""The key of the version that wrote the file: who cannot read it learns what can."""
+"""The key of the version that wrote the file, for the message of a version that cannot read it."""
 
 Dropout = Annotated[
     float,
     Field(
         ge=0,
         lt=1,
-        description="share of inputs dropped while training; raise it to 0.3 on small data, lower it on large",
+        description="dropout rate in training; raise it to 0.3 on small data, lower it on large data",
     ),
 ]
 
 
 class CheckpointError(BadInput):
-    """The folder holds no model that can be loaded."""
+    """The folder has no model that can be loaded."""
 
 
 def write_config(config: FamilyConfig, folder: Path) -> None:
@@ -39,10 +39,10 @@ def write_config(config: FamilyConfig, folder: Path) -> None:
 
 
 def read_config(folder: str | Path) -> FamilyConfig:
-    """Read `model.json`; one without a family is of the default family.
+    """Read `model.json`; without a family it is of the default family.
 
     Raises:
-        CheckpointError: The file is missing, cannot be read or is not of a model.
+        CheckpointError: The file is missing, cannot be read, or is not `model.json` of a model.
 
     """
     path = Path(folder) / FILE
@@ -69,7 +69,7 @@ def read_config(folder: str | Path) -> FamilyConfig:
 
 
 def _unknown(name: object, written_by: object) -> str:
-    known = f"family {name!r} is none of {', '.join(families.NAMES)}"
+    known = f"family {name!r} is not one of {', '.join(families.NAMES)}"
     if written_by is None:
         return f"{known}: train again"
-    return f"{known}: it was written by naiad {written_by}, this is {naiad_version()}: use that one, or train again"
+    return f"{known}: it was written by naiad {written_by}, this is {naiad_version()}: use that version, or train again"

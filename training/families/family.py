@@ -1,6 +1,6 @@
-"""The contract of a model family: what a family gives to training, and what its model can do.
+"""The contract of a model family: its parts for training, and the methods of its model.
 
-A family is one instance of `Family`. Its functions import torch when they are called, so that a command can parse its
+A family is an instance of `Family`. Its functions import torch when they are called, so that a command can parse its
 flags and refuse bad input without it.
 """
 
@@ -25,7 +25,7 @@ Width = Annotated[int, Field(ge=1, le=LARGEST)]
 
 
 class FamilyConfig(BaseModel):
-    """What a model is built from, besides the schema; `dim` is D in every docstring, the width of a model's vectors."""
+    """The sizes of a model; `dim` is D in every docstring, the width of a model's vectors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -34,16 +34,16 @@ class FamilyConfig(BaseModel):
 
 
 class Model(Protocol):
-    """A module that scores every item of the catalogue; evaluation asks no more of it."""
+    """A module that scores every item of the catalogue; evaluation needs only this."""
 
     def load_index(self, path: Path) -> None:
-        """Fill what the model holds of the items from the fit's `item_index.parquet`."""
+        """Fill the model's item features from the fit's `item_index.parquet`."""
 
     def catalogue(self) -> Tensor:
-        """Return what the scores of all batches need of the items, such as their vectors [I, D]; computed once."""
+        """Return the items' part of all scores, such as their vectors [I, D]; computed once."""
 
     def scores(self, features: Mapping[str, Tensor], catalogue: Tensor) -> Tensor:
-        """Return the scores [B, I] of all items; `catalogue` is what the method of this name returned."""
+        """Return the scores [B, I] of all items; `catalogue` is the result of the method of this name."""
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
     def get_submodule(self, target: str) -> nn.Module: ...
@@ -51,7 +51,7 @@ class Model(Protocol):
 
 
 class Examples(Protocol):
-    """Examples to train on: a dataset, and what makes a batch of its items the keyword arguments of the step."""
+    """Training examples: a dataset, and the function from its items to a batch, the keyword arguments of the step."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, place: int, /) -> Any: ...
@@ -60,7 +60,7 @@ class Examples(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """A module that a checkpoint holds in a file of its own: its class, and its place in the model, "" of the whole.
+    """A module with a file of its own in a checkpoint: its class, and its path in the model, "" for the whole.
 
     The class is called with the fitted schema and the config.
     """
@@ -77,18 +77,18 @@ ExamplesT = TypeVar("ExamplesT", bound=Examples)
 
 @dataclass(frozen=True)
 class Family(Generic[ConfigT, SettingsT, ModelT, ExamplesT]):
-    """All that training knows of a family.
+    """Everything that training needs from a family.
 
     Attributes:
-        name: Its folder, and `family` in model.json.
-        help: What it is for, behind its name in the help of `--family`.
-        ks: The cut-offs of `training evaluate`.
-        config: What its model is built from: model.json, and flags of `training fit`.
-        settings: How it is trained, a `TrainingSettings`: settings.json, and flags of `training fit`.
-        examples: What it trains on, read from a data folder. Raises `DataError` where there is nothing to learn.
-        build: Its model, with random weights.
-        parts: The files of a checkpoint, by name; each loads alone, and one is the whole model.
-        step: Its model with its loss, a `TrainingStep`: a batch of `examples` -> {"loss": scalar}.
+        name: The name of its folder, and `family` in model.json.
+        help: Its purpose, shown after its name in the help of `--family`.
+        ks: The default cut-offs of `training evaluate`.
+        config: The type of its sizes: model.json, and flags of `training fit`.
+        settings: The type of its training settings: settings.json, and flags of `training fit`.
+        examples: Returns its training examples from a data folder. Raises `DataError` if there is nothing to learn.
+        build: Returns its model with random weights.
+        parts: The parts of a checkpoint by file name; each loads alone, and one is the whole model.
+        step: Returns its model with its loss, a `TrainingStep`: a batch of `examples` -> {"loss": scalar}.
 
     """
 
@@ -104,7 +104,7 @@ class Family(Generic[ConfigT, SettingsT, ModelT, ExamplesT]):
 
     @property
     def whole(self) -> str:
-        """The name of the part that is the whole model."""
+        """The name of the part with the whole model."""
         return next(name for name, part in self.parts().items() if not part.place)
 
 

@@ -1,4 +1,4 @@
-"""All configs of an `offline_online` repository."""
+"""The configs of an `offline_online` repository."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from export.triton.config import ModelConfig
 
 
 def configs(plan: RankingPlan) -> tuple[ModelConfig, ...]:
-    """Return one config per model: the chain, then what serves from stored states."""
+    """Return one config per model: the chain, then the models that serve from stored states."""
     return (*chain_configs(plan), *(stored_configs(plan) if plan.stored else ()))

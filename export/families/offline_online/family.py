@@ -1,4 +1,4 @@
-"""`offline_online` as it is served: `recommend` and its variants."""
+"""The served `offline_online` family: `recommend` and its variants."""
 
 from __future__ import annotations
 

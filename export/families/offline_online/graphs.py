@@ -1,7 +1,7 @@
-"""The trained model as it is served: two modules over encoded tensors, with top-k and the mask of seen items inside.
+"""The served graphs of the trained model: two modules over encoded tensors, with top-k and the mask of seen items.
 
-Inputs are [B, 1] for scalars, [B, L] for sequences, [B, dim] for vectors, as the server's tensors are; numbers that are
-not finite are null. The item table is computed once and held as a constant.
+Inputs are [B, 1] for scalars, [B, L] for sequences, [B, dim] for vectors, like the server's tensors; non-finite numbers
+are null. The item table is computed once and is a constant.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from training.families.offline_online.model import (
 
 
 class OfflineEncoderGraph(nn.Module):
-    """Encoded offline features -> user_embedding [B, D]; repeat_items and repeat_logits [B, R] where there are any."""
+    """Encode offline features: user_embedding [B, D] and, if sequences repeat, repeat_items, repeat_logits [B, R]."""
 
     table: Tensor
 
@@ -44,10 +44,10 @@ class OfflineEncoderGraph(nn.Module):
 
 
 class OnlineRankerGraph(nn.Module):
-    """The offline state and encoded online features -> item_ids [B, K] int64 and score [B, K], best first.
+    """Rank by the offline state and encoded online features: item_ids [B, K] int64 and score [B, K], best first.
 
-    Special ids and, where the plan says so, items of the excluded sequences are no candidates. Slots that no candidate
-    fills, and scores that are not numbers, are id 0 with score -inf.
+    Special ids and, if the plan says so, items of the excluded sequences are not candidates. Slots that no candidate
+    fills, and scores that are not numbers, become id 0 with score -inf.
     """
 
     table: Tensor
@@ -73,14 +73,14 @@ class OnlineRankerGraph(nn.Module):
 
 
 def no_special_ids(ranker: OnlineRanker) -> OnlineRanker:
-    """A copy that scores special ids -inf: so at no cost, where a mask would pass over the whole catalogue."""
+    """Return a copy that scores special ids -inf, without the cost of a mask over the whole catalogue."""
     served = copy.deepcopy(ranker)
     served.items.bias.data[:FIRST_KNOWN_ID] = NOTHING
     return served
 
 
 def offline_state(tensors: tuple[Tensor, ...], rows: Tensor, table: Tensor) -> OfflineState:
-    """Return the state of its served tensors: the embedding alone without repeat sequences, none without offline
+    """Return the state from its served tensors: only the embedding without repeat sequences, none without offline
     features, where `rows` [B, ...] gives the number of rows."""
     if not tensors:
         return empty_state(rows, table)
@@ -90,9 +90,9 @@ def offline_state(tensors: tuple[Tensor, ...], rows: Tensor, table: Tensor) -> O
 
 
 def spread_sparsely(parts: RankerParts) -> Tensor:
-    """The model's `spread_repeats` to the bit, without its logarithm over the whole catalogue.
+    """Return the result of the model's `spread_repeats` to the bit, without a logarithm over the whole catalogue.
 
-    Only items that repeat change, and positions that hold the same item write the same value. [B, I].
+    Only items that repeat change, and positions with the same item write the same value. [B, I].
     """
     scores, items = parts.scores, parts.repeat_items
     if items.shape[1] == 0:
@@ -104,13 +104,13 @@ def spread_sparsely(parts: RankerParts) -> Tensor:
 def serving_graphs(
     whole: OfflineOnline, plan: RankingPlan, nulls: Nulls
 ) -> tuple[OfflineEncoderGraph | None, OnlineRankerGraph]:
-    """Both graphs of a model in evaluation mode; they share one item table. No encoder without offline features."""
+    """Return both graphs of a model in evaluation mode, with one item table; no encoder without offline features."""
     table = item_table(whole)
     encoder = OfflineEncoderGraph(whole.offline, table, plan, nulls).eval() if plan.state else None
     return encoder, OnlineRankerGraph(whole.online, table, plan, nulls).eval()
 
 
 def item_table(whole: OfflineOnline) -> Tensor:
-    """What the model reads and scores items with, [I, D], as a constant."""
+    """The table with which the model reads and scores items, [I, D], as a constant."""
     with torch.no_grad():
         return whole.items.table().detach()

@@ -1,10 +1,10 @@
-"""What an `offline_online` repository is held to the trained model by.
+"""The hops of an `offline_online` repository, compared with the trained model.
 
 preprocess…           see `export.repository.shared_hops`
-offline_encoder       embedding and repeat logits of the exported graph with torch's; where there is one
-online_ranker         top-k of the exported graph, given torch's state, with torch's
-decode                raw ids with the item index: equal
-recommend…            each chain with torch's top-k
+offline_encoder       embedding and repeat logits of the exported graph and torch's; if there is an encoder
+online_ranker         top-k of the exported graph, given torch's state, and torch's
+decode                raw ids and the item index's: equal
+recommend…            each chain and torch's top-k
 …_offline, …          see `export.families.offline_online.stored.hops`
 """
 

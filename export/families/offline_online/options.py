@@ -8,11 +8,11 @@ from export.families.options import FamilyOptions, Flags, Need
 
 
 class OfflineOnlineOptions(FamilyOptions):
-    """`stored_embeddings`: on where users have any, unless it is said."""
+    """`stored_embeddings`: None means on if users have embeddings."""
 
     stored_embeddings: bool | None = Field(
         default=None,
-        description="hold the offline embeddings of all users, for recommend_stored (default on where there are any)",
+        description="store the offline embeddings of all users, for recommend_stored (default on if there are any)",
     )
 
 

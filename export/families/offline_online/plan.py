@@ -1,12 +1,12 @@
-"""The models of family `offline_online` as config.pbtxt declares them: one chain, served in three ways.
+"""The plan and configs of `offline_online`: one chain, served in three ways.
 
     recommend             preprocess           -> offline_encoder -> online_ranker -> decode
     recommend_nvtabular   preprocess_nvtabular -> offline_encoder -> online_ranker -> decode
     recommend_fused       the first of them as one graph
 
-A schema without offline features has no `offline_encoder`: the ranker then takes the online features alone.
+A schema without offline features has no `offline_encoder`: the ranker then takes only the online features.
 
-All take a request's raw features and give `item_id` and `score`. Where the workflow cannot be compiled there is no
+All take a request's raw features and return `item_id` and `score`. If the workflow cannot be compiled, there is no
 `preprocess` and no `recommend_fused`, and `recommend` begins with `preprocess_nvtabular`.
 """
 
@@ -28,7 +28,7 @@ RECOMMEND, RECOMMEND_NVTABULAR, RECOMMEND_FUSED = "recommend", "recommend_nvtabu
 
 @dataclass(frozen=True)
 class RankingPlan(Plan):
-    """`stored`: the offline states of all users are served too; `replaced`: they came from a file since the export."""
+    """`stored`: the offline states of all users are served too; `replaced`: a file replaced them after the export."""
 
     family: ClassVar[str] = "offline_online"
 
@@ -41,9 +41,9 @@ class RankingPlan(Plan):
 
     @property
     def state(self) -> tuple[Tensor, ...]:
-        """What the offline encoder gives and the online ranker takes.
+        """The tensors between the offline encoder and the online ranker.
 
-        Without repeat sequences it is the embedding alone, without offline features nothing: no `offline_encoder`.
+        Without repeat sequences it is only the embedding; without offline features there is no `offline_encoder`.
         """
         offline = self.schema.stage("offline")
         if not offline:
@@ -56,7 +56,7 @@ class RankingPlan(Plan):
 
     @property
     def ranker_features(self) -> tuple[Feature, ...]:
-        """What the ranker reads of a request; excluded sequences of the offline side only where they are masked."""
+        """The request's tensors that the ranker reads; excluded offline sequences only if they are masked."""
         return ranker_features(self.schema) if self.exclude_seen else self.schema.stage("online")
 
     @property
@@ -73,7 +73,7 @@ def chain_configs(plan: RankingPlan) -> tuple[ModelConfig, ...]:
 
 
 def offline_encoder(plan: RankingPlan) -> tuple[ModelConfig, ...]:
-    """Return the encoder, or nothing where the schema has no offline features."""
+    """Return the encoder, or nothing if the schema has no offline features."""
     return (member(plan, ENCODER, BACKENDS[plan.format], plan.encoder_inputs, plan.state),) if plan.state else ()
 
 

@@ -1,4 +1,4 @@
-"""What the trained model, in torch, answers to the golden rows: the measure of every hop of its repository."""
+"""The trained model's answers to the golden rows in torch, with which every hop of its repository is compared."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def reference(job: Job, plan: RankingPlan, models: Models) -> TorchAnswers:
-    """Return the offline state by name, item_ids and score; refuse parts that are not the whole model's."""
+    """Return the offline state by name, item_ids and score; refuse parts that differ from the whole model."""
     model = models[plan.family]
     answers = whole_answers(model.load(OfflineOnline), plan, job.finite)
     parts = part_answers(model.load(OfflineEncoder), model.load(OnlineRanker), plan, job.finite)
@@ -32,12 +32,12 @@ def reference(job: Job, plan: RankingPlan, models: Models) -> TorchAnswers:
 
 
 def whole_answers(whole: OfflineOnline, plan: RankingPlan, encoded: Arrays) -> Arrays:
-    """Return what the whole model answers to encoded tensors of finite numbers: the state by name, item_ids, score."""
+    """Return the whole model's answers to encoded tensors of finite numbers: the state by name, item_ids, score."""
     return _answers(whole.offline, lambda _, features: whole(features), plan, encoded)
 
 
 def part_answers(offline: OfflineEncoder, online: OnlineRanker, plan: RankingPlan, encoded: Arrays) -> Arrays:
-    """Return what the offline part and then the online part answer."""
+    """Return the answers of the offline part followed by the online part."""
     return _answers(offline, online, plan, encoded)
 
 

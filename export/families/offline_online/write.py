@@ -1,4 +1,4 @@
-"""Write the models of an `offline_online` repository."""
+"""The writer of an `offline_online` repository."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.families.offline_online.model import OfflineOnline
 
 
 def write(job: Job, plan: RankingPlan, models: Models) -> Written[RankingPlan]:
-    """Write all models of the plan, the stored states of users too; `preprocess` and `decode` are there."""
+    """Write all models of the plan, including stored states; `preprocess` and `decode` are already written."""
     folder = job.folder
     begin_models(configs(plan), folder)
     whole = models[plan.family].load(OfflineOnline)

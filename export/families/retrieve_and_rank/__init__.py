@@ -1,1 +1,1 @@
-"""Both families in one repository: the towers retrieve candidates, the ranker scores only those."""
+"""The `retrieve_and_rank` family: the towers retrieve candidates, and the ranker scores only those."""

@@ -1,4 +1,4 @@
-"""Compare the answers of two stages with torch's: where the index is approximate, and where it was refreshed."""
+"""The comparison of two stages with torch for an approximate index and for a refreshed one."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def compare_found(
 ) -> float:
     """Return the largest difference of the scores of items that both found.
 
-    Raises `ParityError` beyond the tolerance, where an item stands twice, or where too few of torch's items are there.
+    Raises `ParityError` beyond the tolerance, if an item occurs twice, or if too few of torch's items are found.
     """
     largest, hits, total = 0.0, 0, 0
     for row, (wanted_ids, wanted) in enumerate(zip(expected[ITEM_IDS].tolist(), expected[SCORE].tolist(), strict=True)):
         of_item = {item: value for item, value in zip(wanted_ids, wanted, strict=True) if item != PADDING_ID}
         found = [(i, s) for i, s in zip(ids[row].tolist(), score[row].tolist(), strict=True) if i != PADDING_ID]
         if len({item for item, _ in found}) < len(found):
-            raise ParityError(f"{hop}: golden row {row}, an item stands twice: {IF_CHANGED}")
+            raise ParityError(f"{hop}: golden row {row}, an item occurs twice: {IF_CHANGED}")
         both = [(item, value) for item, value in found if item in of_item]
         hits, total = hits + len(both), total + len(of_item)
         largest = max([largest, *(abs(value - of_item[item]) for item, value in both)])
@@ -40,17 +40,17 @@ def compare_found(
 
 
 def first_ranks(catalogue: Arrays, candidates: list[NDArray[np.int64]]) -> tuple[Arrays, NDArray[np.bool_]]:
-    """Return the first ranks of two stages that follow from torch's best K of the whole catalogue, and where they are.
+    """Return the first ranks of two stages that follow from torch's best K of the whole catalogue, and their positions.
 
-    Whatever the candidates are, those among torch's best K of the catalogue come first, with the scores that they have
+    For any candidates, those among torch's best K of the catalogue come first, with the scores that they have
     there; items that tie with the last of the K are left out.
 
     Args:
         catalogue: item_ids and score [N, K] of the whole catalogue.
-        candidates: Ids that are ranked, each [N, *].
+        candidates: Ranked ids, each [N, *].
 
     Returns:
-        item_ids and score [N, K], id 0 and -inf where nothing is known; which places are known, [N, K].
+        item_ids and score [N, K], id 0 and -inf for unknown ranks; whether each rank is known, [N, K].
 
     """
     ids, scores = np.zeros_like(catalogue[ITEM_IDS]), np.full_like(catalogue[SCORE], -np.inf)

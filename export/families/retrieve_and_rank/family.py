@@ -1,4 +1,4 @@
-"""Both stages in one repository: the towers retrieve candidates, the ranker scores only those."""
+"""The served `retrieve_and_rank` family: the towers retrieve candidates, and the ranker scores only those."""
 
 from __future__ import annotations
 

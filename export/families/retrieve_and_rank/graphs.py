@@ -1,4 +1,4 @@
-"""The online ranker over candidates: what it scores is [B, C], whatever the size of the catalogue."""
+"""The online ranker over candidates: it scores [B, C], independent of the size of the catalogue."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from training.families.offline_online.model import OnlineRanker
 
 
 class CandidateRankerGraph(nn.Module):
-    """State, encoded online features, candidates [B, C], ids to leave out [B, L] -> item_ids int64, score [B, K].
+    """Rank by state, encoded online features, candidates [B, C] and excluded ids [B, L]: item_ids int64, score [B, K].
 
-    The user's own items, of the sequences with `repeat`, are candidates too; the candidates differ from each other. An
-    item that stands in several places is scored in the first of them, as `OnlineRankerGraph` scores it.
+    The user's own items, of the sequences with `repeat`, are candidates too; candidates are distinct. An
+    item at several positions is scored at the first one, as `OnlineRankerGraph` scores it.
     """
 
     table: Tensor
@@ -47,5 +47,5 @@ class CandidateRankerGraph(nn.Module):
 
 
 def _any(found: Tensor) -> Tensor:
-    """[B, C, L] -> [B, C]. The ONNX graph of `Tensor.any` says yes where L is 0."""
+    """Reduce [B, C, L] to [B, C]. The ONNX graph of `Tensor.any` would return true if L is 0."""
     return found.sum(dim=2) > 0

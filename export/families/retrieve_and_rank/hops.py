@@ -1,9 +1,9 @@
-"""What the chain of two stages is held to the trained models by; `hops` of either family hold what they share.
+"""The hops of two stages, compared with the trained models; the hops of the two families check the shared models.
 
-candidate_ranker       top-k of the exported graph, given torch's state and candidates, with torch's; after a refresh
+candidate_ranker       top-k of the exported graph, given torch's state and candidates, and torch's; after a refresh
                        the ranks that follow from torch's answers over the whole catalogue
-retrieve_and_rank…     each chain with torch's top-k; where the index is approximate, the scores of the items that
-                       both found, and at least 95% of torch's items; after a refresh with the ranker's top-k
+retrieve_and_rank…     each chain and torch's top-k; for an approximate index the scores of the items that
+                       both found, and at least 95% of torch's items; after a refresh the ranker's top-k
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def hops(job: Job, plan: TwoStages) -> tuple[Hop, ...]:
 
 
 def rank_candidates(job: Job, plan: TwoStages, local: LocalRepository, candidates: Arrays) -> Arrays:
-    """Return what the exported ranker answers to torch's state of the golden rows and these candidates."""
+    """Return the exported ranker's answers to torch's state of the golden rows and these candidates."""
     state = without_ranking(job.golden(plan.ranking.family))
     tensors = {**job.encoded, **state, CANDIDATES: candidates[CANDIDATES]}
     excluded = local.run_step(RETRIEVE_AND_RANK, EXCLUDE_ITEMS, {**tensors, **nothing_excluded(len(job.rows))})
@@ -51,7 +51,7 @@ def rank_candidates(job: Job, plan: TwoStages, local: LocalRepository, candidate
 
 
 def known_ranks(job: Job, plan: TwoStages, candidates: Arrays) -> tuple[Arrays, np.ndarray]:  # type: ignore[type-arg]
-    """Return the first ranks of these candidates by torch, and which places of [N, K] they are."""
+    """Return the first ranks of these candidates by torch, and their positions in [N, K]."""
     catalogue = job.golden(plan.ranking.family)
     return first_ranks(catalogue, candidate_ids(job, plan, candidates[CANDIDATES]))
 

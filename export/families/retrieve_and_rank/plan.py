@@ -1,11 +1,11 @@
-"""The chain of two stages as config.pbtxt declares it.
+"""The plan and configs of two stages.
 
     retrieve_and_rank         preprocess -> user_tower, exclude_items -> item_index -> candidate_ranker -> decode
                                          -> offline_encoder ---------------------------^
     retrieve_and_rank_fused   the same as one graph; only with the exact index in ONNX
 
-It takes what `retrieve` takes and answers as `recommend` does, from C candidates at most: the user's own items, which
-the offline state names anyway, and the best of `item_index` beside them.
+It takes the inputs of `retrieve` and answers like `recommend`, from at most C candidates: the user's own items, which
+the offline state names anyway, and the best of `item_index`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ RETRIEVE_AND_RANK_FUSED = "retrieve_and_rank_fused"
 
 @dataclass(frozen=True)
 class TwoStages:
-    """The plans of both families, of one schema and one K.
+    """The plans of both families, for one schema and one K.
 
-    `candidates`: C, what the ranker scores at most; of these the index gives `retrieval.retrieved`.
+    `candidates`: C, the maximal number that the ranker scores; `retrieval.retrieved` of them are from the index.
     """
 
     family: ClassVar[str] = "retrieve_and_rank"
@@ -47,20 +47,20 @@ class TwoStages:
 
 
 def own_items(schema: Schema) -> int:
-    """Return how many items of the user's own a request may hold: those of the sequences with `repeat`."""
+    """Return the maximal number of own items in a request: those of the sequences with `repeat`."""
     return sum(each.max_length for each in schema.request_features if isinstance(each, Sequence) and each.repeat)
 
 
 def retrieved_items(fitted: FittedSchema, top_k: int, candidates: int) -> int:
-    """Return how many items the index has to give, so that with the user's own there are no more than `candidates`.
+    """Return the number of items from the index, so that with the user's own there are at most `candidates`.
 
     Args:
-        fitted: Says how many the user's own may be, and how many items there are.
-        top_k: Items in an answer; as many have to be retrieved at least.
-        candidates: What the ranker is to score at most.
+        fitted: Determines the maximal number of own items, and the number of items.
+        top_k: Number of items in an answer; at least as many have to be retrieved.
+        candidates: Maximal number of items that the ranker scores.
 
     Raises:
-        GraphError: They are too few.
+        GraphError: `candidates` is too small.
 
     """
     own = own_items(fitted.schema_)
@@ -69,7 +69,7 @@ def retrieved_items(fitted: FittedSchema, top_k: int, candidates: int) -> int:
             f"--candidates {candidates}: up to {own} are the user's own items and an answer has {top_k}, "
             f"give at least {own + top_k}"
         )
-    # What is ranked beside them may be the whole catalogue: more is of no use.
+    # The others can be at most the whole catalogue.
     most = own + fitted.items - FIRST_KNOWN_ID
     if candidates > most:
         return cut_to_catalogue("--candidates", candidates, fitted, "the ranker is given")
@@ -77,7 +77,7 @@ def retrieved_items(fitted: FittedSchema, top_k: int, candidates: int) -> int:
 
 
 def configs(stages: TwoStages) -> tuple[ModelConfig, ...]:
-    """Return the ranker of candidates and both ways through the chain; all other models are of the two families."""
+    """Return the ranker of candidates and both ensembles; the two families have all other models."""
     plan, retrieval = stages.ranking, stages.retrieval
     ranker = member(plan, CANDIDATE_RANKER, BACKENDS[plan.format], stages.ranker_inputs, plan.ranking)
     index = replace(index_config(retrieval), outputs=(candidates_tensor(retrieval.retrieved),))

@@ -1,4 +1,4 @@
-"""What the trained models, in torch, answer in two stages: the whole catalogue's scores, all but candidates' masked."""
+"""The trained models' answers in two stages in torch: scores of the whole catalogue with other items masked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def reference(job: Job, plan: TwoStages, models: Models) -> TorchAnswers:
 
 
 def exact_candidates(job: Job, plan: TwoStages, vectors: Vectors) -> Ids:
-    """Return what an exact index of `vectors` [I, D] gives the ranker for the golden rows, [N, C]."""
+    """Return the candidates of an exact index of `vectors` [I, D] for the golden rows, [N, C]."""
     retrieval = plan.retrieval
     users = job.golden(retrieval.family)[USER_VECTOR]
     ids: Ids = ranking(retrieval, retrieval.retrieved, users, vectors, job.finite)[ITEM_IDS]
@@ -39,7 +39,7 @@ def exact_candidates(job: Job, plan: TwoStages, vectors: Vectors) -> Ids:
 
 
 def candidate_ids(job: Job, plan: TwoStages, candidates: Ids) -> list[Ids]:
-    """Return all that the ranker scores for the golden rows: the candidates [N, C] and the user's own items, [N, L]."""
+    """Return all items that the ranker scores for the golden rows: candidates [N, C] and own items [N, L]."""
     own = [f.name + ENCODED for f in plan.ranking.schema.request_features if isinstance(f, Sequence) and f.repeat]
     return [candidates, *(job.finite[name] for name in own)]
 

@@ -1,4 +1,4 @@
-"""What the ranker answers to the candidates that new item vectors give; the ranker itself stays."""
+"""The refresh of two stages: new candidates from new item vectors, and an unchanged ranker."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from export.triton.files import VERSION, version_folder
 
 
 def rewritten(plan: TwoStages) -> set[str]:
-    """Return what holds item vectors besides the files of the retriever."""
+    """Return the paths with item vectors besides the files of the retriever."""
     return {f"{RETRIEVE_AND_RANK_FUSED}/{VERSION}"} if plan.retrieval.fused else set()
 
 
 def refresh(job: Job, plan: TwoStages) -> Written[TwoStages]:
     """Write the fused chain and the golden answers again.
 
-    The trained ranker is not at hand: the golden answers are the exported ranker's. Torch's answers over the whole
-    catalogue, kept since the export, say what the first ranks are; verify.json says how many of all ranks.
+    The trained ranker is not available, so the golden answers are the exported ranker's. Torch's answers over the whole
+    catalogue, kept from the export, determine the first ranks; verify.json states their number among all ranks.
     """
     vectors = served_vectors(job, plan)
     if plan.retrieval.fused:

@@ -1,4 +1,4 @@
-"""Write the second stage: the ranker of candidates, and the chain as one graph."""
+"""The writer of the second stage: the ranker of candidates, and the chain as one graph."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RETRIEVAL, _RANKING = (PREPROCESS, USER_TOWER, EXCLUDE_ITEMS, ITEM_INDEX), (CAN
 
 
 def write(job: Job, plan: TwoStages, models: Models) -> Written[TwoStages]:
-    """Write it between two families that are there."""
+    """Write the second stage; the two families are already written."""
     begin_models(configs(plan), job.folder)
     ranking = plan.ranking
     whole = models[ranking.family].load(OfflineOnline)
@@ -42,11 +42,11 @@ def write(job: Job, plan: TwoStages, models: Models) -> Written[TwoStages]:
 
 
 def write_fused_stages(plan: TwoStages, vectors: Vectors, folder: Path) -> None:
-    """Write the chain as one graph below `folder`, where its members are; `vectors` [I, D] are the index's."""
+    """Write the chain as one graph below `folder`, which has its members; `vectors` [I, D] are the index's."""
     encoding = [ENCODER] if plan.ranking.state else []
     members = {name: model_path(folder, name) for name in (*_RETRIEVAL, *encoding, *_RANKING)}
     with tempfile.TemporaryDirectory() as scratch:
-        # The index's own ranking has the names of the ranker's.
+        # The index's own ranking has the same names as the ranker's.
         members[ITEM_INDEX] = Path(scratch) / ONNX
         write_exact(vectors, 0, members[ITEM_INDEX], plan.retrieval.retrieved)
         answer = [tensor.name for tensor in plan.ranking.answer]

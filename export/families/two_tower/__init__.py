@@ -1,1 +1,1 @@
-"""The family `two_tower` as a Triton repository: towers, the index over item vectors, the match of pairs."""
+"""The `two_tower` family as a Triton repository: towers, the index of item vectors, the match of pairs."""

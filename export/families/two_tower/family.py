@@ -1,4 +1,4 @@
-"""`two_tower` as it is served: `retrieve` and its variants, `match`."""
+"""The served `two_tower` family: `retrieve` and its variants, `match`."""
 
 from __future__ import annotations
 

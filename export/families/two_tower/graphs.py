@@ -1,4 +1,4 @@
-"""The towers as they are served: encoded tensors in, vectors of length 1 out. Numbers that are none are null."""
+"""The served graphs of the towers, from encoded tensors to vectors of length 1. Non-finite numbers are null."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.families.two_tower.model import ItemTower, UserTower
 
 
 class UserTowerGraph(nn.Module):
-    """Encoded request features -> user_vector [B, D]; the table of item vectors that it reads with is a constant."""
+    """Encode request features as user_vector [B, D]; the table of item vectors for its sequences is a constant."""
 
     def __init__(self, tower: UserTower, plan: RetrievalPlan, nulls: Nulls) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class UserTowerGraph(nn.Module):
 
 
 class ItemTowerGraph(nn.Module):
-    """The encoded item id and item features -> item_vector [N, D]."""
+    """Encode the item id and item features as item_vector [N, D]."""
 
     def __init__(self, tower: ItemTower, plan: RetrievalPlan) -> None:
         super().__init__()

@@ -1,13 +1,13 @@
-"""What a `two_tower` repository is held to the trained towers by.
+"""The hops of a `two_tower` repository, compared with the trained towers.
 
 preprocess…            see `export.repository.shared_hops`
-user_tower             vectors of the golden rows with torch's
-item_tower             vectors of all items with torch's; after a refresh with those that the index holds
+user_tower             vectors of the golden rows and torch's
+item_tower             vectors of all items and torch's; after a refresh those of the index
 exclude_items          the ids of raw items: equal
-item_index             top-k of torch's vectors with torch's; of HNSW each score, and at least 95% of the items
-decode                 raw ids with the item index: equal
-match                  scores of pairs with the product of both towers' vectors; 0 for unknown ids
-retrieve…              each chain with torch's top-k, as `item_index`
+item_index             top-k of torch's vectors and torch's; for HNSW each score, and at least 95% of the items
+decode                 raw ids and the item index's: equal
+match                  scores of pairs and the product of both towers' vectors; 0 for unknown ids
+retrieve…              each chain and torch's top-k, like `item_index`
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def hops(job: Job, plan: RetrievalPlan) -> tuple[Hop, ...]:
 
 
 def nothing_excluded(rows: int) -> Arrays:
-    """Return what a request of so many rows has besides its features, where it leaves nothing out."""
+    """Return the tensors of a request besides its features, for `rows` rows without excluded items."""
     return {EXCLUDE.name: blank(rows)}
 
 
@@ -82,7 +82,7 @@ def _check_item_tower(job: Job, plan: RetrievalPlan) -> float:
 
 
 def _check_exclude(job: Job, plan: RetrievalPlan) -> float:
-    """0: every raw id is encoded, what is no item is padding, the sequences stand before them."""
+    """Return 0 if every raw id is encoded, other strings are padding, and sequences come first; raise otherwise."""
     raw = [*job.item_ids, UNICODE]
     sequences = [np.resize(job.encoded[each.name], (len(raw), 1)) for each in plan.excluded_sequences]
     tensors = {each.name: ids for each, ids in zip(plan.excluded_sequences, sequences, strict=True)}
@@ -102,7 +102,7 @@ def _check_index(job: Job, plan: RetrievalPlan) -> float:
 
 
 def _check_match(job: Job, plan: RetrievalPlan) -> float:
-    """The scores of some users, each with a known item, and of pairs with an unknown id."""
+    """Compare the scores of some users, each with a known item, and of pairs with an unknown id."""
     users, tensors = next(encoded_batches(latest_rows(job.data), job.features, _PAIRS))
     own = job.local.run_step(RETRIEVE, USER_TOWER, tensors)[USER_VECTOR]
     known = np.arange(len(job.item_ids))[FIRST_KNOWN_ID:]

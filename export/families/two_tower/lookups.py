@@ -1,4 +1,4 @@
-"""ONNX graphs that look ids up: those of items to leave out, and the vectors of a pair."""
+"""ONNX graphs that look up ids: of excluded items, and of the vectors of a pair."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID
 
 
 def write_exclude_items(item_ids: Sequence[str], sequences: Sequence[Tensor], path: Path) -> None:
-    """Raw ids `exclude` [B, L] and encoded sequences [B, *] -> all of their encoded ids, side by side, [B, *].
+    """Write the graph raw ids `exclude` [B, L], encoded sequences [B, *] -> their encoded ids, concatenated [B, *].
 
-    Unknown ids and "" become padding, which is no candidate anyway. `item_ids[r]` is the raw id of id r.
+    Unknown ids and "" become padding, which is never a candidate. `item_ids[r]` is the raw id of id r.
     """
     graph = Graph()
     graph.column = EXCLUDE_ITEMS
@@ -33,19 +33,19 @@ def write_exclude_items(item_ids: Sequence[str], sequences: Sequence[Tensor], pa
 def write_match(
     users: Sequence[str], user_vectors: NDArray[np.float32], item_ids: Sequence[str], item_vectors: Any, path: Path
 ) -> None:
-    """(user_id [B, 1], item_id [B, 1]) strings -> score [B, 1], the dot product of their vectors.
+    """Write the graph (user_id [B, 1], item_id [B, 1]) strings -> score [B, 1], the dot product of their vectors.
 
-    A pair with an id that is unknown, or "", scores 0: the cosine of what has nothing to do with each other.
+    A pair with an unknown or empty id scores 0, the cosine of unrelated vectors.
 
     Args:
         users: Raw user ids.
         user_vectors: [U, D].
-        item_ids: The raw id of every encoded id, "" for the special ones.
+        item_ids: The raw id of every encoded id, "" for special ids.
         item_vectors: [I, D].
         path: The file to write.
 
     Raises:
-        GraphError: The vectors are not as wide or as many as the ids.
+        GraphError: The number or the width of the vectors does not match.
 
     """
     items = np.asarray(item_vectors, dtype=np.float32)[FIRST_KNOWN_ID:]

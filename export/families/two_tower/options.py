@@ -12,11 +12,11 @@ Index = Literal["auto", "exact", "hnsw"]
 
 
 class TwoTowerOptions(FamilyOptions):
-    """`index`: `auto` by the size of the catalogue, and measured."""
+    """`index`: `auto` decides by the size of the catalogue and a measurement."""
 
     index: Index = Field(
         default="auto",
-        description="index of the items: exact in a graph, or HNSW by FAISS; auto decides by size and by measuring",
+        description="index of the items: exact in a graph, or HNSW of FAISS; auto decides by size and a measurement",
     )
 
 

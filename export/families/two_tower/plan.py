@@ -1,13 +1,13 @@
-"""The models of family `two_tower` as config.pbtxt declares them.
+"""The plan and configs of `two_tower`.
 
     retrieve              preprocess           -> user_tower, exclude_items -> item_index -> decode
     retrieve_nvtabular    preprocess_nvtabular -> the same
     retrieve_fused        the first of them as one graph; only with the exact index in ONNX
-    item_tower            encoded item features -> item_vector: what the index is made and refreshed with
+    item_tower            encoded item features -> item_vector, which makes and refreshes the index
     match                 pairs of a user id and an item id -> their score
 
-A retrieval takes a request's raw features and `exclude`, raw ids of items that must not come out beside those of the
-schema's `exclude` sequences; it gives `item_id` and `score`.
+A retrieval takes a request's raw features and `exclude`, raw ids of items that must not be returned, besides those of
+the schema's `exclude` sequences; it returns `item_id` and `score`.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ CANDIDATES = "candidates"
 
 @dataclass(frozen=True)
 class RetrievalPlan(Plan):
-    """All that the configs are made of.
+    """The inputs of the configs.
 
-    `index`: `auto` until it is chosen. `ef_search`: how many items HNSW keeps in sight while it searches, at least as
-    many as it gives. `retrieved`: how many items the index gives a ranker, at least K; 0 where there is no ranker
-    behind it. `refreshed`: the item vectors were computed again since the export.
+    `index`: `auto` until it is chosen. `ef_search`: number of items that HNSW keeps during a search, at least as
+    many as it returns. `retrieved`: number of items from the index for a ranker, at least K; 0 without a ranker.
+    `refreshed`: the item vectors were computed again after the export.
     """
 
     family: ClassVar[str] = "two_tower"
@@ -76,7 +76,7 @@ class RetrievalPlan(Plan):
 
     @property
     def excluded_sequences(self) -> tuple[Tensor, ...]:
-        """The encoded sequences of a request whose items must not come out."""
+        """The encoded sequences of a request whose items must not be returned."""
         names = self.schema.exclude if self.exclude_seen else ()
         return tuple(encoded_tensor(each) for each in self.schema.request_features if each.name in names)
 
@@ -86,7 +86,7 @@ class RetrievalPlan(Plan):
 
     @property
     def searched(self) -> int:
-        """How many items a search of the index is for."""
+        """The number of items of a search in the index."""
         return self.retrieved or self.top_k
 
     @property
@@ -106,12 +106,12 @@ def configs(plan: RetrievalPlan) -> tuple[ModelConfig, ...]:
 
 
 def candidates_tensor(count: int) -> Tensor:
-    """Encoded ids of items that were retrieved, the best first; 0 where there are fewer."""
+    """Return the tensor of encoded ids of retrieved items, best first; 0 if there are fewer."""
     return Tensor(CANDIDATES, "int64", (count,))
 
 
 def retrieving(plan: RetrievalPlan) -> tuple[ModelConfig, ...]:
-    """What stands between preprocessing and the index."""
+    """Return the models between preprocessing and the index."""
     return (
         member(plan, USER_TOWER, BACKENDS[plan.format], plan.encoded, (plan.user_vector,)),
         member(plan, EXCLUDE_ITEMS, "onnxruntime", (*plan.excluded_sequences, EXCLUDE), (EXCLUDED,)),
@@ -119,7 +119,7 @@ def retrieving(plan: RetrievalPlan) -> tuple[ModelConfig, ...]:
 
 
 def index_config(plan: RetrievalPlan) -> ModelConfig:
-    """`item_index`: a graph, or the python model that asks FAISS."""
+    """Return `item_index`: a graph, or the python model with FAISS."""
     if plan.index != "hnsw":
         return member(plan, ITEM_INDEX, "onnxruntime", plan.index_inputs, plan.index_outputs)
     parameters = {"ef_search": str(plan.ef_search), "first_item_id": str(FIRST_KNOWN_ID)}

@@ -1,4 +1,4 @@
-"""What the trained towers, in torch, answer to the golden rows: the measure of every hop of a retrieval."""
+"""The trained towers' answers to the golden rows in torch, with which every hop of a retrieval is compared."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from training.layers.exclusion import exclude_items
 
 
 def reference(job: Job, plan: RetrievalPlan, models: Models) -> TorchAnswers:
-    """Return user_vector [N, D], item_ids and score; refuse towers that are not the whole model's."""
+    """Return user_vector [N, D], item_ids and score; refuse towers that differ from the whole model."""
     model = models[plan.family]
-    # The catalogue's vectors are torch's, kept in the repository by then.
+    # The catalogue's vectors are torch's, already stored in the repository.
     items = np.array(read_item_vectors(job.folder, job.fitted.items, plan.dim))
     vectors = {USER_VECTOR: user_vectors(model.load(TwoTower).user, job), ITEM_VECTOR: items}
     parts = {
@@ -49,9 +49,9 @@ def _item_vectors(tower: ItemTower, plan: RetrievalPlan, items: Arrays) -> Vecto
 
 
 def ranking(plan: RetrievalPlan, count: int, users: Vectors, items: Vectors, encoded: Arrays) -> Arrays:
-    """Return the exact top `count` by torch: item_ids, score [N, count].
+    """Return the exact top `count` of torch: item_ids, score [N, count].
 
-    `encoded` holds the sequences whose items are left out.
+    `encoded` has the sequences whose items are excluded.
     """
     import torch
 

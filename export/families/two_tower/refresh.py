@@ -1,4 +1,4 @@
-"""Compute the item vectors of a repository again, and all that holds them, without training."""
+"""The refresh of a repository's item vectors and of everything that contains them, without training."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from export.triton.files import VERSION
 
 
 def rewritten(plan: RetrievalPlan) -> set[str]:
-    """Return what holds item vectors; the towers stay."""
+    """Return the paths with item vectors; the towers are kept."""
     models = (ITEM_INDEX, MATCH, *([RETRIEVE_FUSED] if plan.fused else []))
     return {*(f"{name}/{VERSION}" for name in models), ITEM_VECTORS}
 
 
 def refresh(job: Job, plan: RetrievalPlan) -> Written[RetrievalPlan]:
-    """Compute the vectors from the item table as it is now; rank torch's vectors of the golden rows by them."""
+    """Compute the vectors from the current item table; rank them for torch's user vectors of the golden rows."""
     job.report("vectors of all users and items")
     local = LocalRepository(job.folder)
     vectors = item_vectors(local, current_items(job.fitted, job.data))

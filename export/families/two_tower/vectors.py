@@ -1,4 +1,4 @@
-"""Vectors of all items and all users, through the exported towers, and what the towers take."""
+"""Vectors of all items and users from the exported towers, and the inputs of the towers."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _BATCH = 1024
 
 
 def fitted_items(schema: Schema, data: Path) -> Arrays:
-    """What `item_tower` takes for every id, [I, ...], from the fit's item index: the items as they were trained."""
+    """Return the inputs of `item_tower` for every id, [I, ...], from the fit's item index, as in training."""
     features = schema.item_features
-    # Without features there is still a row an item.
+    # Without features there is still one row per item.
     table = read_columns(data / "item_index.parquet", [*(feature.name for feature in features), "item_id"])
     ids = np.arange(table.num_rows, dtype=np.int64)[:, None]
     return {schema.item_id.name + ENCODED: ids, **encoded_tensors(features, table)}
 
 
 def current_items(fitted: FittedSchema, data: Path) -> Arrays:
-    """The same from the item table as it is now, `items.parquet`, encoded by the item workflow of the fit.
+    """Return the same from the current item table, `items.parquet`, encoded by the item workflow of the fit.
 
-    Special ids, and items that the table no longer has, keep what the fit gave them.
+    Special ids, and items that the table no longer has, keep their values of the fit.
     """
     schema = fitted.schema_
     features = schema.item_features
@@ -45,7 +45,7 @@ def current_items(fitted: FittedSchema, data: Path) -> Arrays:
     known = table[table["encoded_id"] >= FIRST_KNOWN_ID].reset_index(drop=True)
     ids = known["encoded_id"].to_numpy()
     if len(np.unique(ids)) < len(ids) or (len(ids) and ids.max() >= fitted.items):
-        raise RepositoryError(f"{data / 'items.parquet'}: its encoded_id are not those of the fit: {FIT_AGAIN}")
+        raise RepositoryError(f"{data / 'items.parquet'}: its encoded_id differ from those of the fit: {FIT_AGAIN}")
     for feature in features:
         if (widths := _wrong_widths(known[feature.name], getattr(feature, "dim", 0))) is not None:
             raise RepositoryError(
@@ -60,8 +60,8 @@ def current_items(fitted: FittedSchema, data: Path) -> Arrays:
         unusable = next((row for row, value in enumerate(values) if not np.isfinite(value).all()), None)
         if unusable is not None:
             raise RepositoryError(
-                f"{data / 'items.parquet'}: {feature.name} of item {known['item_id'][unusable]!r} is no finite number "
-                "as the tower takes it: correct the item table"
+                f"{data / 'items.parquet'}: {feature.name} of item {known['item_id'][unusable]!r} is not a "
+                "finite number for the tower: correct the item table"
             )
         if encoded_tensor(feature).dims == (1,):
             tensor[ids, 0] = values.to_numpy()
@@ -73,7 +73,7 @@ def current_items(fitted: FittedSchema, data: Path) -> Arrays:
 
 
 def _wrong_widths(column: object, dim: int) -> int | None:
-    """The length of the first vector that is not `dim` long; None where there is none, or no vectors at all."""
+    """Return the length of the first vector that is not `dim` long; None if there is no such vector."""
     if not dim:
         return None
     lengths = (len(value) for value in column if isinstance(value, np.ndarray | list))  # type: ignore[attr-defined]
@@ -81,27 +81,27 @@ def _wrong_widths(column: object, dim: int) -> int | None:
 
 
 def read_item_vectors(folder: Path, items: int, dim: int) -> Vectors:
-    """The vectors of all ids that the index of a repository serves, [I, D]; read from the disk as they are used."""
+    """Return the served vectors of all ids of a repository, [I, D]; they are read from disk on use."""
     path = folder / ITEM_VECTORS
     try:
         vectors: Vectors = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise RepositoryError(f"{path}: cannot be read ({error}): export the repository again") from None
     if vectors.shape != (items, dim):
-        raise RepositoryError(f"{path}: holds vectors {list(vectors.shape)}, expected {[items, dim]}: export again")
+        raise RepositoryError(f"{path}: has vectors {list(vectors.shape)}, expected {[items, dim]}: export again")
     return vectors
 
 
 def write_item_vectors(folder: Path, vectors: Vectors) -> None:
-    """Keep the vectors of all ids [I, D] in a repository, in place of a file that may be linked from elsewhere."""
+    """Write the vectors of all ids [I, D] to a new file of a repository; an old one may be linked from elsewhere."""
     (folder / ITEM_VECTORS).unlink(missing_ok=True)
     np.save(folder / ITEM_VECTORS, vectors)
 
 
 def item_vectors(local: LocalRepository, items: Arrays) -> Vectors:
-    """The exported tower's vectors of what `fitted_items` or `current_items` gave, [I, D]."""
+    """Return the exported tower's vectors for the result of `fitted_items` or `current_items`, [I, D]."""
     config = local.config(ITEM_TOWER)
-    # TorchScript's names end in their place, which is the order of the features.
+    # TorchScript's names end with their position, which is the order of the features.
     named = {tensor.name: values for tensor, values in zip(config.inputs, items.values(), strict=True)}
     count = len(next(iter(named.values())))
     parts = [
@@ -112,7 +112,7 @@ def item_vectors(local: LocalRepository, items: Arrays) -> Vectors:
 
 
 def user_vectors(local: LocalRepository, schema: Schema, data: Path) -> tuple[list[str], Vectors]:
-    """Every user of the data, and the exported tower's vectors of their latest requests, [U, D]."""
+    """Return every user of the data, and the exported tower's vectors of their latest requests, [U, D]."""
     users: list[str] = []
     parts: list[Vectors] = []
     for names, tensors in encoded_batches(latest_rows(data), schema.request_features, _BATCH):

@@ -1,4 +1,4 @@
-"""Write the models of a `two_tower` repository: towers, lookups, the index and all that holds vectors."""
+"""The writer of a `two_tower` repository: towers, lookups, the index and everything with vectors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from training.families.two_tower.model import TwoTower
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is precomputed: vectors of all ids [I, D], and of users [U, D]."""
+    """Precomputed vectors of all ids [I, D], and of users [U, D]."""
 
     item_vectors: Vectors
     users: list[str]
@@ -49,8 +49,8 @@ class Catalogue:
 
 
 def write(job: Job, plan: RetrievalPlan, models: Models) -> Written[RetrievalPlan]:
-    """Write all models of the plan; its index is chosen by the vectors. `preprocess` and `decode` are there."""
-    # Which index it is does not change the chain before it, which gives the users' vectors.
+    """Write all models of the plan, whose index is chosen here; `preprocess` and `decode` are already written."""
+    # The choice of the index does not change the chain before it, which computes the users' vectors.
     begin_models(configs(replace(plan, index="exact")), job.folder)
     whole = models[plan.family].load(TwoTower)
     _write_towers(job, plan, whole)
@@ -74,7 +74,7 @@ def whole_catalogue(whole: TwoTower) -> Vectors:
 
 
 def _write_towers(job: Job, plan: RetrievalPlan, whole: TwoTower) -> None:
-    """Write all that does not depend on the item vectors."""
+    """Write everything that does not depend on the item vectors."""
     towers: tuple[Any, ...] = (
         (USER_TOWER, UserTowerGraph(whole.user, plan, job.nulls), plan.encoded, plan.user_vector),
         (ITEM_TOWER, ItemTowerGraph(whole.item, plan), plan.item_inputs, plan.item_vector),
@@ -87,9 +87,9 @@ def _write_towers(job: Job, plan: RetrievalPlan, whole: TwoTower) -> None:
 
 
 def write_catalogue(job: Job, plan: RetrievalPlan, catalogue: Catalogue, index: Any) -> None:
-    """Write what holds vectors: the file of them, `item_index`, `match` and the fused chain.
+    """Write everything with vectors: their file, `item_index`, `match` and the fused chain.
 
-    `index`: the FAISS index of the item vectors, where the plan says HNSW.
+    `index`: the FAISS index of the item vectors, if the plan says HNSW.
     """
     folder = job.folder
     for name in (ITEM_INDEX, MATCH, *([RETRIEVE_FUSED] if plan.fused else [])):
@@ -112,7 +112,7 @@ def write_catalogue(job: Job, plan: RetrievalPlan, catalogue: Catalogue, index: 
 
 
 def _write_fused(plan: RetrievalPlan, catalogue: Catalogue, folder: Path) -> None:
-    """The chain as one graph; its index finds no more than K: a top-k of 350 takes three times that of 100."""
+    """Write the chain as one graph; its index finds only K items, because a top-k of 350 takes 3 times one of 100."""
     chain = {name: model_path(folder, name) for name in (PREPROCESS, USER_TOWER, EXCLUDE_ITEMS, ITEM_INDEX, DECODE)}
     answer = [tensor.name for tensor in plan.answer]
     request = [tensor.name for tensor in plan.retrieve_request]

@@ -27,8 +27,7 @@ PADDING_ID, INVISIBLE = 0, -1e4  # a logit whose exp is zero in float32
 REMEDY = "export the repository again, or write its store with `python -m export stored`"
 
 Arrays = dict[str, np.ndarray[Any, Any]]
-RunModel = Callable[[str, Arrays, list[str]], Arrays]
-"""A function that runs another model of the server: its name, its inputs, the wanted outputs."""
+RunModel = Callable[[str, Arrays, list[str]], Arrays]  # another model of the server: its name, inputs, wanted outputs
 
 _NUMPY_TYPES = {"U8": np.uint8, "U64": np.uint64, "I32": np.int32, "I64": np.int64, "F32": np.float32}
 
@@ -60,15 +59,14 @@ class TritonPythonModel:
         import triton_python_backend_utils as pb_utils
 
         arrays = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
-        responses = []
-        for request, answer in zip(requests, self._answer_requests(arrays), strict=True):
+
+        def respond(request: Any, answer: Arrays | Exception) -> Any:
             if isinstance(answer, Exception):
-                responses.append(pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer))))
-                continue
+                return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(answer)))
             wanted = request.requested_output_names()
-            tensors = [pb_utils.Tensor(name, array) for name, array in answer.items() if name in wanted]
-            responses.append(pb_utils.InferenceResponse(tensors))
-        return responses
+            return pb_utils.InferenceResponse([pb_utils.Tensor(n, a) for n, a in answer.items() if n in wanted])
+
+        return list(map(respond, requests, self._answer_requests(arrays)))
 
 
 def _run_model(model: str, inputs: Arrays, outputs: list[str]) -> Arrays:
@@ -110,7 +108,8 @@ class UserEmbedding:
         features = [_rows_of(requests[place], absent[place], self._inputs) for place in asking]
         computed = dict(zip(asking, self._encode_each(features), strict=True))
         whole = [_fill(found, computed.get(place, [])) for place, found in enumerate(rows)]
-        width = self._width([row for each in whole if not isinstance(each, Exception) for row in each])
+        longest = max([1, *(len(row.items) for each in whole if not isinstance(each, Exception) for row in each)])
+        width = max(longest, min(max(8, 1 << (longest - 1).bit_length()), self._longest))
         return [
             each if isinstance(each, Exception) else self._to_tensors(each, missing, width)
             for each, missing in zip(whole, absent, strict=True)
@@ -123,26 +122,19 @@ class UserEmbedding:
         try:
             rows = iter(self._encode(_stack(requests)))
         except Exception as error:
-            if len(requests) == 1:
-                return [RuntimeError(f"a user is not in the store, and {self._encoder} cannot compute it: {error}")]
-            return [self._encode_each([each])[0] for each in requests]
-        return [[next(rows) for _ in range(_length(each))] for each in requests]
+            if len(requests) > 1:
+                return [self._encode_each([each])[0] for each in requests]
+            return [RuntimeError(f"a user is not in the store, and {self._encoder} cannot compute it: {error}")]
+        return [[next(rows) for _ in range(len(next(iter(each.values()))))] for each in requests]
 
     def _encode(self, features: Arrays) -> list[Row]:
         rows: list[Row] = []
-        for start in range(0, _length(features), self._most):
-            inputs = {
-                self._inside[name]: np.ascontiguousarray(values[start : start + self._most])
-                for name, values in features.items()
-            }
+        for start in range(0, len(next(iter(features.values()))), self._most):
+            part = slice(start, start + self._most)
+            inputs = {self._inside[name]: np.ascontiguousarray(values[part]) for name, values in features.items()}
             answer = self._run_model(self._encoder, inputs, [self._inside[name] for name in self._state])
             rows += _rows({name: answer[self._inside[name]] for name in self._state})
         return rows
-
-    def _width(self, rows: list[Row]) -> int:
-        longest = max([1, *(len(row.items) for row in rows)])
-        bucket = max(8, 1 << (longest - 1).bit_length())
-        return max(longest, min(bucket, self._longest))
 
     def _to_tensors(self, rows: list[Row], absent: np.ndarray[Any, Any], width: int) -> Arrays:
         tensors: Arrays = {EMBEDDING: np.stack([row.embedding for row in rows])}
@@ -171,19 +163,15 @@ class Store:
                 seen, expected = about.get(key, "")[:12], parameters[key][:12]
                 raise ValueError(f"{path.name} has {key} {seen}, this release has {expected}: {REMEDY}")
         self._hash, self._ids, self._id_ends = arrays["hash"], arrays["id"], arrays["id_end"]
-        self._embedding = arrays[EMBEDDING]
-        nothing = np.zeros(0, dtype=np.int64)
-        self._repeat_ends = arrays.get("repeat_end")
-        self._items, self._logits = arrays.get(REPEAT_ITEMS, nothing), arrays.get(REPEAT_LOGITS, nothing)
+        self._embedding, self._repeat_ends = arrays[EMBEDDING], arrays.get("repeat_end")
+        self._items, self._logits = (arrays.get(name, np.zeros(0)) for name in (REPEAT_ITEMS, REPEAT_LOGITS))
 
     def find(self, user: bytes) -> Row | None:
         """Return the state of a user, None if there is none; "" is not a user."""
-        if not user:
-            return None
         wanted = hash_id(user)
         place = int(np.searchsorted(self._hash, wanted))
         # Ids with the same hash are adjacent: only the id itself identifies the owner of the row.
-        while place < len(self._hash) and self._hash[place] == wanted:
+        while user and place < len(self._hash) and self._hash[place] == wanted:
             if self._ids[_slice(self._id_ends, place)].tobytes() == user:
                 repeats = slice(0) if self._repeat_ends is None else _slice(self._repeat_ends, place)
                 return Row(self._embedding[place], self._items[repeats], self._logits[repeats])
@@ -230,16 +218,10 @@ def _fill(rows: list[Row | None], computed: list[Row] | Exception) -> list[Row] 
 
 def _rows(state: Arrays) -> list[Row]:
     """Return the rows of the encoder's answer, without padding."""
-    if REPEAT_ITEMS not in state:
-        nothing = np.zeros(0)
-        return [Row(embedding, nothing, nothing) for embedding in state[EMBEDDING]]
-    visible = state[REPEAT_ITEMS] != PADDING_ID
-    every = zip(state[EMBEDDING], state[REPEAT_ITEMS], state[REPEAT_LOGITS], visible, strict=True)
-    return [Row(embedding, items[seen], logits[seen]) for embedding, items, logits, seen in every]
-
-
-def _length(arrays: Arrays) -> int:
-    return len(next(iter(arrays.values())))
+    nothing = np.zeros((len(state[EMBEDDING]), 0), dtype=np.int64)
+    items, logits = state.get(REPEAT_ITEMS, nothing), state.get(REPEAT_LOGITS, nothing)
+    every = zip(state[EMBEDDING], items, logits, items != PADDING_ID, strict=True)
+    return [Row(embedding, own[seen], own_logits[seen]) for embedding, own, own_logits, seen in every]
 
 
 def _rows_of(request: Arrays, wanted: np.ndarray[Any, Any], inputs: dict[str, dict[str, Any]]) -> Arrays:
@@ -251,11 +233,8 @@ def _rows_of(request: Arrays, wanted: np.ndarray[Any, Any], inputs: dict[str, di
 def _null(tensor: dict[str, Any], rows: int) -> np.ndarray[Any, Any]:
     """Return the null of a missing input, [rows, ...]; for a sequence one empty string."""
     width = max(1, int(tensor["dims"][0]))
-    if tensor["data_type"] == "TYPE_STRING":
-        return np.full((rows, width), b"", dtype=np.object_)
-    if tensor["data_type"] == "TYPE_INT64":
-        return np.full((rows, width), np.iinfo(np.int64).min)
-    return np.full((rows, width), np.nan if width == 1 else 0.0, dtype=np.float32)
+    nulls: dict[str, Any] = {"TYPE_STRING": np.array(b"", dtype=np.object_), "TYPE_INT64": np.iinfo(np.int64).min}
+    return np.full((rows, width), nulls.get(tensor["data_type"], np.float32(np.nan if width == 1 else 0.0)))
 
 
 def _stack(requests: list[Arrays]) -> Arrays:
@@ -264,11 +243,7 @@ def _stack(requests: list[Arrays]) -> Arrays:
     for name, first in requests[0].items():
         parts = [request[name] for request in requests]
         padding: Any = b"" if first.dtype == np.object_ else 0
-        shape = sum(map(len, parts)), max(part.shape[1] for part in parts)
-        whole = np.full(shape, padding, dtype=first.dtype)
-        start = 0
-        for part in parts:
-            whole[start : start + len(part), : part.shape[1]] = part
-            start += len(part)
-        stacked[name] = whole
+        missing = [max(part.shape[1] for part in parts) - part.shape[1] for part in parts]
+        padded = [np.pad(p, ((0, 0), (0, m)), constant_values=padding) for p, m in zip(parts, missing, strict=True)]
+        stacked[name] = np.concatenate(padded)
     return stacked

@@ -118,7 +118,7 @@ def _order_inputs(names: list[str], arguments: list[Any]) -> list[str]:
 
 
 def _positions(names: list[str]) -> dict[str, int]:
-    # The first "__" counts: of "a__b__0", NVIDIA's backend reads "b__0", which is no index.
+    # The first "__" counts: of "a__b__0", NVIDIA's backend reads "b__0", which is not an index.
     found = {name: re.fullmatch(r"((?!__).)*__(?P<index>[0-9]*)", name) for name in names}
     return {name: int(match["index"] or 0) for name, match in found.items() if match} if all(found.values()) else {}
 

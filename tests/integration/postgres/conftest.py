@@ -1,4 +1,4 @@
-"""Empty databases of one PostgreSQL server: with pgvector, and of a writer who may not make it."""
+"""Empty databases of one PostgreSQL server, with pgvector and for a writer who may not create it."""
 
 import secrets
 from collections.abc import Iterator

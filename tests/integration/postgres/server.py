@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own for the tests: the binaries at hand, a temporary folder, a free loopback port."""
+"""A PostgreSQL server for the tests: available binaries, a temporary folder, a free loopback port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history of embeddings in a real PostgreSQL: pgvector, and arrays where a writer may not make it."""
+"""The history of embeddings in a real PostgreSQL: pgvector, and arrays for a writer who may not create it."""
 
 from pathlib import Path
 

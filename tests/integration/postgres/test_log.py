@@ -1,4 +1,4 @@
-"""A log in a real PostgreSQL is read as its file, pgvector's columns included."""
+"""A log in a real PostgreSQL is read like its file, including pgvector's columns."""
 
 from decimal import Decimal
 from pathlib import Path

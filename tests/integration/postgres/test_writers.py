@@ -1,4 +1,4 @@
-"""Writers of a history in a real PostgreSQL who meet, fail or are cut off: what stands is whole."""
+"""Writers of a history in a real PostgreSQL who meet, fail or are interrupted leave only complete runs."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What an `offline_online` model is built from; it is trained with the settings that every family has."""
+"""The sizes of an `offline_online` model; it is trained with the settings of every family."""
 
 from __future__ import annotations
 

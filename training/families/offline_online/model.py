@@ -1,9 +1,9 @@
-"""The `offline_online` family: what is known before a request is encoded once, what the request adds is combined.
+"""The `offline_online` model: offline features are encoded once, before the request; the request adds online features.
 
     offline features -> OfflineEncoder -> OfflineState -> OnlineRanker -> scores of all items
                                           online features -^
 
-The whole model is the one after the other, so whole and parts give the same bits.
+The whole model is the composition of both, so whole and parts give the same bits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from training.layers.items import ItemEmbedding
 
 
 class OfflineState(NamedTuple):
-    """All that the ranker needs of the offline side; R is 0 where no offline sequence repeats."""
+    """The offline side's output for the ranker; R is 0 if no offline sequence repeats."""
 
     user_embedding: Tensor  # [B, D] float32
     repeat_items: Tensor  # [B, R] int64
@@ -29,7 +29,7 @@ class OfflineState(NamedTuple):
 
 
 class RankerQuery(NamedTuple):
-    """All that an item's score needs of the request."""
+    """The request's part of an item's score."""
 
     query: Tensor  # [B, D] float32
     repeat_items: Tensor  # [B, R'] int64, offline and online together
@@ -37,7 +37,7 @@ class RankerQuery(NamedTuple):
 
 
 class RankerParts(NamedTuple):
-    """A ranking before its repeat term is spread over the catalogue (the loss needs no more, see `losses`)."""
+    """A ranking before its repeat term is expanded to the catalogue (enough for the loss, see `losses`)."""
 
     scores: Tensor  # [B, I] float32
     repeat_items: Tensor  # as of RankerQuery
@@ -45,7 +45,7 @@ class RankerParts(NamedTuple):
 
 
 class OfflineEncoder(nn.Module):
-    """Offline features -> OfflineState; a schema without offline features has a user embedding of zeros."""
+    """Encode offline features as OfflineState; without offline features the user embedding is zeros."""
 
     def __init__(self, fitted: FittedSchema, config: OfflineOnlineConfig, items: ItemEmbedding | None = None) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class OfflineEncoder(nn.Module):
         self.combine = _mlp(self.scalars.width + self.sequences.width, config) if features else None
 
     def forward(self, features: Features, table: Tensor | None = None) -> OfflineState:
-        """Encode a batch; `features` may hold others than the offline ones, and gives the number of rows."""
+        """Encode a batch; `features` may contain other features too, and determines the number of rows."""
         table = self.items.table() if table is None else table
         if self.combine is None:
             return empty_state(next(iter(features.values())), table)
@@ -68,12 +68,12 @@ class OfflineEncoder(nn.Module):
 
 
 class OnlineRanker(nn.Module):
-    """OfflineState and online features -> scores [B, I] of all items.
+    """Compute scores [B, I] of all items from OfflineState and online features.
 
     query = u + Σ W·pooled + MLP(u, pooled, online scalars)
     score_i = query·E_i + b_i + log(1 + Σ_{j: id_j = i} e^{r_j + g})
 
-    with the repeat logits r_j and a gate g that the context opens or shuts.
+    with the repeat logits r_j and a gate g that depends on the context.
     """
 
     def __init__(self, fitted: FittedSchema, config: OfflineOnlineConfig, items: ItemEmbedding | None = None) -> None:
@@ -107,7 +107,7 @@ class OnlineRanker(nn.Module):
 
 
 class OfflineOnline(nn.Module):
-    """The whole model: all request features -> scores [B, I]. Sequences are right-padded with 0, the newest last."""
+    """The whole model, from request features to scores [B, I]. Sequences are right-padded with 0, the newest last."""
 
     def __init__(self, fitted: FittedSchema, config: OfflineOnlineConfig) -> None:
         super().__init__()
@@ -116,15 +116,15 @@ class OfflineOnline(nn.Module):
         self.online = OnlineRanker(fitted, config, self.items)
 
     def load_index(self, path: Path) -> None:
-        """Fill the item features and the first scores from the fit's `item_index.parquet`."""
+        """Fill the item features and the initial biases from the fit's `item_index.parquet`."""
         self.items.load_index(path)
 
     def catalogue(self) -> Tensor:
-        """The item table, [I, D]."""
+        """Return the item table, [I, D]."""
         return self.items.table()
 
     def scores(self, features: Features, catalogue: Tensor) -> Tensor:
-        """Scores [B, I] with the table that `catalogue` gave."""
+        """Return scores [B, I] with the table of `catalogue`."""
         return cast(Tensor, self.online(self.offline(features, catalogue), features, catalogue))
 
     def parts(self, features: Features) -> RankerParts:
@@ -141,13 +141,13 @@ def empty_state(rows: Tensor, table: Tensor) -> OfflineState:
 
 
 def state_without_repeats(user: Tensor) -> OfflineState:
-    """Return the state of a user embedding [B, D] where no offline sequence repeats."""
+    """Return the state of a user embedding [B, D] if no offline sequence repeats."""
     nothing = user.new_zeros(user.shape[0], 0)
     return OfflineState(user, nothing.long(), nothing)
 
 
 def spread_repeats(parts: RankerParts) -> Tensor:
-    """Add the repeat term to the scores: log(1 + the sum of e^logit over the positions that hold the item), [B, I]."""
+    """Add the repeat term to the scores: log(1 + the sum of e^logit over the item's positions), [B, I]."""
     if parts.repeat_items.shape[1] == 0:
         return parts.scores
     weight = torch.zeros_like(parts.scores)
@@ -156,12 +156,12 @@ def spread_repeats(parts: RankerParts) -> Tensor:
 
 
 def has_repeats(features: tuple[Feature, ...]) -> bool:
-    """Whether any of these features carries repeat logits."""
+    """Return whether any of these features has repeat logits."""
     return any(isinstance(feature, Sequence) and feature.repeat for feature in features)
 
 
 def ranker_features(schema: Schema) -> tuple[Feature, ...]:
-    """What the ranker reads of a request: the online features, and the excluded sequences wherever they stand."""
+    """Return the request features that the ranker reads: the online ones, and excluded sequences of any stage."""
     online = schema.stage("online")
     excluded = tuple(f for f in schema.stage("offline") if f.name in schema.exclude)
     return online + excluded

@@ -10,7 +10,7 @@ from training.step import TrainingStep
 
 
 class OfflineOnlineStep(TrainingStep):
-    """A batch -> its loss; items of the sequences `exclude` are no answers."""
+    """Return the loss of a batch; items of the sequences `exclude` cannot be answers."""
 
     model: OfflineOnline
 

@@ -1,4 +1,4 @@
-"""The `two_tower` family: vectors of users and of items, to retrieve from large catalogues with."""
+"""The `two_tower` family: vectors of users and items, for retrieval from large catalogues."""
 
 from __future__ import annotations
 

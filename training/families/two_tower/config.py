@@ -1,4 +1,4 @@
-"""What a `two_tower` model is built from, and how it is trained."""
+"""The sizes and the training settings of a `two_tower` model."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ class TwoTowerSettings(TrainingSettings):
     batch_size: Count = Field(
         default=512,
         description="rows per step, each with all its targets, which are the negatives of the others; raise it as far "
-        "as memory allows, lower it where a small log gives too few steps",
+        "as memory allows, lower it if a small log gives too few steps",
     )
     best_by: Metric = "recall@100"
     temperature: Positive = Field(
         default=0.05,
-        description="divisor of the cosines in the loss; lower is sharper: raise it where training is unstable",
+        description="divisor of the cosines in the loss; lower is sharper: raise it if training is unstable",
     )
     logq: Literal["none", "standard", "corrected"] = Field(
         default="corrected",
-        description="correction of the loss for how often an item is a negative; none favours rare items",
+        description="correction of the loss for the frequency of an item as a negative; none favours rare items",
     )
     logq_strength: float = Field(
         default=1.0,
         ge=0,
         le=1,
-        description="exponent of the items' shares in --logq; at 0 all items count as equally frequent; lower it where "
+        description="exponent of the items' shares in --logq; at 0 all items count as equally frequent; lower it if "
         "popular items crowd the lists",
     )
     mask_duplicates: bool = Field(
         default=True,
-        description="do not use other targets of a row as its negatives; off only to compare with such losses",
+        description="do not use other targets of a row as its negatives; use off only to compare with such losses",
     )
     uniform_negatives: CountOrNone = Field(
         default=0,
-        description="items drawn from the whole catalogue as further negatives per step; try 256 where rare items rank "
+        description="items drawn from the whole catalogue as further negatives per step; try 256 if rare items rank "
         "too high",
     )
     memory: CountOrNone = Field(
         default=0,
-        description="item vectors of earlier steps kept as negatives; for catalogues of which a batch sees little",
+        description="item vectors of earlier steps kept as negatives; for catalogues much larger than a batch",
     )

@@ -1,9 +1,9 @@
-"""The `two_tower` family: a tower over the request's features, one over the item's; their dot product is the score.
+"""The `two_tower` model: a tower for the request's features and one for the item's; their dot product is the score.
 
     request features -> UserTower -> [B, D]
     item features    -> ItemTower -> [N, D]        score = their dot product, a cosine: both are of length 1
 
-Which features a tower takes is the schema's `side`. After Yi et al. 2019 (RecSys), "Sampling-bias-corrected neural
+The schema's `side` decides which features a tower reads. After Yi et al. 2019 (RecSys), "Sampling-bias-corrected neural
 modeling for large corpus item recommendations".
 """
 
@@ -23,15 +23,15 @@ from training.layers.items import ItemIndex, ItemVectors
 
 
 class UserTower(nn.Module):
-    """Request features -> vectors of length 1, [B, D].
+    """Encode request features as vectors of length 1, [B, D].
 
-    Sequences are read with item vectors as wide as the schema's item id, made of the embeddings that the item tower is
-    trained with; `items` is None where the schema has no sequence. Of a user of whom nothing is known, all is null.
+    Sequences are read with item vectors as wide as the schema's item id, made of the embeddings with which the item
+    tower is trained; `items` is None if the schema has no sequence. All features of an unknown user are null.
     """
 
     def __init__(self, fitted: FittedSchema, config: TwoTowerConfig) -> None:
         super().__init__()
-        # What repeats is a matter of scores, which a vector does not hold.
+        # Repeats are part of scores, which a vector cannot represent.
         features = tuple(
             feature.model_copy(update={"repeat": False}) if isinstance(feature, Sequence) else feature
             for feature in fitted.schema_.request_features
@@ -43,7 +43,7 @@ class UserTower(nn.Module):
         self.dense = _dense(self.scalars.width + self.sequences.width, config)
 
     def forward(self, features: Features, table: Tensor | None = None) -> Tensor:
-        """`table`: `self.items.table()`, where it has been computed already."""
+        """`table`: `self.items.table()`, if it has been computed already."""
         vectors = self.scalars(features)
         if self.items is not None:
             pooled, _, _ = self.sequences(features, self.items.table() if table is None else table)
@@ -52,7 +52,7 @@ class UserTower(nn.Module):
 
 
 class ItemTower(nn.Module):
-    """The item id [N] and the encoded item features, as `ItemIndex.rows` gives them -> vectors of length 1, [N, D]."""
+    """Encode the item id [N] and item features of `ItemIndex.rows` as vectors of length 1, [N, D]."""
 
     def __init__(self, fitted: FittedSchema, config: TwoTowerConfig) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class ItemTower(nn.Module):
 
 
 class TwoTower(nn.Module):
-    """Both towers and the index of item features: request features -> scores [B, I] of all items."""
+    """Both towers and the index of item features, from request features to scores [B, I] of all items."""
 
     def __init__(self, fitted: FittedSchema, config: TwoTowerConfig) -> None:
         super().__init__()
@@ -83,16 +83,16 @@ class TwoTower(nn.Module):
             self.user.items.load_index(path)
 
     def item_vectors(self, ids: Tensor) -> Tensor:
-        """Vectors of the items `ids` [N] -> [N, D]."""
+        """Return the vectors of the items `ids` [N], [N, D]."""
         return cast(Tensor, self.item(self.index.rows(ids)))
 
     def catalogue(self) -> Tensor:
-        """Vectors of all items, [I, D]; rows of the special ids are no items."""
+        """Return the vectors of all items, [I, D]; rows of special ids are not items."""
         device = next(self.item.parameters()).device
         return self.item_vectors(torch.arange(self.index.count, device=device))
 
     def scores(self, features: Features, catalogue: Tensor) -> Tensor:
-        """Cosines [B, I] with the vectors that `catalogue` gave."""
+        """Return cosines [B, I] with the vectors of `catalogue`."""
         return cast(Tensor, self.user(features)) @ catalogue.T
 
     def forward(self, features: Features) -> Tensor:

@@ -1,4 +1,4 @@
-"""The step of the `two_tower` family: a softmax over the batch's items, and over others where the settings say so."""
+"""The step of the `two_tower` family: a softmax over the batch's items, and over more items if the settings say so."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from training.step import TrainingStep
 
 
 class TwoTowerStep(TrainingStep):
-    """A batch -> its loss; one example is a row with one of its T targets.
+    """Return the loss of a batch; one example is a row with one of its T targets.
 
     The candidates of all examples are the batch's targets, then `uniform_negatives` items drawn from the catalogue
     (mixed negative sampling, Yang et al. 2020, WWW), then the `memory` latest targets of earlier batches with the
     vectors that they had then (cross-batch negative sampling, Wang et al. 2021, SIGIR). The memory is for catalogues of
-    which a batch sees little: what it holds pushes users and no items, so items that are in every batch drift together.
+    which a batch contains a small part: it pushes users but no items, so items that are in every batch drift together.
     """
 
     model: TwoTower
@@ -64,7 +64,7 @@ class TwoTowerStep(TrainingStep):
         return {"loss": loss}
 
     def _negatives(self, rows: Tensor, targets: Tensor, candidates: Tensor) -> Tensor:
-        """[T, P]: which candidates are negatives of which example."""
+        """Return which candidates are negatives of which example, [T, P]."""
         there = candidates != PADDING_ID
         if not self._settings.mask_duplicates:
             own = torch.zeros(len(targets), len(candidates), dtype=torch.bool, device=targets.device)
@@ -75,7 +75,7 @@ class TwoTowerStep(TrainingStep):
         return there & (of_row[rows] == 0)
 
     def _log_q(self, targets: int) -> Tensor:
-        """[I]: log of the probability that a candidate is the item, over all places of the pool."""
+        """Return the log of the probability that a candidate is the item, over all slots of the pool, [I]."""
         uniform = self._settings.uniform_negatives
         if not uniform:
             return self.log_share
@@ -92,7 +92,7 @@ class TwoTowerStep(TrainingStep):
 
 
 def _log_share(counts: Array, strength: float) -> Tensor:
-    """Log of each item's share of the targets to the power of `strength`, [I]; they sum to 1 over the catalogue."""
+    """Return the log of each item's share of the targets to the power of `strength`, [I], normalized to the sum 1."""
     share = np.maximum(counts.astype(np.float64), 0.5) ** strength
     share[:FIRST_KNOWN_ID] = 0.5
     return torch.from_numpy(np.log(share / share[FIRST_KNOWN_ID:].sum())).float()

@@ -1,1 +1,1 @@
-"""Serving from stored vectors: the release holds the offline state of its users, and ranks without encoding them."""
+"""Serving from stored vectors: the release stores the offline state of its users, and ranks without encoding them."""

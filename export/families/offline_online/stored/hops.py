@@ -1,15 +1,15 @@
-"""What is served from stored vectors, against the encoder of the same repository.
+"""The hops of models that serve from stored vectors, compared with the encoder of the same repository.
 
-    preprocess_offline   its half of what preprocess gives: equal
+    preprocess_offline   its half of the output of preprocess: equal
     preprocess_online
-    offline_state        the offline state of the golden rows with torch's
-    user_embedding       states of users that are stored: the encoder's of their latest requests; of one that is not:
-                         the encoder's of the golden rows; `source` says which
-    recommend_stored     of a user that is not stored: what `recommend` answers to the same request; of users that are,
-                         with nothing sent that only the encoder reads: the ranker's top-k for their states
+    offline_state        the offline state of the golden rows and torch's
+    user_embedding       states of stored users: the encoder's, of their latest requests; of a user who is not stored:
+                         the encoder's, of the golden rows; `source` says which
+    recommend_stored     of a user who is not stored: the answer of `recommend` to the same request; of stored users,
+                         without the features that only the encoder reads: the ranker's top-k for their states
 
-Where the store was replaced from a file, the latest requests are not at hand, and the stored states are taken as they
-are; that they are whole, and of this encoder, the digests say.
+If a file replaced the store, the latest requests are not available, and the stored states are not compared; the digests
+show that they are complete and of this encoder.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ ABSENT = f"{UNICODE}, nor stored"
 
 
 def stored_hops(job: Job, plan: RankingPlan) -> tuple[Hop, ...]:
-    """Return the hops of what serves from stored states; the halves and the state only of a compiled workflow."""
+    """Return the hops of models with stored states; the halves and the state only of a compiled workflow."""
     halves = (PREPROCESS_OFFLINE, *([PREPROCESS_ONLINE] if plan.ranker_features else []))
     computed = (
         *(Hop(half, partial(_check_half, job, half)) for half in halves),
@@ -65,7 +65,7 @@ def stored_hops(job: Job, plan: RankingPlan) -> tuple[Hop, ...]:
 
 
 def require_whole(local: LocalRepository) -> None:
-    """Raise `ParityError` where the store is not what its digests say, or of another encoder than the repository's."""
+    """Raise `ParityError` if the store does not match its digests, or is of another encoder than the repository's."""
     parameters = local.config(USER_EMBEDDING).parameters
     encoder = encoder_digest(local.folder, ENCODER)
     made_by = parameters.get(ENCODER_DIGEST, "")
@@ -75,7 +75,7 @@ def require_whole(local: LocalRepository) -> None:
             "write them with `python -m export embeddings` and `python -m export stored`"
         )
     if content_digest(read_arrays(local.folder)) != parameters.get(STORE_DIGEST):
-        raise ParityError(f"{USER_EMBEDDING}: its store is not what its digest says: {EXPORT_AGAIN}")
+        raise ParityError(f"{USER_EMBEDDING}: its store does not match its digest: {EXPORT_AGAIN}")
 
 
 def _check_half(job: Job, half: str) -> float:
@@ -99,7 +99,7 @@ def _check_users(job: Job, plan: RankingPlan) -> float:
 
 
 def _check_absent(job: Job) -> float:
-    """The golden rows, sent for a user that is not stored."""
+    """Return the golden rows as requests of a user who is not stored."""
     users = [ABSENT] * len(job.rows)
     tensors = _tensors(job, _of_users(job, job.rows, users))
     found = _states(job, users, tensors, b"computed")
@@ -108,7 +108,7 @@ def _check_absent(job: Job) -> float:
 
 
 def _check_latest(job: Job) -> float:
-    """The users of the data, at most `RECORDED` of them."""
+    """Compare the states of users of the data, at most `RECORDED` of them."""
     largest = 0.0
     for users, tensors in encoded_batches(_some(job, RECORDED), job.schema.stage("offline"), BATCH):
         expected = job.local.run_step(RECOMMEND, ENCODER, tensors)
@@ -118,7 +118,7 @@ def _check_latest(job: Job) -> float:
 
 
 def _check_like_recommend(job: Job) -> float:
-    """The golden rows of a user that is not stored, through both ensembles."""
+    """Compare the golden rows of a user who is not stored, through both ensembles."""
     key = user_key(job.schema).name
     expected, found = [], []
     for rows in requests_of(job.rows):
@@ -133,7 +133,7 @@ def _check_like_recommend(job: Job) -> float:
 
 
 def _check_ranked(job: Job) -> float:
-    """The golden rows of users that are stored, without what the encoder alone reads."""
+    """Compare the golden rows of stored users, without the features that only the encoder reads."""
     optional = set(job.local.config(RECOMMEND_STORED).parameters[OPTIONAL].split(","))
     users, nothing = _stored_users(job, len(job.rows)), null_row(job.features)
     rows = [
@@ -150,7 +150,7 @@ def _check_ranked(job: Job) -> float:
 
 
 def _stored_users(job: Job, most: int) -> list[str]:
-    """Users of the store, at even distances."""
+    """Return evenly spaced users of the store."""
     arrays = read_arrays(job.folder)
     ends, count = arrays["id_end"], len(arrays["id_end"])
     places = [place * count // min(count, most) for place in range(min(count, most))]
@@ -160,26 +160,26 @@ def _stored_users(job: Job, most: int) -> list[str]:
 
 
 def _some(job: Job, most: int) -> list[Latest]:
-    """At most so many users, at even distances."""
+    """Return at most `count` evenly spaced users."""
     latest = latest_rows(job.data)
     every = -(-sum(len(each.users) for each in latest) // most)
     return [Latest(each.file, each.users[::every], each.rows[::every]) for each in latest]
 
 
 def _of_users(job: Job, rows: list[Row], users: list[str]) -> list[Row]:
-    """The rows as requests of these users, where a feature names the user."""
+    """Return the rows as requests of these users, if a feature is the user id."""
     key = user_key(job.schema).name
     return [{**row, key: user} if key in row else row for row, user in zip(rows, users, strict=True)]
 
 
 def _tensors(job: Job, rows: list[Row]) -> Arrays:
-    """Rows both raw and encoded."""
+    """Rows in raw and in encoded form."""
     encoded = job.encoded if rows == job.rows else job.workflow.encode(job.features, rows)
     return {**request_tensors(job.features, rows), **encoded}
 
 
 def _states(job: Job, users: list[str], tensors: Arrays, source: bytes) -> Arrays:
-    """What `user_embedding` gives, all of it from the source that is expected."""
+    """Return the answer of `user_embedding`; refuse another source than the expected one."""
     request = {**tensors, user_key(job.schema).name: _ids(users)}
     found = job.local.run_step(RECOMMEND_STORED, USER_EMBEDDING, request)
     _require_source(USER_EMBEDDING, found, source, users)

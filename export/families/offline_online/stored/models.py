@@ -1,15 +1,15 @@
-"""The models that serve from stored vectors, as config.pbtxt declares them.
+"""The configs of the models that serve from stored vectors.
 
     user_embedding      user_id -> the offline state, stored in the release or else computed by offline_state
     offline_state       preprocess_offline -> offline_encoder: raw offline features -> the offline state
-    recommend_stored    user_embedding and, beside it, preprocess_online -> online_ranker -> decode
+    recommend_stored    user_embedding and preprocess_online -> online_ranker -> decode
 
-A request is one of `recommend`, and names its user: by the feature that is the log's user column, where the schema
-has one, else by `user_id`; the ensemble's parameter `user_key` says which. Features that only the encoder reads are
-named by its parameter `optional`: a request for a user whose state is stored need not have them.
+A request is a request of `recommend` with its user: the feature of the log's user column, if the schema
+has one, else `user_id`; the ensemble's parameter `user_key` names it. The parameter `optional` lists the features that
+only the encoder reads: a request of a stored user may leave them out.
 
-Where the workflow cannot be compiled, its halves cannot be served alone: `recommend_stored` then is `recommend` with
-`user_embedding`, which calls `offline_encoder`, in the encoder's place, and what is optional must be sent as null.
+If the workflow cannot be compiled, its halves cannot be served alone: `recommend_stored` then is `recommend` with
+`user_embedding`, which calls `offline_encoder`, instead of the encoder, and optional features must be sent as null.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SOURCE = Tensor("source", "string", (1,))
 
 
 def stored_configs(plan: RankingPlan) -> tuple[ModelConfig, ...]:
-    """One config a model; `user_embedding` names no store yet."""
+    """Return one config per model; `user_embedding` names no store yet."""
     require_free_names(plan.schema)
     recommend = next(each for each in chain_configs(plan) if each.name == RECOMMEND)
     encoder = next(step for step in recommend.steps if step.model == ENCODER)
@@ -57,12 +57,12 @@ def stored_configs(plan: RankingPlan) -> tuple[ModelConfig, ...]:
 
 
 def halves(plan: RankingPlan) -> dict[str, tuple[Feature, ...]]:
-    """What of a request each of the two preprocessing models encodes."""
+    """Return the request features that each of the two preprocessing models encodes."""
     return {PREPROCESS_OFFLINE: plan.schema.stage("offline"), PREPROCESS_ONLINE: plan.ranker_features}
 
 
 def user_key(schema: Schema) -> Tensor:
-    """Return the tensor of a request that names its user."""
+    """Return the request tensor of the user."""
     for feature in schema.request_features:
         if _is_user_column(feature, schema):
             return request_tensor(feature)
@@ -70,30 +70,30 @@ def user_key(schema: Schema) -> Tensor:
 
 
 def optional_features(plan: RankingPlan) -> tuple[Feature, ...]:
-    """The features of which a stored state is made, and nothing else."""
+    """Return the features that are read only for a stored state."""
     needed = {user_key(plan.schema).name, *(feature.name for feature in plan.ranker_features)}
     return tuple(feature for feature in plan.schema.stage("offline") if feature.name not in needed)
 
 
 def nothing_to_store(schema: Schema) -> str:
-    """Return why the users of a schema have no state that could be stored; "" where they have one."""
+    """Return why the users of a schema have no state to store; "" if they have one."""
     if schema.stage("offline"):
         return ""
     return f"schema {schema.name} has no offline features (stage = 'offline'), so users have no embeddings"
 
 
 def require_free_names(schema: Schema) -> None:
-    """Refuse a schema with another feature under the name of the user id that `recommend_stored` takes."""
+    """Refuse a schema that uses the name of `recommend_stored`'s user id for another feature."""
     for feature in schema.request_features:
         if feature.name == USER_ID.name and not _is_user_column(feature, schema):
             raise GraphError(
-                f"{feature.name}: a feature of this name leaves none for {RECOMMEND_STORED}'s own: rename it in the "
+                f"{feature.name}: {RECOMMEND_STORED} needs this name for its own tensor: rename the feature in the "
                 "schema, or export with --no-stored-embeddings"
             )
 
 
 def named(config: ModelConfig, digests: Mapping[str, str]) -> ModelConfig:
-    """`user_embedding` that names its store, by the digests of its metadata."""
+    """Return `user_embedding` with the digests of its store."""
     return replace(config, parameters=dict(sorted({**config.parameters, **digests}.items())))
 
 
@@ -105,18 +105,18 @@ def _half(plan: RankingPlan, name: str, features: tuple[Feature, ...]) -> ModelC
 def _user_embedding(
     plan: RankingPlan, encoder: str, features: tuple[Tensor, ...], called: Step | None = None
 ) -> ModelConfig:
-    """`called`: the encoder as a step of an ensemble, where it calls its tensors otherwise than others do."""
+    """`called`: the encoder as a step of an ensemble, if its tensors have other names inside."""
     tensors = (*called.inputs.items(), *called.outputs.items()) if called else ()
     inside = {f"inside.{name}": own for own, name in tensors if own != name}
     if USER_ID in features:
         inside[f"inside.{USER_ID.name}"] = USER_ID.name
     longest = {"repeat_length": str(plan.state[-1].longest)} if len(plan.state) > 1 else {}
-    # A feature may be the user's own id under this very name: then it is there once, and the encoder takes it too.
+    # A feature may be the user id with this name: then it is declared once, and the encoder takes it too.
     inputs = (USER_ID, *(each for each in features if each != USER_ID))
     config = member(
         plan, USER_EMBEDDING, "python", inputs, (*plan.state, SOURCE), {"encoder": encoder, **inside, **longest}
     )
-    # No warmup: a user that is not stored needs the encoder, which may be loaded later.
+    # No warmup, because a user who is not stored needs the encoder, which may be loaded later.
     return replace(config, warmup=())
 
 
@@ -139,7 +139,7 @@ def _user_step(plan: RankingPlan, users: ModelConfig) -> Step:
 
 
 def _same_names(config: ModelConfig) -> Step:
-    """A step whose tensors have the same names inside and outside."""
+    """Return a step whose tensors have the same names inside and outside."""
     inputs, outputs = ({tensor.name: tensor.name for tensor in side} for side in (config.inputs, config.outputs))
     return Step(config.name, inputs, outputs)
 

@@ -1,4 +1,4 @@
-"""Two offline states in one form: padding stands anywhere in an encoder's repeats, and at the end of a store's."""
+"""A common form of offline states: an encoder's repeats have padding anywhere, a store's only at the end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from preprocessing.schema import PADDING_ID
 
 
 def packed(one: Arrays, other: Arrays) -> tuple[Arrays, Arrays]:
-    """Return both states with their repeats moved left, [B, R], as wide as both need."""
+    """Return both states with their repeats moved left, [B, R], in a width for both."""
     if "repeat_items" not in one:
         return one, other
     width = max(int((each["repeat_items"] != PADDING_ID).sum(axis=1).max(initial=0)) for each in (one, other))

@@ -1,4 +1,4 @@
-"""Put the embeddings of a file in the place of a repository's stored ones."""
+"""The replacement of a repository's stored embeddings with those of a file."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _CHECKED = 200
 
 
 def require_replaceable(repository: Path, embeddings: Path, fitted: FittedSchema) -> None:
-    """Raise `RepositoryError` where the repository has no store, or the file is of another encoder or fit."""
+    """Raise `RepositoryError` if the repository has no store, or the file is of another encoder or fit."""
     if reason := nothing_to_store(fitted.schema_):
-        raise RepositoryError(f"{repository}: {reason}: recommend needs none, call that")
+        raise RepositoryError(f"{repository}: {reason}: use recommend, which needs no stored embeddings")
     if not LocalRepository(repository).holds(USER_EMBEDDING):
         raise RepositoryError(f"no {USER_EMBEDDING} in {repository}: export it with --stored-embeddings")
     require_made_for(embeddings, repository, fitted.digest, encoder_digest(repository, ENCODER))
@@ -36,7 +36,7 @@ def require_replaceable(repository: Path, embeddings: Path, fitted: FittedSchema
 def write_replaced(
     repository: Path, embeddings: Path, fitted: FittedSchema, plan: RankingPlan, folder: Path, report: Report
 ) -> Written[RankingPlan]:
-    """Fill `folder`, which no server sees yet, with the repository and other states."""
+    """Fill `folder`, which no server sees yet, with the repository and the new states."""
     config = LocalRepository(repository).config(USER_EMBEDDING)
     report("read the embeddings")
     longest = int(config.parameters.get("repeat_length", "0"))
@@ -50,7 +50,7 @@ def write_replaced(
 
 
 def _check_served(local: LocalRepository, states: States) -> None:
-    """Compare what the model serves of some users with what it was given."""
+    """Compare the served states of some users with the given ones."""
     count = len(states.users)
     places = [place * count // min(count, _CHECKED) for place in range(min(count, _CHECKED))]
     for place in places:
@@ -62,7 +62,7 @@ def _check_served(local: LocalRepository, states: States) -> None:
 
 
 def _row(states: States, place: int, like: Arrays) -> Arrays:
-    """Return the state of one user as it is served, [1, ...], padded as `like` is."""
+    """Return the served form of one user's state, [1, ...], padded like `like`."""
     row: Arrays = {"user_embedding": states.embedding[place : place + 1]}
     if states.ends is not None and states.items is not None and states.logits is not None:
         start, end = (int(states.ends[place - 1]) if place else 0), int(states.ends[place])

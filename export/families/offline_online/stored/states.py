@@ -1,4 +1,4 @@
-"""Offline states of users: those of their latest requests, or those of a file that `export embeddings` wrote."""
+"""Offline states of users, from their latest requests or from a file of `export embeddings`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class States:
-    """Users and their states: `embedding` [U, D] float32 and, where sequences repeat, the repeats of all users one
-    behind the other: `items` [V] int32, `logits` [V] float32, and where each user's end, `ends` [U] int64."""
+    """Users and their states: `embedding` [U, D] float32 and, if sequences repeat, the concatenated repeats of all
+    users: `items` [V] int32, `logits` [V] float32, and the end of each user's repeats, `ends` [U] int64."""
 
     users: list[str]
     embedding: NDArray[np.float32]
@@ -35,7 +35,7 @@ class States:
 
 
 def latest_states(local: LocalRepository, fitted: FittedSchema, data: Path) -> States:
-    """The states of every user's latest request in any split, through the exported encoder."""
+    """Return the states of every user's latest request in any split, from the exported encoder."""
     users: list[str] = []
     answers: list[Arrays] = []
     for names, tensors in encoded_batches(latest_rows(data), fitted.schema_.stage("offline"), BATCH):
@@ -50,7 +50,7 @@ def latest_states(local: LocalRepository, fitted: FittedSchema, data: Path) -> S
 
 
 def _visible(answer: Arrays) -> Arrays:
-    """An answer of the encoder with its repeats one behind the other, without padding, and their `lengths` [B]."""
+    """An answer of the encoder with concatenated repeats, without padding, and their `lengths` [B]."""
     if "repeat_items" not in answer:
         return answer
     visible = answer["repeat_items"] != PADDING_ID
@@ -62,26 +62,26 @@ def read_states(path: Path, dim: int, longest: int, items: int) -> States:
     """Read and check a file of embeddings.
 
     Args:
-        path: What `export embeddings` wrote.
-        dim: How wide an embedding must be.
-        longest: How many repeats a user may have; 0 where the model has none.
-        items: Number of item ids: those of repeats must be below.
+        path: The output of `export embeddings`.
+        dim: Required width of an embedding.
+        longest: Maximal number of repeats of a user; 0 if the model has none.
+        items: Number of item ids; ids of repeats must be smaller.
 
     Raises:
-        RepositoryError: The file has not what such a file has.
+        RepositoryError: The file is malformed.
 
     """
     names = ["user", "embedding", *(["repeat_items", "repeat_logits"] if longest else [])]
     table = read_columns(path, names, "write it with `export embeddings`").combine_chunks()
     users = [None if user is None else str(user) for user in table["user"].to_pylist()]
     if not users:
-        raise RepositoryError(f"{path}: holds no users: write it with `export embeddings`")
+        raise RepositoryError(f"{path}: has no users: write it with `export embeddings`")
     if not all(users) or len(set(users)) < len(users):
         raise RepositoryError(f"{path}: has a user twice or a row without a user: write it with `export embeddings`")
     width, embedding = _ragged(path, table, "embedding", np.float32)
     if (width != dim).any():
         wrong = int(width[width != dim][0])
-        raise RepositoryError(f"{path}: has an embedding of {wrong} numbers, the encoder gives {dim}: write it again")
+        raise RepositoryError(f"{path}: has an embedding of {wrong} numbers, the encoder returns {dim}: write it again")
     if not np.isfinite(embedding).all():
         row = int(np.flatnonzero(~np.isfinite(embedding).reshape(-1, dim).all(axis=1))[0])
         raise RepositoryError(f"{path}: the embedding of user {users[row]!r} is not all numbers: write it again")
@@ -97,7 +97,7 @@ def read_states(path: Path, dim: int, longest: int, items: int) -> States:
 
 
 def _ragged(path: Path, table: Any, name: str, dtype: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Lengths and values of a column of lists."""
+    """Return lengths and values of a column of lists."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -109,18 +109,18 @@ def _ragged(path: Path, table: Any, name: str, dtype: Any) -> tuple[NDArray[np.i
             raise RepositoryError(f"{path}: {name} has nulls: write it with `export embeddings`")
         return lengths.to_numpy().astype(np.int64), values.to_numpy().astype(dtype)
     except (pa.ArrowException, ValueError, TypeError) as error:
-        raise RepositoryError(f"{path}: {name} holds no lists of numbers ({error}): write it again") from None
+        raise RepositoryError(f"{path}: {name} has no lists of numbers ({error}): write it again") from None
 
 
 def require_made_for(path: Path, repository: str | Path, schema_digest: str, encoder_digest: str) -> None:
-    """Refuse a file of embeddings that another fit, or another encoder, made."""
+    """Refuse a file of embeddings of another fit or another encoder."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         about = pq.read_schema(path).metadata or {}
     except FileNotFoundError:
-        raise RepositoryError(f"{path}: no such file: give what `export embeddings` wrote") from None
+        raise RepositoryError(f"{path}: no such file: give the output of `export embeddings`") from None
     except (pa.ArrowException, OSError) as error:
         raise RepositoryError(f"{path}: cannot be read as Parquet ({error}): write it again") from None
     for key, expected in ((SCHEMA_DIGEST, schema_digest), (ENCODER_DIGEST, encoder_digest)):

@@ -1,8 +1,8 @@
-"""The store of a release: `user_embedding/1/users.safetensors`, as the model beside it reads it.
+"""The store of a release: `user_embedding/1/users.safetensors`, which the model next to it reads.
 
-Rows are sorted by the hash of the user's id: a million users cost the server neither a dictionary nor a second.
-The metadata name the encoder that made the states and, as `store_digest`, the content of the store itself;
-config.pbtxt names both too, so a file of another release is refused when the server loads the model.
+Rows are sorted by the hash of the user's id, so a million users cost the server no dictionary and less than a second.
+The metadata have the digests of the encoder that made the states and, as `store_digest`, of the store's content;
+config.pbtxt has both too, so the server refuses a file of another release when it loads the model.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from export.triton.files import PYTHON, model_path
 
 
 def write_store(config: ModelConfig, states: States, encoder_digest: str, folder: Path) -> None:
-    """Write `user_embedding` below `folder`, whose config is `config` but for its store's digests."""
+    """Write `user_embedding` below `folder`, with `config` and the digests of the store."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
@@ -40,13 +40,13 @@ def write_store(config: ModelConfig, states: States, encoder_digest: str, folder
         save_file(arrays, path.with_name(module.FILE), {**digests, "users": str(len(states.users))})
     except SafetensorError as error:
         raise OSError(errno.EIO, f"{path.with_name(module.FILE)}: {error}") from None
-    # safetensors lets none but the owner read it; the server may be another user.
+    # safetensors lets only the owner read it, and the server may run as another user.
     shutil.copymode(path, path.with_name(module.FILE))
     write_configs([named(config, digests)], folder)
 
 
 def read_arrays(repository: Path) -> Arrays:
-    """The arrays of a repository's store. Raises `RepositoryError` where it cannot be read."""
+    """Return the arrays of a repository's store. Raises `RepositoryError` if it cannot be read."""
     path = model_path(repository, USER_EMBEDDING, PYTHON)
     module = load_module(path, USER_EMBEDDING)
     try:
@@ -59,7 +59,7 @@ def read_arrays(repository: Path) -> Arrays:
 
 
 def store_arrays(states: States, module: Any) -> Arrays:
-    """The arrays of the store, by the hash that the model `module` looks ids up by."""
+    """Return the arrays of the store, sorted by the hash with which the model `module` looks up ids."""
     ids = [user.encode() for user in states.users]
     hashes = np.array([module.hash_id(each) for each in ids], dtype=np.uint64)
     order = np.argsort(hashes, kind="stable")
@@ -82,7 +82,7 @@ def store_arrays(states: States, module: Any) -> Arrays:
 
 
 def content_digest(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 of the arrays, as hex digits."""
+    """Return the SHA-256 of the arrays, as hex digits."""
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
@@ -91,7 +91,7 @@ def content_digest(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def _places(ends: NDArray[np.int64], order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where the values of ragged rows stand, [V], once the rows are in `order`, and where each row then ends, [U]."""
+    """Return the positions of ragged rows' values in the given `order` of rows, [V], and each row's end, [U]."""
     starts = np.concatenate([[0], ends[:-1]])
     lengths = (ends - starts)[order]
     new_ends = np.cumsum(lengths)

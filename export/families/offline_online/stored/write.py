@@ -1,4 +1,4 @@
-"""Give a repository its store of users: those of the data, each with the state of the latest request."""
+"""The writer of a repository's store: the users of the data, each with the state of the latest request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from export.triton.files import model_path
 
 
 def write_stored(job: Job, plan: RankingPlan) -> int:
-    """Write what serves from stored states into a repository that has all else; return how many users it holds."""
+    """Add the models with stored states to a complete repository; return the number of stored users."""
     job.report(f"write {USER_EMBEDDING}")
     folder = job.folder
     if plan.compiled:

@@ -1,4 +1,4 @@
-"""Which index a catalogue gets: exact top-k in a graph while that is fast, HNSW where it is measured to be faster."""
+"""The choice of an index: exact top-k in a graph for small catalogues, else HNSW if it is measured to be faster."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from export.families.two_tower.plan import EXCLUDED, USER_VECTOR, RetrievalPlan
 from stage.progress import Report
 
 FEW_ITEMS = 20_000
-"""Up to so many the exact graph answers a row within a millisecond on one core: nothing else is tried."""
+"""Up to this number of items the exact graph answers a row within a millisecond on one core; HNSW is not tried."""
 TIMES_FASTER = 2.0
-"""What an approximate index has to gain to be worth what it misses."""
+"""The least speed-up for which an approximate index is chosen."""
 _QUERIES, _TIMED = 256, 32
 
 
 def choose_index(
     plan: RetrievalPlan, items: Vectors, users: Vectors, report: Report
 ) -> tuple[RetrievalPlan, Any, dict[str, Any]]:
-    """Return the plan with its index, the FAISS index if that is HNSW, and what was measured, for verify.json.
+    """Return the plan with its index, the FAISS index if that is HNSW, and the measurements for verify.json.
 
     Args:
-        plan: What is to be exported, with the index that the user asked for.
+        plan: The plan of the export, with the requested index.
         items: Vectors of all ids, [I, D].
-        users: Vectors to try it with, [U, D].
-        report: Told what begins.
+        users: Vectors for the measurement, [U, D].
+        report: Called with the name of each step.
 
     """
     count, wanted = len(item_rows(items)), plan.index
@@ -68,7 +68,7 @@ def choose_index(
 
 
 def rebuild_index(plan: RetrievalPlan, items: Vectors, users: Vectors) -> tuple[Any, dict[str, Any]]:
-    """The FAISS index of other vectors for a plan that has been made, and what it finds; None for an exact one."""
+    """Return the FAISS index of new vectors for an existing plan, and its recall; None for an exact index."""
     rows = item_rows(items)
     if plan.index == "exact":
         return None, {"kind": "exact", "items": len(rows)}
@@ -112,7 +112,7 @@ def _hnsw_ms(index: Any, queries: Vectors, top_k: int, ef_search: int) -> float:
 
 
 def _median_ms(queries: Vectors, call: Callable[[Vectors], Any]) -> float:
-    """Of calls with one row each, as a server makes them when it is idle."""
+    """Return the time of calls with one row each, like those of an idle server."""
     times = []
     for place in range(min(_TIMED, len(queries))):
         started = time.perf_counter()

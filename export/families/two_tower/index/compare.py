@@ -1,4 +1,4 @@
-"""Compare the answers of an approximate index with exact ones."""
+"""The comparison of an approximate index with exact answers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from preprocessing.schema import PADDING_ID
 def compare_approximate(
     hop: str, expected: Arrays, vectors: Vectors, ids: NDArray[np.int64], score: Vectors, tolerance: float = TOLERANCE
 ) -> float:
-    """Return the largest difference of scores from the products that they stand for.
+    """Return the largest difference of scores from the dot products.
 
-    Raises `ParityError` beyond the tolerance, where an item stands twice, or where too few of the exact answer's
-    items are there.
+    Raises `ParityError` beyond the tolerance, if an item occurs twice, or if too few of the exact answer's
+    items are found.
     """
     users, wanted = expected[USER_VECTOR], expected[ITEM_IDS]
     products = np.einsum("nd,nkd->nk", users, vectors[ids])
@@ -32,7 +32,7 @@ def compare_approximate(
     for row, (own, others) in enumerate(zip(ids.tolist(), wanted.tolist(), strict=True)):
         kept, right = [i for i in own if i != PADDING_ID], {i for i in others if i != PADDING_ID}
         if len(set(kept)) < len(kept):
-            raise ParityError(f"{hop}: golden row {row}, an item stands twice: {IF_CHANGED}")
+            raise ParityError(f"{hop}: golden row {row}, an item occurs twice: {IF_CHANGED}")
         hits += len(right.intersection(kept))
         total += len(right)
     if hits < LEAST_RECALL * total:

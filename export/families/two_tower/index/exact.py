@@ -1,4 +1,4 @@
-"""Exact top-k over all item vectors, inside an ONNX graph: one matrix product, a mask, one selection."""
+"""Exact top-k over all item vectors in an ONNX graph: one matrix product, a mask, one selection."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _NOTHING = float("-inf")
 
 
 def write_exact(vectors: NDArray[np.float32], top_k: int, path: Path, retrieved: int = 0) -> None:
-    """Write user_vector [B, D], exclude.encoded [B, L] -> item_ids [B, K] int64, score [B, K], best first.
+    """Write the graph user_vector [B, D], exclude.encoded [B, L] -> item_ids [B, K] int64, score [B, K], best first.
 
-    Special ids and excluded ones are no candidates. Slots that no candidate fills, and scores that are not numbers, are
-    id 0 with score -inf. `vectors` [I, D]: row r is the item of id r; K is at most I less the special ids. Where a
-    ranker is to have C items (`retrieved`), at least K, they come out too as candidates [B, C]; alone where K is 0.
+    Special ids and excluded ids are not candidates. Slots that no candidate fills, and scores that are not numbers,
+    become id 0 with score -inf. `vectors` [I, D]: row r is the item of id r; K is at most I minus the special ids. If a
+    ranker needs C items (`retrieved`), at least K, they are an output too, candidates [B, C]; the only one if K is 0.
     """
     graph = Graph()
     graph.column = ITEM_INDEX
-    # Added by the product itself: a mask over [B, I] would cost a pass over it.
+    # Added by the product itself, because a mask over [B, I] would cost a pass over it.
     no_special = np.zeros(len(vectors), dtype=np.float32)
     no_special[:FIRST_KNOWN_ID] = _NOTHING
     table, bias = graph.constant(vectors, np.float32), graph.constant(no_special, np.float32)

@@ -1,4 +1,4 @@
-"""Approximate top-k by FAISS: an HNSW graph over the item vectors (Malkov and Yashunin 2018)."""
+"""Approximate top-k with FAISS: an HNSW graph over the item vectors (Malkov and Yashunin 2018)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Vectors = NDArray[np.float32]
 
 
 def load_faiss() -> Any:
-    """The module. Raises `GraphError` where it is not installed."""
-    # Its threads spin while they wait: on a machine that is busy otherwise a build of seconds takes minutes.
+    """Return the module. Raises `GraphError` if it is not installed."""
+    # Its waiting threads spin: on a busy machine a build of seconds would take minutes.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import faiss
@@ -34,7 +34,7 @@ def load_faiss() -> Any:
 
 
 def build_hnsw(vectors: Vectors, advance: Callable[[int], None] = lambda _: None) -> Any:
-    """An index over `vectors` [N, D] by dot product; `advance` hears how many were added."""
+    """Return an index over `vectors` [N, D] by dot product; `advance` is called with the number of added vectors."""
     faiss = load_faiss()
     index = faiss.IndexHNSWFlat(vectors.shape[1], NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = EF_CONSTRUCTION
@@ -46,12 +46,12 @@ def build_hnsw(vectors: Vectors, advance: Callable[[int], None] = lambda _: None
 
 
 def item_rows(vectors: Vectors) -> Vectors:
-    """The rows of items [I - 3, D] among those of all ids [I, D]: the index does not hold the special ones."""
+    """Return the rows of items [I - 3, D] among those of all ids [I, D], because the index has no special ids."""
     return np.ascontiguousarray(vectors[FIRST_KNOWN_ID:], dtype=np.float32)
 
 
 def exact_places(vectors: Vectors, queries: Vectors, top_k: int) -> NDArray[np.int64]:
-    """Places of the best rows of `vectors` by dot product, best first, [Q, K]."""
+    """Return positions of the best rows of `vectors` by dot product, best first, [Q, K]."""
     places = []
     for start in range(0, len(queries), 64):
         scores = queries[start : start + 64] @ vectors.T
@@ -62,13 +62,13 @@ def exact_places(vectors: Vectors, queries: Vectors, top_k: int) -> NDArray[np.i
 
 
 def recall(expected: NDArray[np.int64], found: NDArray[np.int64]) -> float:
-    """The share of expected places [Q, K] that were found, any order."""
+    """Return the share of expected positions [Q, K] that were found, in any order."""
     hits = sum(len(np.intersect1d(row, other)) for row, other in zip(expected, found, strict=True))
     return hits / expected.size
 
 
 def tune_ef_search(index: Any, expected: NDArray[np.int64], queries: Vectors, top_k: int) -> tuple[int, float]:
-    """The least `efSearch` of K, 1.5 K, 2 K … whose recall@K on the queries is `RECALL`, and that recall."""
+    """Return the least `efSearch` of K, 1.5 K, 2 K … with recall@K of `RECALL` on the queries, and that recall."""
     faiss = load_faiss()
     ef_search = top_k
     while True:
@@ -80,7 +80,7 @@ def tune_ef_search(index: Any, expected: NDArray[np.int64], queries: Vectors, to
 
 
 def write_hnsw(index: Any, path: Path) -> None:
-    """Write an index. Raises `OSError` where the disk does not take it."""
+    """Write an index. Raises `OSError` if the disk refuses it."""
     try:
         load_faiss().write_index(index, str(path))
     except RuntimeError as error:
