@@ -41,16 +41,27 @@ def same_weights(one: Path, other: Path) -> bool:
     return bool((first - second).norm() < 1e-3 * first.norm())
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path, synthetic_data: Path) -> None:
-    fit(synthetic_data, tmp_path / "a", CONFIG, SETTINGS)
-    fit(synthetic_data, tmp_path / "b", CONFIG, SETTINGS)
-    fit(synthetic_data, tmp_path / "c", CONFIG, SETTINGS.model_copy(update={"seed": 1}))
-    assert same_weights(tmp_path / "a", tmp_path / "b")
-    assert not same_weights(tmp_path / "a", tmp_path / "c")
-    assert not (tmp_path / "a.checkpoints").exists()
+@pytest.fixture(scope="module")
+def unbroken(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model of a run that nothing ended early."""
+    model = tmp_path_factory.mktemp("unbroken") / "model"
+    fit(synthetic_data, model, CONFIG, SETTINGS)
+    return model
 
 
-def test_a_killed_run_resumes_to_the_weights_of_an_unbroken_one(tmp_path: Path, synthetic_data: Path) -> None:
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    tmp_path: Path, synthetic_data: Path, unbroken: Path
+) -> None:
+    fit(synthetic_data, tmp_path / "again", CONFIG, SETTINGS)
+    fit(synthetic_data, tmp_path / "other", CONFIG, SETTINGS.model_copy(update={"seed": 1}))
+    assert same_weights(tmp_path / "again", unbroken)
+    assert not same_weights(tmp_path / "other", unbroken)
+    assert not (tmp_path / "again.checkpoints").exists()
+
+
+def test_a_killed_run_resumes_to_the_weights_of_an_unbroken_one(
+    tmp_path: Path, synthetic_data: Path, unbroken: Path
+) -> None:
     flags = [
         "--epochs=2", "--batch-size=8", "--evaluations-per-epoch=2", "--warmup-steps=2", "--validation-rows=16",
         "--dim=16", "--hidden=16", "--no-tracking",
@@ -70,8 +81,7 @@ def test_a_killed_run_resumes_to_the_weights_of_an_unbroken_one(tmp_path: Path, 
     done = run_in_process(*command[2:], "--output", output, "--resume")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["steps"] > 0
-    fit(synthetic_data, tmp_path / "unbroken", CONFIG, SETTINGS)
-    assert same_weights(output, tmp_path / "unbroken")
+    assert same_weights(output, unbroken)
 
 
 def test_training_stops_early_when_the_ndcg_stands_still_and_says_what_it_kept(
