@@ -12,7 +12,7 @@ WORKERS ?= 2
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test lock clean
 
-help:  ## what there is
+help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 # uv, because pip 24 and newer refuse merlin-dataloader's metadata; UV_FIND_LINKS lets it see a local build of torch.
@@ -23,7 +23,7 @@ $(READY): requirements/lock.txt
 	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv pip install -q --python $(BIN)/python -r requirements/lock.txt
 	touch $@
 
-setup: $(READY)  ## make the environment in .venv from the lock
+setup: $(READY)  ## create the environment in .venv from the lock
 
 demo: $(READY)  ## the whole chain: log -> preprocess -> train -> export -> verify -> serve -> recommend -> measure
 	$(BIN)/python -m benchmarks.demo
@@ -41,14 +41,14 @@ check: $(READY)  ## ruff, mypy, import-linter, hadolint, yamllint, shellcheck
 	$(BIN)/shellcheck .ci/run docker/check-image.sh
 
 # A worker takes tests from another one only at the end of its own, so that most servers start once.
-test: $(READY)  ## every test, those on the real Triton server included; WORKERS=2 at once
+test: $(READY)  ## run every test, including those on the real Triton server; WORKERS=2: two at once
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # torch anew at each resolution: the lock names it without the local build that was resolved, which drags no CUDA along.
-lock: $(READY)  ## resolve requirements/lock.txt again (no index or file URL in it)
+lock: $(READY)  ## resolve requirements/lock.txt again (without index or file URLs)
 	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" $(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 \
 	  --no-emit-index-url --no-emit-find-links --no-header --upgrade-package torch --output-file requirements/lock.txt -q
 	sed -i 's/^torch==\([0-9.]*\)+[a-z0-9]*/torch==\1/' requirements/lock.txt
 
-clean:  ## remove everything that was made here
+clean:  ## remove all generated files
 	rm -rf $(VENV) runs .cache .mypy_cache .ruff_cache .pytest_cache

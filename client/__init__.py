@@ -1,4 +1,4 @@
-"""A typed client of the recommenders that Naiad serves, over gRPC or HTTP; also `python -m client`."""
+"""A typed client of served recommenders, over gRPC or HTTP; also `python -m client`."""
 
 from client.errors import (
     BenchError,

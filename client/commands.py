@@ -1,4 +1,4 @@
-"""What each command of `python -m client` does: tables on stdout, progress on stderr, one line of JSON last."""
+"""The commands of `python -m client`: tables on stdout, progress on stderr, one line of JSON last."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["bench", "describe", "evaluate", "health", "recommend"]
 
 
 def health(options: argparse.Namespace) -> int:
-    """Return exit code 0 where the server and all its models are ready, else 1; name those that are not."""
+    """Return exit code 0 if the server and all its models are ready, else 1; name those that are not."""
     with connect(options, DEFAULT_MODEL) as client:
         server, models, not_ready = client.server(), client.models(), client.not_ready()
         ready = client.is_server_ready() and not not_ready
@@ -40,7 +40,7 @@ def health(options: argparse.Namespace) -> int:
         silent = model["name"] in not_ready and states[model["name"]] == "READY"
         if silent:
             states[model["name"]] = "NOT READY"
-        reason = "loaded, but it says that it is not ready" if silent else model.get("reason", "")
+        reason = "loaded, but reports that it is not ready" if silent else model.get("reason", "")
         row = (model["name"], model.get("version", ""), states[model["name"]], reason)
         table.add_row(*(Text(str(cell)) for cell in row))
     console = Console()
@@ -52,7 +52,7 @@ def health(options: argparse.Namespace) -> int:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Print the metrics table, then the same as JSON."""
+    """Print the metrics as a table, then as JSON."""
     rows = RecordedRows(options.requests)
     total = min(len(rows), options.limit or len(rows))
     with connect(options, options.model) as client, _progress() as progress:
@@ -67,7 +67,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Print the latency table, then the same as JSON."""
+    """Print the latencies as a table, then as JSON."""
     program = find_perf_analyzer()
     recorded = RecordedRows(options.requests)
     measured: list[tuple[str, int, Measurement]] = []
@@ -90,7 +90,7 @@ def bench(options: argparse.Namespace) -> int:
                 )
                 measured.append((model, concurrency, result))
                 progress.advance(task)
-    Console().print(_latency_table(f"{options.url}, {options.batch_size} rows a request", measured))
+    Console().print(_latency_table(f"{options.url}, {options.batch_size} rows per request", measured))
     results = [
         {"name": model, "concurrency": n, "p50_us": m.p50_us, "p99_us": m.p99_us, "per_second": m.per_second}
         for model, n, m in measured

@@ -1,4 +1,4 @@
-"""The client that the options of a command ask for."""
+"""The client that a command's options describe."""
 
 from __future__ import annotations
 

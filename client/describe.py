@@ -1,6 +1,6 @@
-"""What a model takes and gives, in words, and a request that it takes: as JSON of a request file and as a curl line.
+"""The inputs and outputs of a model in words, and an example request: as JSON of a request file and as a curl line.
 
-All of it comes from the server's own metadata and configs. Example, of inputs user_id BYTES [B, 1], hour INT64 [B, 1]
+All of it comes from the server's metadata and configs. Example, for inputs user_id BYTES [B, 1], hour INT64 [B, 1]
 and recent_items BYTES [B, L]:
 
     example_request   {"user_id": "a user_id", "hour": 1, "recent_items": ["an older one", "the newest"]}
@@ -26,7 +26,7 @@ _WORDS = {"BYTES": "string", "BOOL": "bool"}
 
 @dataclass(frozen=True)
 class FeatureDescription:
-    """One input of a model: `kind` names its type, `absent` says what a request without it means."""
+    """One input of a model: `kind` is its type in words, `absent` the meaning of a request without it."""
 
     name: str
     kind: str
@@ -35,7 +35,7 @@ class FeatureDescription:
 
 
 def describe_features(signature: Signature, newest_kept: Mapping[str, int]) -> list[FeatureDescription]:
-    """Describe every input; `newest_kept` says how many items of a sequence the model keeps, where that is known."""
+    """Describe every input; `newest_kept`: how many items of a sequence the model keeps, if known."""
     return [_feature(signature, spec, newest_kept.get(name)) for name, spec in signature.inputs.items()]
 
 
@@ -47,7 +47,7 @@ def describe_outputs(signature: Signature) -> dict[str, str]:
 
 
 def example_request(signature: Signature) -> dict[str, Any]:
-    """Return a request that holds every input, with placeholders for ids; items to leave out are none."""
+    """Return a request with every input and placeholders for ids; it excludes no items."""
     return {name: _example(spec) for name, spec in signature.inputs.items()}
 
 
@@ -63,7 +63,7 @@ def http_body(signature: Signature) -> dict[str, Any]:
 
 
 def infer_url(server: str, model: str) -> str:
-    """Return the address of a model's inference below the HTTP URL of a server."""
+    """Return the inference URL of a model on the server at an HTTP URL."""
     return f"{server}/v2/models/{quote(model, safe='')}/infer"
 
 
@@ -82,9 +82,9 @@ def _feature(signature: Signature, spec: TensorSpec, kept: int | None) -> Featur
         kind += ", oldest first" + (f"; the newest {kept} are kept" if kept else "")
     absent = _absent(spec, required)
     if spec.name == signature.user_key:
-        absent += "; says whose stored embedding is used"
+        absent += "; identifies the user of a stored embedding"
     if unread:
-        absent += "; not read for a user whose embedding is stored"
+        absent += "; not read for a stored user"
     return FeatureDescription(spec.name, kind, required, absent)
 
 

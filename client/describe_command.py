@@ -1,4 +1,4 @@
-"""`python -m client describe`: the answer to "what can this model take?"."""
+"""`python -m client describe`: the inputs and outputs of a model, with an example request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CURL_NULLS = 'no tensor may be absent: "" is a null string, NaN a null number, 
 
 
 def describe(options: argparse.Namespace) -> int:
-    """Print a table of features, the outputs, an example request as JSON and as a curl line; last all as JSON."""
+    """Print a table of features, the outputs, an example request as JSON and as curl; then everything as JSON."""
     with connect(options, options.model) as client:
         signature = client.signature
         features = describe_features(signature, client.sequence_lengths())
@@ -37,7 +37,7 @@ def describe(options: argparse.Namespace) -> int:
     example, body = example_request(signature), http_body(signature)
     url = infer_url(http_url(options.url), options.model)
     Console().print(_table(options.model, features))
-    print(f"\n{options.model} gives, for up to {signature.max_batch_size} requests at once:")
+    print(f"\n{options.model} returns, for up to {signature.max_batch_size} requests at once:")
     for name, meaning in outputs.items():
         print(f"  {name}: {meaning}")
     taken = _is_taken(signature, example)
@@ -61,7 +61,7 @@ def describe(options: argparse.Namespace) -> int:
 
 
 def _is_taken(signature: Signature, request: dict[str, object]) -> bool:
-    """Return whether `recommend --request` can send it: a member of an ensemble takes other tensors."""
+    """Return whether `recommend --request` can send the request; members of an ensemble take other tensors."""
     try:
         build_tensors(signature, [request])
     except InvalidRequest:

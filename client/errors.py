@@ -1,16 +1,16 @@
-"""What can go wrong between a caller and the server. Every message is one line that ends with the remedy.
+"""The errors between a caller and the server. Every message is one line that ends with the remedy.
 
 NaiadError                  stage.errors
 └── ClientError
     ├── InvalidUrl           neither grpc://host:port nor http://host:port
     ├── InvalidRequest       refused here, before anything was sent: unknown feature, wrong type, missing int, NUL
-    ├── RecordedDataInvalid  recorded rows, item table or request file are missing or not as expected
-    ├── ServerUnavailable    nobody answers, or the server is not ready; retried, the one error that is
-    ├── NotTriton            something else answers at the url: another port, a proxy's page
+    ├── RecordedDataInvalid  recorded rows, item table or request file are missing or malformed
+    ├── ServerUnavailable    nothing answers, or the server is not ready; the only error that is retried
+    ├── NotTriton            something else answers at the URL: another port, a proxy's page
     ├── RequestTimeout       no answer within `timeout_s`
     ├── RequestRefused       the server answered this request with an error
     │   └── UnknownModel     the server has no such model, or it is not loaded
-    ├── ModelMismatch        the model is there, but takes or gives other tensors than a recommender
+    ├── ModelMismatch        the model exists, but its tensors are not those of a recommender
     └── BenchError           perf_analyzer measured nothing
         └── PerfAnalyzerMissing  perf_analyzer is not installed, or does not run on this system
 """
@@ -23,11 +23,11 @@ class ClientError(NaiadError):
 
 
 class InvalidUrl(ClientError, ValueError):
-    """The URL names no scheme, host and port that the client can speak to."""
+    """The URL is not a scheme, host and port that the client supports."""
 
 
 class InvalidRequest(ClientError, ValueError):
-    """A request that cannot be turned into the model's tensors."""
+    """A request cannot be converted to the model's tensors."""
 
 
 class RecordedDataInvalid(ClientError, ValueError):
@@ -39,7 +39,7 @@ class ServerUnavailable(ClientError):
 
 
 class NotTriton(ClientError):
-    """What answers at the url is no Triton server."""
+    """The server at the URL is not Triton."""
 
 
 class RequestTimeout(ClientError):
@@ -51,7 +51,7 @@ class RequestRefused(ClientError):
 
 
 class UnknownModel(RequestRefused):
-    """The server has no such model ready."""
+    """The server has no ready model of this name."""
 
 
 class ModelMismatch(ClientError):
@@ -59,8 +59,8 @@ class ModelMismatch(ClientError):
 
 
 class BenchError(ClientError):
-    """perf_analyzer ran and gave no measurement."""
+    """perf_analyzer ran without a measurement."""
 
 
 class PerfAnalyzerMissing(BenchError):
-    """There is no perf_analyzer that runs here."""
+    """perf_analyzer is missing or does not run on this system."""

@@ -1,4 +1,4 @@
-"""Offline metrics of what is served: replay recorded rows through the server and rank its answers."""
+"""Offline metrics of a served model: replay recorded rows through the server and rank the targets in its answers."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def evaluate(
     limit: int | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> tuple[dict[str, float], int, float]:
-    """Metrics over the first `limit` rows, the number of rows, and rows per second (requests only).
+    """Return metrics over the first `limit` rows, the number of rows, and rows per second (requests only).
 
-    `advance` is told the number of rows after each batch. Raises ModelMismatch where the model lists fewer
-    items than the largest k, and RecordedDataInvalid where the rows lack the target or a column that the model
-    takes (sent as nulls): the metric would be another one.
+    `advance` is called with the number of rows after each batch. Raises ModelMismatch if the model lists fewer
+    items than the largest k, and RecordedDataInvalid if the rows lack the target or a column that the model
+    takes: with nulls instead, the metric would not be comparable.
     """
     rows.require("target")
     rows.require(*client.signature.recorded)
@@ -34,7 +34,7 @@ def evaluate(
     if 0 < listed[-1] < max(ks):
         raise ModelMismatch(
             f"{client.model}: lists {listed[-1]} items, fewer than k = {max(ks)}: give --k of at most {listed[-1]}; "
-            "only where the catalogue has more items, an export with a larger --top-k lists more"
+            "if the catalogue has more items, an export with a larger --top-k lists more"
         )
     spent_s = 0.0
     for batch in rows.batches(client.signature.max_batch_size, limit):
@@ -54,7 +54,7 @@ def evaluate(
 
 
 def add_answers(metrics: RankingMetrics, answers: Sequence[Recommendation], rows: Sequence[RecordedRow]) -> None:
-    """Rank the rows' targets in the answers; shorter answers are filled up with empty slots of score -inf."""
+    """Return the ranks of the targets in the answers; short answers are padded with empty slots of score -inf."""
     longest = max(1, max(len(answer.item_ids) for answer in answers))
     ids = [[*answer.item_ids, *[""] * (longest - len(answer.item_ids))] for answer in answers]
     scores = np.full((len(answers), longest), -np.inf)

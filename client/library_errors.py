@@ -1,4 +1,4 @@
-"""What the libraries below the client raise, as the client's own errors."""
+"""Errors of the client's libraries, mapped to the client's own errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stage.library_errors import Becomes, map_errors, says
 
 _UNAVAILABLE = ("StatusCode.UNAVAILABLE", "StatusCode.CANCELLED", "502", "503", "504")
 _TIMEOUT = ("StatusCode.DEADLINE_EXCEEDED", "499")
-# Triton's own errors are JSON with a text; tritonclient says one of these of anything else.
+# Triton's own errors are JSON with a text; for anything else tritonclient raises one of these.
 _PAGE = (
     "an exception occurred in the client while decoding the response",
     "client received an empty response from the server",
@@ -30,7 +30,7 @@ _BROKE_OFF = ("closed", "Incomplete", "EOF")
 
 
 def library_errors(url: str, timeout_s: float, model: str = "") -> AbstractContextManager[None]:
-    """Return a block for a call to `url`, about `model` if it names one, in which only `ClientError` is raised."""
+    """Return a block for a call to `url`, about `model` if given, that raises only `ClientError`."""
     from tritonclient.utils import InferenceServerException
 
     return map_errors(
@@ -38,23 +38,23 @@ def library_errors(url: str, timeout_s: float, model: str = "") -> AbstractConte
         Becomes(TimeoutError, lambda _: _timeout(url, timeout_s)),
         Becomes(OSError, lambda error: _unavailable(url, error.strerror or _said(error))),
         Becomes(HTTPException, lambda error: _hangs_up(url, _said(error)), says(*_BROKE_OFF)),
-        # What came cannot be read as an answer.
+        # The answer cannot be parsed.
         Becomes(Exception, lambda error: not_triton(url, f"{type(error).__name__}: {_said(error)}")),
     )
 
 
 def not_triton(url: str, seen: str) -> NotTriton:
-    """Return the error about a url where something else answers."""
+    """Return the error about a URL at which something else answers."""
     seen = seen if len(seen) <= 160 else seen[:157] + "..."
     port = "gRPC" if url.lower().startswith("grpc") else "HTTP"
     return NotTriton(f"{url}: answers, but not as a Triton server ({seen}): give the {port} port of `serving up`")
 
 
 def _answered(url: str, timeout_s: float, model: str, error: Any) -> ClientError:
-    """Return the error for what tritonclient raises: its own, gRPC's, and Triton's refusals."""
+    """Return the error for an error of tritonclient: its own, gRPC's, or a refusal of Triton."""
     status, said = str(error.status()), error.message()
     message = _CONNECTING.sub("", " ".join(str(said).split()))
-    # Triton says so of a model that is in no repository and of one that is not loaded (any more).
+    # Triton's message for a model that is not in the repository, and for one that is not loaded (any more).
     if message.startswith("Request for unknown model"):
         return UnknownModel(f"{url} has no model {model!r} ready: `python -m client health` lists its models")
     page = not isinstance(said, str) or message.startswith(_PAGE)
@@ -83,10 +83,12 @@ def _hangs_up(url: str, reason: str) -> ServerUnavailable:
 
 
 def _timeout(url: str, timeout_s: float) -> RequestTimeout:
-    return RequestTimeout(f"{url} gave no answer in {timeout_s:g} s: raise the timeout (--timeout) or lower the load")
+    return RequestTimeout(
+        f"{url} gave no answer within {timeout_s:g} s: raise the timeout (--timeout) or lower the load"
+    )
 
 
 def _said(error: Exception) -> str:
-    # llhttp's errors carry a number behind their text.
+    # llhttp's errors have a number after their text.
     text = error.args[0] if isinstance(error, HTTPException) and error.args else error
     return " ".join(str(text).split())

@@ -1,6 +1,6 @@
-"""NVIDIA's perf_analyzer: find it, write recorded rows as its input data, run one measurement, read its report.
+"""NVIDIA's perf_analyzer: search, input data from recorded rows, one measurement, and its report.
 
-Input data are always given: perf_analyzer's own random ids would be unknown to the model, and break integer
+Input data are always given, because perf_analyzer's random ids would be unknown to the model and break integer
 lookups.
 """
 
@@ -40,7 +40,7 @@ class Measurement:
 
 
 def find_perf_analyzer(environment: Mapping[str, str] | None = None) -> str:
-    """Return the program that PERF_ANALYZER names, else the one on PATH; refuse one that does not start here."""
+    """Return the program that PERF_ANALYZER names, else the one on PATH; refuse a program that does not start."""
     environment = os.environ if environment is None else environment
     named = environment.get("PERF_ANALYZER")
     program = named or shutil.which("perf_analyzer", path=environment.get("PATH"))
@@ -57,12 +57,12 @@ def find_perf_analyzer(environment: Mapping[str, str] | None = None) -> str:
 
 
 def input_data(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """perf_analyzer's --input-data of arrays `[B, ...]`: one entry a row, each with its shape.
+    """Return perf_analyzer's --input-data for arrays `[B, ...]`: one entry per row, each with its shape.
 
         {"data": [{"hour": {"content": {"b64": "CQAAAAAAAAA="}, "shape": [1]},
                    "recent_items": {"content": ["a", "b", ""], "shape": [3]}}, ...]}
 
-    Numbers are base64 of their little-endian bytes, since JSON has no NaN, which is the null of a float
+    Numbers are base64 of their little-endian bytes, because JSON has no NaN, the null of a float
     feature.
     """
     rows = len(next(iter(arrays.values())))
@@ -84,9 +84,9 @@ def _content(row: NDArray[Any]) -> Any:
 def measure(
     program: str, url: str, model: str, data: Path, *, concurrency: int, batch_size: int, seconds: float
 ) -> Measurement:
-    """Hold `concurrency` requests in flight and take the latencies of three windows that last `seconds` together.
+    """Keep `concurrency` requests in flight and measure latencies in three windows that last `seconds` together.
 
-    Raises BenchError with perf_analyzer's own last words where it fails.
+    Raises BenchError with the last line of perf_analyzer if it fails.
     """
     protocol, address = split_url(url)
     with tempfile.TemporaryDirectory(prefix="naiad-bench-") as folder:
@@ -104,7 +104,7 @@ def measure(
 
 
 def read_report(text: str) -> Measurement:
-    """The one measurement of perf_analyzer's CSV report (`-f`)."""
+    """Return the only measurement in perf_analyzer's CSV report (`-f`)."""
     rows = list(csv.DictReader(text.splitlines()))
     if len(rows) != 1:
         raise BenchError(f"perf_analyzer reported {len(rows)} measurements, expected 1: run the bench for longer")
@@ -131,4 +131,4 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 def _last_line(text: str) -> str:
     lines: Sequence[str] = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it printed nothing"

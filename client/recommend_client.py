@@ -30,9 +30,9 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The answer to one request, best item first; shorter than K where the model had fewer candidates.
+    """The answer to one request, best item first; shorter than K if the model had fewer candidates.
 
-    `source`: of `recommend_stored`, whether the user's embedding was "stored" or "computed" from the request.
+    `source`: for `recommend_stored`, whether the user's embedding was "stored" or "computed" from the request.
     """
 
     item_ids: tuple[str, ...]
@@ -47,13 +47,13 @@ class RecommendClient:
             request = {"household_id": "1", "hour": 18, "weekday": 4, "recent_items": ["1029743", "995242"]}
             [answer] = client.recommend([request])
 
-    What a request leaves out is null, but for ints, which have none: hour and weekday above must be given. (Ints that
-    `recommend_stored` does not read for a stored user may be left out, and are unknown.)
+    A feature that a request leaves out is null, except ints, which have no null: hour and weekday above are required.
+    (Ints that `recommend_stored` does not read for a stored user may be left out, and are then unknown.)
 
     `timeout_s` bounds every single call; a call that finds the server unavailable is repeated up to
     `retries` times, after 0.1 s, 0.2 s, 0.4 s, ... (at most 2 s, each shortened at random by up to a half
-    so that clients do not return in step). Bad requests and timeouts are never repeated. One client belongs
-    to one thread.
+    so that clients do not retry at the same time). Bad requests and timeouts are never repeated. One client
+    belongs to one thread.
     """
 
     def __init__(
@@ -86,14 +86,14 @@ class RecommendClient:
 
     @property
     def signature(self) -> Signature:
-        """The tensors that the server states, asked for once. Raises UnknownModel, ModelMismatch."""
+        """Return the tensors of the model, requested once. Raises UnknownModel, ModelMismatch."""
         if self._signature is None:
             metadata = self._patiently(lambda: self._transport.metadata(self.model))
             self._signature = read_signature(metadata, self._config(self.model))
         return self._signature
 
     def sequence_lengths(self) -> dict[str, int]:
-        """Return how many items of each sequence the model keeps, where its config or a member's says so."""
+        """Return how many items of each sequence the model keeps, if its config or that of a member says so."""
         config = self._config(self.model)
         names = {name: name for name in self.signature.inputs}
         lengths = newest_kept(config, names)
@@ -108,18 +108,18 @@ class RecommendClient:
     def is_ready(self) -> bool:
         """Return whether the server and all its models are ready.
 
-        Raises ServerUnavailable if nobody answers and NotTriton if something else does.
+        Raises ServerUnavailable if nothing answers, and NotTriton if something else does.
         """
         return self.is_server_ready() and not self.not_ready()
 
     def is_server_ready(self) -> bool:
-        """Return what the server says of itself, and so of the models that it was told to load."""
+        """Return whether the server reports ready, which includes the models that it was told to load."""
         return self._patiently(self._transport.ready)
 
     def not_ready(self) -> list[str]:
-        """Return the names of the models that are not ready: each is asked, whatever the repository index says.
+        """Return the names of the models that are not ready; each is asked, independent of the repository index.
 
-        A model that nobody asked the server to load, or that was unloaded, is not counted.
+        A model that the server was not told to load, or that was unloaded, does not count.
         """
         wanted = [model for model in self.models() if model.get("state") and model.get("reason") != "unloaded"]
         return list(dict.fromkeys(model["name"] for model in wanted if not self._is_model_ready(model)))
@@ -129,21 +129,21 @@ class RecommendClient:
         return model["state"] == "READY" and self._patiently(lambda: self._transport.model_ready(name, version))
 
     def server(self) -> dict[str, Any]:
-        """Name, version and extensions of the server."""
+        """Return name, version and extensions of the server."""
         return self._patiently(self._transport.server)
 
     def models(self) -> list[dict[str, Any]]:
-        """The server's repository index: name, version, state and reason of each model."""
+        """Return the server's repository index: name, version, state and reason of each model."""
         return self._patiently(self._transport.models)
 
     def recommend(self, requests: Sequence[Mapping[str, object]]) -> list[Recommendation]:
-        """Return the answer to each request, in their order; sent in batches of the server's max_batch_size.
+        """Return the answers in the order of the requests, which are sent in batches of the server's max_batch_size.
 
-        A request maps feature names to values; see `client.request_tensors` for types and nulls.
-        Raises InvalidRequest (nothing of that batch was sent), and the errors of `infer`.
+        A request maps feature names to values; `client.request_tensors` describes types and nulls.
+        Raises InvalidRequest (the batch was not sent), and the errors of `infer`.
         """
         if isinstance(requests, Mapping | str | bytes) or not isinstance(requests, Sequence):
-            raise InvalidRequest(f"requests: seen {type(requests).__name__}: give a list, of one mapping per request")
+            raise InvalidRequest(f"requests: seen {type(requests).__name__}: give a list with one mapping per request")
         signature = self.signature
         self._require_answer(signature)
         answers: list[Recommendation] = []
@@ -156,10 +156,12 @@ class RecommendClient:
         for name, types in ((ITEM_ID, ("BYTES",)), (SCORE, _NUMBERS)):
             if name not in signature.outputs:
                 given = ", ".join(signature.outputs)
-                raise ModelMismatch(f"{self.model}: gives no {name} but {given}: name a recommend ensemble")
+                raise ModelMismatch(f"{self.model}: returns no {name} but {given}: name a recommend ensemble")
             seen = signature.outputs[name].datatype
             if seen not in types:
-                raise ModelMismatch(f"{self.model}: gives {name} as {seen}, not {types[-1]}: name a recommend ensemble")
+                raise ModelMismatch(
+                    f"{self.model}: returns {name} as {seen}, not {types[-1]}: name a recommend ensemble"
+                )
 
     def _recommend_batch(
         self, signature: Signature, batch: Sequence[Mapping[str, object]], first: int
@@ -171,7 +173,7 @@ class RecommendClient:
             shapes[ITEM_ID] != shapes[SCORE]
         ):
             given = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
-            raise ModelMismatch(f"{self.model}: gave {given} for {len(batch)} requests: all must be [B, K]")
+            raise ModelMismatch(f"{self.model}: returned {given} for {len(batch)} requests: all must be [B, K]")
         sources = outputs[SOURCE][:, 0].tolist() if SOURCE in outputs else [b""] * len(batch)
         rows = zip(outputs[ITEM_ID].tolist(), outputs[SCORE].tolist(), sources, strict=True)
         return [_recommendation(*row) for row in rows]
@@ -179,11 +181,11 @@ class RecommendClient:
     def infer(
         self, model: str, arrays: Mapping[str, NDArray[Any]], outputs: Sequence[str] = ()
     ) -> dict[str, NDArray[Any]]:
-        """Send arrays `[B, ...]` as they are to any model and return its outputs by name.
+        """Send arrays `[B, ...]` unchanged to any model and return its outputs by name.
 
-        Without `outputs` that is all of them, in whatever order the server's backend states them.
+        Without `outputs` it returns all outputs, in the order of the server's backend.
 
-        Strings travel as object arrays of bytes. Raises RequestRefused where the server answers with an
+        Strings are object arrays of bytes. Raises RequestRefused if the server answers with an
         error, UnknownModel, RequestTimeout, ServerUnavailable after the last retry.
         """
         return self._patiently(lambda: self._transport.infer(model, arrays, outputs))
@@ -206,5 +208,5 @@ def _recommendation(ids: list[bytes | str], scores: list[float], source: bytes |
 
 
 def _text(value: bytes | str) -> str:
-    # Backends differ in what they make of an id that is not UTF-8; the client shows it and never fails on it.
+    # Backends treat an id that is not UTF-8 differently; the client shows it and never fails on it.
     return value if isinstance(value, str) else value.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""`python -m client recommend`: one table per request, with what the user did before next to it."""
+"""`python -m client recommend`: one table per request, with the user's history next to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stage.command import print_result
 
 
 def recommend(options: argparse.Namespace) -> int:
-    """Print a table per request, then the same as JSON."""
+    """Print a table per request, then everything as JSON."""
     notes: list[str] = []
     recorded, rows = _rows(options, notes)
     titles = read_titles(options.items) if options.items else {}
@@ -55,24 +55,26 @@ def recommend(options: argparse.Namespace) -> int:
 def _rows(options: argparse.Namespace, notes: list[str]) -> tuple[RecordedRows | None, list[RecordedRow]]:
     if options.request is not None:
         if options.user:
-            raise InvalidRequest("--user: picks recorded rows: give --requests DATA/requests/<split> with it")
+            raise InvalidRequest("--user: selects from recorded rows: give --requests DATA/requests/<split> with it")
         return None, read_requests(options.request)
     recorded = RecordedRows(options.requests)
     if options.user:
         return recorded, recorded.newest_of(options.user)
     users = recorded.users(6)
     if not users:
-        raise RecordedDataInvalid(f"{options.requests}: names no user: give DATA/requests/<split> of the model's data")
+        raise RecordedDataInvalid(
+            f"{options.requests}: has no column of users: give DATA/requests/<split> of the model's data"
+        )
     others = f", others are {', '.join(users[1:])}" if users[1:] else ""
     notes.append(f"no --user: showing the newest row of {users[0]}{others}")
     return recorded, recorded.newest_of(users[:1])
 
 
 def _history(signature: Signature, asked: str | None) -> str | None:
-    """Return the sequence to show next to the answer: the one asked for, else the model's first, if it takes any."""
+    """Return the sequence to show next to the answer: the requested one, else the model's first, if there is one."""
     if asked is not None and asked not in signature.histories:
         some = ", ".join(signature.histories) or "none"
-        raise InvalidRequest(f"--history {asked}: {signature.model} takes no such sequence: give one of {some}")
+        raise InvalidRequest(f"--history {asked}: {signature.model} has no such sequence: give one of {some}")
     return asked or next(iter(signature.histories), None)
 
 

@@ -1,6 +1,6 @@
-"""Recorded rows (`DATA/requests/<split>`) and item tables, as the commands read them.
+"""The reader of recorded rows (`DATA/requests/<split>`) and item tables.
 
-A recorded row is a request as a client sent it, one column a feature, and what is known of the moment:
+A recorded row is a request as a client sends it, one column per feature, with three more columns:
 `user`, `time` and `target` (the raw ids of the items bought next). Folders are partitioned by `week=`.
 """
 
@@ -20,16 +20,16 @@ _REMEDY = "give DATA/requests/<split> of the model's own data"
 
 @dataclass(frozen=True)
 class RecordedRow:
-    """One request with its features by name, whose it was, and what was bought next."""
+    """One request: its features by name, its user, and the items bought next."""
 
     features: dict[str, Any]
     user: str | None = None
     target: tuple[str, ...] = ()
 
     def request(self, signature: Signature, required_only: bool = False) -> dict[str, Any]:
-        """Return the features as the model takes them, with whose they are where it asks and no feature tells.
+        """Return the features that the model takes, with the user if the model asks for it and no feature has it.
 
-        `required_only`: without what the model does not read for a user whose embedding it has stored.
+        `required_only`: leave out the features that the model does not read for a stored user.
         """
         left_out = signature.optional if required_only else ()
         features = {name: value for name, value in self.features.items() if name not in left_out}
@@ -39,13 +39,13 @@ class RecordedRow:
 
 
 class RecordedRows:
-    """The rows below a folder, in the order of its files; read as Parquet, made Python row by row."""
+    """The rows below a folder, in the order of its files, read as Parquet and converted to Python row by row."""
 
     def __init__(self, path: Path | str, columns: Sequence[str] | None = None) -> None:
         self._path = path
         self._table = _read_table(Path(path), columns, "give DATA/requests/<split>")
         if not self._table.num_rows:
-            raise RecordedDataInvalid(f"{path}: holds no rows: give the requests of a split that has some")
+            raise RecordedDataInvalid(f"{path}: has no rows: give the requests of a split with rows")
         if "target" in self._table.column_names and not _is_list_of_strings(self._table["target"].type):
             seen = self._table["target"].type
             raise RecordedDataInvalid(f"{path}: column 'target' is {seen}, not a list of strings: {_REMEDY}")
@@ -54,7 +54,7 @@ class RecordedRows:
         return int(self._table.num_rows)
 
     def require(self, *columns: str) -> None:
-        """Refuse rows that lack a column, by the name of the first."""
+        """Refuse rows that lack a column; the message names the first one."""
         for column in columns:
             if column not in self._table.column_names:
                 raise RecordedDataInvalid(f"{self._path}: has no column {column!r}: {_REMEDY}, or another --model")
@@ -66,7 +66,7 @@ class RecordedRows:
             yield self._rows(self._table.slice(start, min(size, end - start)))
 
     def spread(self, count: int) -> list[RecordedRow]:
-        """Return `count` rows at even distances over the whole, or all where there are fewer."""
+        """Return `count` evenly spaced rows, or all rows if there are fewer."""
         count = min(count, len(self))
         return self._rows(self._table.take([i * len(self) // count for i in range(count)]))
 
@@ -77,19 +77,19 @@ class RecordedRows:
         return [str(user) for user in pc.unique(self._users().drop_null()[:10_000])[:most].to_pylist()]
 
     def newest_of(self, users: Sequence[str]) -> list[RecordedRow]:
-        """Return the last row of each user, in the order asked for."""
+        """Return the last row of each user, in the order of `users`."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         column = self._users()
         rows: list[RecordedRow] = []
         for user in users:
-            # An argument that was not UTF-8 is no user of a Parquet file.
+            # Parquet cannot have a user with an id that is not UTF-8.
             known = user.encode(errors="replace").decode()
             of_user = self._table.filter(pc.equal(column, pa.scalar(known, pa.string())))
             if not of_user.num_rows:
                 some = ", ".join(self.users(5)) or "none"
-                raise RecordedDataInvalid(f"user {user!r} has no recorded row here: there are such as {some}")
+                raise RecordedDataInvalid(f"user {user!r} has no recorded row here: give a user such as {some}")
             rows += self._rows(of_user.slice(self._newest(of_user), 1))
         return rows
 
@@ -132,7 +132,7 @@ class RecordedRows:
         ]
 
     def _values(self, name: str, column: Any) -> list[Any]:
-        # Times beyond Python's years and strings that are not UTF-8 are valid Arrow.
+        # Times outside of Python's years and strings that are not UTF-8 are valid in Arrow.
         try:
             values: list[Any] = column.to_pylist()
         except (ValueError, ArithmeticError) as error:
@@ -143,7 +143,7 @@ class RecordedRows:
 
 
 def read_titles(path: Path | str) -> dict[str, str]:
-    """Return raw item id -> title, from an item table with `item_id` and, where the log has names, `title`."""
+    """Return {raw item id: title} of an item table with `item_id` and, if the log has names, `title`."""
     table = _read_table(Path(path), None, "give DATA/items.parquet")
     if "item_id" not in table.column_names:
         raise RecordedDataInvalid(f"{path}: has no column 'item_id': give DATA/items.parquet")
@@ -178,7 +178,7 @@ def _read_table(path: Path, columns: Sequence[str] | None, remedy: str) -> Any:
         raise RecordedDataInvalid(f"{path}: no such file or folder: {remedy}") from None
     except (pa.ArrowException, OSError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        reason = "is no Parquet file" if "not a parquet file" in first else f"cannot be read ({first})"
+        reason = "is not a Parquet file" if "not a parquet file" in first else f"cannot be read ({first})"
         if isinstance(error, PermissionError):
             reason = str(error.strerror)
         raise RecordedDataInvalid(f"{path}: {reason}: {remedy}") from None

@@ -1,20 +1,20 @@
-"""Requests as people write them -> the tensors that the model takes.
+"""The conversion of requests, as mappings of features, to the model's tensors.
 
-Example, for inputs household_id BYTES [B, 1], hour INT64 [B, 1], basket_value FP32 [B, 1], recent_items
+Example for inputs household_id BYTES [B, 1], hour INT64 [B, 1], basket_value FP32 [B, 1], recent_items
 BYTES [B, L]:
 
     in   [{"household_id": "1", "hour": 9, "recent_items": ["a", "b"]}, {"hour": 20, "basket_value": 3.5}]
     out  household_id [[b"1"], [b""]]     hour [[9], [20]]     basket_value [[nan], [3.5]]
          recent_items [[b"a", b"b", b"", b"", b"", b"", b"", b""], [b"", b"", b"", b"", b"", b"", b"", b""]]
 
-A missing string is null as "", a missing number NaN, a missing vector all zeros, a missing sequence is
+A missing string is null and sent as "", a missing number as NaN, a missing vector as zeros; a missing sequence is
 empty. A string with a NUL character is refused: NVIDIA's backends cut it there, and `2223\0junk` would be 2223.
-A missing int is refused: INT64 has no value that means null; where the model calls it optional it is sent
-as the least of its type, which no fit knows. What the server lets a request leave out is not sent at all where no
-request of the batch has it. Sequences go from oldest to newest and
-are filled up with "" to the next of `LENGTH_BUCKETS`, so that requests of different users share shapes and
-the server can batch them; a longer one is sent as it is: the client never drops an item, what is too long
-is the model's to say.
+A missing int is refused, because INT64 has no null; if it is optional in the model, it is sent
+as the smallest int, which no fit knows. An optional input is not sent at all if no
+request of the batch has it. Sequences are oldest first and
+padded with "" to the next of `LENGTH_BUCKETS`, so that requests of different users have equal shapes and
+the server can batch them; a longer one is sent unchanged: the client never drops an item, the model truncates
+sequences.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _FLOATS: dict[str, type[np.floating[Any]]] = {"FP16": np.float16, "FP32": np.flo
 
 
 def bucket_length(length: int) -> int:
-    """The least bucket that holds `length` items; `length` itself past the last bucket."""
+    """Return the smallest bucket for `length` items; `length` itself past the last bucket."""
     return next((bucket for bucket in LENGTH_BUCKETS if length <= bucket), length)
 
 
@@ -52,9 +52,9 @@ def build_tensors(
     sequence_length: int | None = None,
     first: int = 0,
 ) -> dict[str, NDArray[Any]]:
-    """Return one array `[B, ...]` for each of the model's inputs, but for optional ones that no request has.
+    """Return one array `[B, ...]` for each of the model's inputs, except for optional ones that no request has.
 
-    `sequence_length`: pad every sequence at least to this many items, in place of the bucket of the batch's
+    `sequence_length`: pad every sequence to at least this many items, instead of the bucket of the batch's
     longest. `first`: the position of the first request in the caller's list. Raises InvalidRequest naming the
     request's position and the feature at fault.
     """
@@ -102,7 +102,7 @@ class _Feature:
         if spec.datatype in _FLOATS and len(spec.dims) == 1 and spec.dims[0] > 0:
             return self._numbers
         raise InvalidRequest(
-            f"{spec.name}: input {spec.datatype} {list(spec.dims)} is no request feature: "
+            f"{spec.name}: input {spec.datatype} {list(spec.dims)} is not a request feature: "
             "call infer with an array of it"
         )
 
@@ -110,10 +110,10 @@ class _Feature:
         if value is None:
             return b""
         if not isinstance(value, str):
-            raise self._refusal(row, f"seen {_shown(value)}", "a string, or null where there is none")
+            raise self._refusal(row, f"seen {_shown(value)}", "a string, or null if there is none")
         if "\0" in value:
             raise self._refusal(
-                row, f"holds a NUL character ({_shown(value)}), where backends cut a string", "it without"
+                row, f"has a NUL character ({_shown(value)}), at which backends cut a string", "it without"
             )
         try:
             return value.encode()
@@ -144,10 +144,10 @@ class _Feature:
         return np.array([[value] for value in values], dtype=dtype).reshape(len(values), 1)
 
     def _numbers(self, values: list[object]) -> NDArray[Any]:
-        """Return `[B, 1]`, null is NaN; or vectors `[B, dim]`, null is all zeros."""
+        """Return numbers `[B, 1]`, with NaN for null; or vectors `[B, dim]`, with zeros for null."""
         dim = self.spec.dims[0]
         array = np.full((len(values), dim), math.nan if dim == 1 else 0.0, dtype=_FLOATS[self.spec.datatype])
-        expected = "a number, or null where there is none" if dim == 1 else f"a list of {dim} numbers"
+        expected = "a number, or null if there is none" if dim == 1 else f"a list of {dim} numbers"
         for row, value in enumerate(values):
             if value is None:
                 continue

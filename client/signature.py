@@ -1,4 +1,4 @@
-"""What a model takes and gives, as the server itself says."""
+"""The inputs and outputs of a model, from the server's metadata."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ OPTIONAL, USER_KEY = "optional", "user_key"
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A tensor without its batch dimension: `dims` is (1,) for a scalar a row, (-1,) for a sequence.
+    """A tensor without its batch dimension: `dims` is (1,) for one scalar per row, (-1,) for a sequence.
 
-    `optional`: a request may be sent without it.
+    `optional`: a request may leave it out.
     """
 
     name: str
@@ -31,16 +31,16 @@ class TensorSpec:
 
     @property
     def is_history(self) -> bool:
-        """Whether it is a list of strings, oldest first."""
+        """Whether the tensor is a list of strings, oldest first."""
         return self.is_sequence and self.datatype == "BYTES"
 
 
 @dataclass(frozen=True)
 class Signature:
-    """Inputs and outputs of a batching model by name, and the most rows that one request may carry.
+    """Inputs and outputs of a batching model by name, and the maximal number of rows of a request.
 
-    `optional`: inputs that the model does not read for a user whose embedding it has stored. `user_key`: the input
-    that names the user of a request, where the model asks.
+    `optional`: inputs that the model does not read for a stored user. `user_key`: the input
+    with the user of a request, if the model has one.
     """
 
     model: str
@@ -52,24 +52,24 @@ class Signature:
 
     @property
     def histories(self) -> tuple[str, ...]:
-        """The sequences of what a user did; the items that must not be recommended are none."""
+        """The sequences of the user's history; `exclude` is not one of them."""
         return tuple(name for name, spec in self.inputs.items() if spec.is_history and name != EXCLUDE)
 
     @property
     def recorded(self) -> tuple[str, ...]:
         """The columns that a recorded row must have.
 
-        They are the inputs but for the items that a request of `retrieve` wants left out; whose a request is, the
-        column `user` tells.
+        They are the inputs, except `exclude` of `retrieve`; the column `user` provides the user
+        of a request.
         """
         columns = tuple(name for name in self.inputs if name not in (EXCLUDE, self.user_key))
         return (*columns, *(["user"] if self.user_key else []))
 
 
 def read_signature(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> Signature:
-    """Build the signature from Triton's model metadata and model config, as JSON of either protocol.
+    """Return the signature from Triton's model metadata and model config, as JSON of either protocol.
 
-    Raises ModelMismatch where the model takes no batches: one row per call is no way to serve.
+    Raises ModelMismatch if the model takes no batches.
     """
     model = str(metadata["name"])
     max_batch_size = int(config.get("max_batch_size", 0))
@@ -87,10 +87,10 @@ def read_signature(metadata: Mapping[str, Any], config: Mapping[str, Any]) -> Si
 
 
 def newest_kept(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, int]:
-    """Return how many items a model keeps of its sequences, by the names that `names` gives its inputs.
+    """Return how many items the model keeps of its sequences, by the names that `names` maps its inputs to.
 
-    A python model says so in the parameter `max_length.NAME`; of a graph that Naiad exported, the warmup request tells,
-    which has sequences of their full length.
+    A python model has the parameter `max_length.NAME`. A graph that Naiad exported has a warmup request
+    with sequences of full length.
     """
     stated = {name: _parameter(config, f"max_length.{name}") for name in names}
     lengths = {names[name]: int(text) for name, text in stated.items() if text.isdecimal()}

@@ -1,7 +1,7 @@
-"""The two ways to a Triton server, gRPC and HTTP, behind one set of calls and one error tree.
+"""The two protocols of Triton, gRPC and HTTP, behind one set of calls and one error tree.
 
-`tritonclient` speaks both. Its exceptions, and those of the libraries below it, become the client's own by the table of
-`client.library_errors`; an answer that no Triton gives is refused here, before anyone reads it.
+`tritonclient` speaks both. The table in `client.library_errors` maps its exceptions, and those of the libraries below
+it, to the client's own. Answers that are not Triton's are refused here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from client.library_errors import library_errors, not_triton
 
 
 class Transport(Protocol):
-    """One connection. Its calls raise ServerUnavailable, NotTriton, RequestTimeout, RequestRefused, UnknownModel."""
+    """A connection. Its calls raise ServerUnavailable, NotTriton, RequestTimeout, RequestRefused, UnknownModel."""
 
     def ready(self) -> bool: ...
 
@@ -48,7 +48,7 @@ def open_transport(url: str, timeout_s: float) -> Transport:
 
 
 class _Connection:
-    """The parts that both have in common; `triton` is the module of tritonclient that `client` belongs to."""
+    """The common parts of both; `triton` is the module of tritonclient to which `client` belongs."""
 
     def __init__(self, triton: Any, client: Any, url: str, timeout_s: float) -> None:
         self._triton, self._client, self._url, self._timeout_s = triton, client, url, timeout_s
@@ -62,7 +62,7 @@ class _Connection:
         return contextlib.nullcontext()
 
     def _object(self, answer: object, *names: str) -> dict[str, Any]:
-        """Return the answer, if it is an object that has these names, as Triton's has."""
+        """Return the answer if it is an object with these names, as Triton's answers are."""
         if not isinstance(answer, dict) or any(name not in answer for name in names):
             raise not_triton(self._url, f"no {names[0]!r} in its answer")
         return answer
@@ -87,7 +87,7 @@ class _Grpc(_Connection):
         import tritonclient.grpc as triton
 
         unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
-        # gRPC itself waits up to two minutes between attempts to reconnect; our retries are shorter.
+        # gRPC waits up to two minutes between attempts to reconnect; our retries are shorter.
         reconnect = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
         client = triton.InferenceServerClient(address, channel_args=unlimited + reconnect)
         super().__init__(triton, client, url, timeout_s)
@@ -134,7 +134,7 @@ class _Http(_Connection):
         super().__init__(triton, client, url, timeout_s)
 
     def _deadline(self) -> AbstractContextManager[object]:
-        # The library's own timeouts begin again with every byte that comes.
+        # The library's own timeouts restart with every received byte.
         import gevent
 
         deadline: AbstractContextManager[object] = gevent.Timeout(self._timeout_s, TimeoutError())

@@ -1,7 +1,7 @@
-"""Ranking metrics over the whole catalogue, one code for training and for served answers.
+"""Ranking metrics over the whole catalogue; the same code for training and for served answers.
 
 `target_ranks_from_scores` and `target_ranks_from_lists` give each target its pessimistic rank;
-`RankingMetrics` adds such ranks up, chunk by chunk, and gives the metrics; `ListMetrics` those of lists alone.
+`RankingMetrics` accumulates ranks chunk by chunk and returns the metrics; `ListMetrics` needs only lists.
 """
 
 from metrics.lists import ListMetrics

@@ -1,25 +1,25 @@
-"""Precision, recall, NDCG, MAP, MRR, hit rate and categorical accuracy at k, added up chunk by chunk.
+"""Precision, recall, NDCG, MAP, MRR, hit rate and categorical accuracy at k, accumulated chunk by chunk.
 
 For one row with target set T, r_1 < r_2 < ... the ranks of its recommended targets (see `metrics.ranks`), and
 hits = #{i: r_i <= k}:
 
     precision@k = hits / k
-    recall@k    = hits / |T|                      (|T| counts targets outside of the catalogue too)
+    recall@k    = hits / |T|                      (|T| includes targets outside of the catalogue)
     hit_rate@k  = 1 if hits > 0 else 0
     mrr@k       = 1 / r_1 if r_1 <= k else 0
     map@k       = sum(i / r_i, r_i <= k) / min(|T|, k)
     ndcg@k      = sum(1 / log2(r_i + 1), r_i <= k) / sum(1 / log2(i + 1), i = 1..min(|T|, k))
 
-These are means over rows. One is a mean over targets, whichever row they stand in:
+These are means over rows. One metric is a mean over targets:
 
     categorical_accuracy@k = hits of all rows / targets of all rows
 
-Sources. Precision, recall, average precision: Manning, Raghavan, Schütze 2008, sections 8.3 and 8.4; its
-average precision divides by |T|, cut off at k the most hits that k slots can hold, min(|T|, k), takes that
-place. Reciprocal rank: Voorhees 1999, TREC-8 question answering track. NDCG: Järvelin & Kekäläinen 2002
-(gain with a logarithmic discount, over that of the ideal order), with the discount log2(rank + 1) of Burges
+Sources. Precision, recall, average precision: Manning, Raghavan, Schütze 2008, sections 8.3 and 8.4; its average
+precision divides by |T|; with a cut-off at k the divisor is min(|T|, k), the most hits in k slots. Reciprocal rank:
+Voorhees 1999, TREC-8 question answering track. NDCG: Järvelin & Kekäläinen 2002
+(gain with a logarithmic discount, divided by that of the ideal order), with the discount log2(rank + 1) of Burges
 et al. 2005. Categorical accuracy: `top_k_categorical_accuracy` of TensorFlow Recommenders' FactorizedTopK, where one
-row has one target; there ties are broken for the target, here against it.
+row has one target and ties favour the target; here they count against it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NAMES = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate")
 
 
 class RankingMetrics:
-    """Accumulates `TargetRanks` and gives the mean of each metric at each k over all rows seen.
+    """Accumulate `TargetRanks` and return the mean of each metric at each k over all rows.
 
     metrics = RankingMetrics(ks=(10, 20))
     metrics.update(target_ranks_from_scores(scores, targets))
@@ -69,7 +69,7 @@ class RankingMetrics:
                 self._sums[f"{name}@{k}"] += float(value.sum())
 
     def compute(self) -> dict[str, float]:
-        """Means over the rows (`categorical_accuracy@k`: over the targets), as {"ndcg@20": 0.31, ...}."""
+        """Return means over the rows (`categorical_accuracy@k`: over the targets), as {"ndcg@20": 0.31, ...}."""
         if not self.rows:
             raise RankError("no rows were added: a mean needs at least one row")
         means = {name: value / self.rows for name, value in self._sums.items()}
@@ -83,7 +83,7 @@ def _metrics_of_rows(
     lengths: NDArray[np.int64],
     k: int,
 ) -> dict[str, NDArray[np.float64]]:
-    """Each metric `[N]` from the hits within k: their `row`, `rank` and place among the row's hits, `[H]` each."""
+    """Return each metric `[N]` from the hits within k: their `row`, `rank` and order within the row, `[H]` each."""
 
     def per_row(weight: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(row, weights=weight, minlength=lengths.size).astype(np.float64)

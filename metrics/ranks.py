@@ -1,15 +1,15 @@
-"""Where each target stands in its row: the pessimistic rank, from whole score rows or from top-K lists.
+"""The pessimistic rank of each target in its row, from whole rows of scores or from top-K lists.
 
-A row may have several targets, of binary relevance. A target's rank is 1-based and pessimistic: it stands
-behind every item of equal score that is no target of the row, so that constant scores earn nothing by luck.
-Targets of equal score stand in the order in which they are given (with binary relevance, their order
+A row may have several targets, of binary relevance. A target's rank is 1-based and pessimistic: it is counted
+behind every item with an equal score that is not a target of the row, so constant scores gain nothing by chance.
+Targets with equal scores keep the order in which they are given (with binary relevance, their order
 changes no metric).
 
-    rank = 1 + non-targets of at least its score + targets of the row before it
+    rank = 1 + non-targets with at least its score + targets of the row before it
 
-An item scored -inf is not recommended (masked). A target that is not recommended, not in the list or not in
-the catalogue at all has rank 0 and still counts as a target: as a miss. A known item twice among a row's
-targets is refused, since recall would count it twice; where the targets are made is the place to settle it.
+An item with score -inf is not recommended (masked). A target that is not recommended, not in the list or not in
+the catalogue has rank 0 and counts as a miss. A row with a known item twice among its targets is refused, since
+recall would count it twice; the code that makes the targets has to remove duplicates.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from stage.errors import BadInput
 
 
 class RankError(BadInput):
-    """Scores, lists or targets of which no ranks can be made; the message names the row and the remedy."""
+    """Scores, lists or targets have no ranks; the message names the row and the remedy."""
 
 
 @dataclass(frozen=True)
 class TargetRanks:
-    """`ranks [M]`: rank of each target, row after row, 0 where missed; `lengths [N]`: targets of each row."""
+    """`ranks [M]`: rank of each target, row after row, 0 for a miss; `lengths [N]`: number of targets of each row."""
 
     ranks: NDArray[np.int64]
     lengths: NDArray[np.int64]
@@ -40,11 +40,11 @@ class TargetRanks:
             row = int(np.argmin(self.lengths))
             raise RankError(f"row {row} has no targets: leave rows without targets out")
         if int(self.lengths.sum()) != self.ranks.size:
-            raise RankError(f"{self.ranks.size} ranks for {int(self.lengths.sum())} targets: give one rank a target")
+            raise RankError(f"{self.ranks.size} ranks for {int(self.lengths.sum())} targets: give one rank per target")
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """`[M]`: the row of each target."""
+        """Return the row of each target, `[M]`."""
         return np.repeat(np.arange(self.lengths.size, dtype=np.int64), self.lengths)
 
 
@@ -53,13 +53,13 @@ def target_ranks_from_scores(
     targets: Sequence[Sequence[int] | NDArray[np.integer[Any]]],
     first_item: int = 0,
 ) -> TargetRanks:
-    """Ranks over the whole catalogue.
+    """Return ranks over the whole catalogue.
 
-    `scores [N, I]`: one column an item id, -inf where masked; `targets`: N rows of ids. Columns before
-    `first_item` (the ids of padding, null and unknown) are no items and are not looked at. A target id
-    outside `first_item..I-1` is an item outside of the catalogue: a miss, which may stand in a row several
-    times, as unknown items share one id. Only the targets' scores are compared: one pass over a row a
-    target, no copy. Raises RankError on NaN scores, rows without targets and known targets given twice.
+    `scores [N, I]`: one column per item id, -inf if masked; `targets`: N rows of ids. Columns before
+    `first_item` (the ids of padding, null and unknown) are not items and are ignored. A target id
+    outside `first_item..I-1` is an item outside of the catalogue: a miss, which may occur in a row several
+    times, because unknown items share one id. Only the targets' scores are compared, in one pass over the row
+    per target and without a copy. Raises RankError on NaN scores, rows without targets and known targets given twice.
     """
     scores = np.asarray(scores)
     if scores.ndim != 2 or scores.shape[0] != len(targets):
@@ -82,12 +82,12 @@ def target_ranks_from_lists(
     scores: Sequence[Sequence[float]] | NDArray[np.floating[Any]],
     targets: Sequence[Sequence[Any]] | Sequence[NDArray[Any]],
 ) -> TargetRanks:
-    """Ranks within top-K lists, such as a server answers.
+    """Return ranks within top-K lists, such as the answers of a server.
 
-    `ids [N, K]`: item ids, strings or ints as the targets are; `scores [N, K]`: their scores, -inf in empty
-    slots; `targets`: N rows of ids. The order within a list does not matter, only the scores do. Ranks are
-    those of the whole catalogue as far as K covers the ties at the list's lowest score. Raises RankError on
-    NaN scores, an item or target twice in a row, rows without targets, bytes beside strings.
+    `ids [N, K]`: item ids, strings or ints like the targets; `scores [N, K]`: their scores, -inf in empty
+    slots; `targets`: N rows of ids. Only the scores matter, not the order within a list. Ranks are
+    those of the whole catalogue if K covers the ties at the list's lowest score. Raises RankError on
+    NaN scores, an item or target twice in a row, rows without targets, and a mix of bytes and strings.
     """
     values = np.asarray(scores)
     if values.ndim != 2 or values.shape[0] != len(targets) or len(ids) != len(targets):
@@ -102,7 +102,7 @@ def target_ranks_from_lists(
     for row, (listed, wanted) in enumerate(zip(ids, targets, strict=True)):
         slots = _plain(listed)
         if len(slots) != values.shape[1]:
-            raise RankError(f"row {row} lists {len(slots)} items for {values.shape[1]} scores: give one score an item")
+            raise RankError(f"row {row} lists {len(slots)} items for {values.shape[1]} scores: give one score per item")
         place = {item: slot for slot, item in enumerate(slots) if not (any_empty[row] and empty[row, slot])}
         if len(place) < len(slots) - int(empty[row].sum()):
             raise RankError(f"row {row} lists an item more than once: a list must not repeat its items")
@@ -120,7 +120,7 @@ def target_ranks_from_lists(
 def _pessimistic_ranks(
     scores: NDArray[np.floating[Any]], rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """`[M]` ranks of the targets that stand at `scores[rows, columns]`; a column of -1 stands nowhere."""
+    """Return ranks `[M]` of the targets at `scores[rows, columns]`; a column of -1 is a miss."""
     if scores.size and np.isnan(scores.min()):
         row = int(np.argmax(np.isnan(scores).any(axis=1)))
         raise RankError(f"row {row} has a NaN score: scores must be numbers, or -inf for masked items")
@@ -142,7 +142,7 @@ def _pessimistic_ranks(
 
 
 def _last_of_equal(rows: NDArray[np.int64], values: NDArray[Any]) -> NDArray[np.int64]:
-    """`[M]`: for sorted (row, value) pairs, the index of the last pair that equals this one."""
+    """Return for each of the sorted (row, value) pairs the index of the last equal pair, `[M]`."""
     if not rows.size:
         return rows
     ends = np.flatnonzero(np.append((rows[1:] != rows[:-1]) | (values[1:] != values[:-1]), True))
@@ -164,7 +164,7 @@ def _require_same_type(row: int, listed: dict[Any, int], asked: list[Any]) -> No
     item = next(iter(listed), None)
     if item is not None and _family(item) is not _family(asked[0]):
         seen, wanted = type(item).__name__, type(asked[0]).__name__
-        raise RankError(f"row {row} lists {seen} ids for {wanted} targets, which never match: give one type")
+        raise RankError(f"row {row} lists {seen} ids for {wanted} targets, which never match: give both the same type")
 
 
 def _family(item: Any) -> type:

@@ -1,6 +1,6 @@
-"""The metrics table on a terminal: one row a metric, one column a model, the best of each row in bold.
+"""The metrics table on a terminal: one row per metric, one column per model, the best of each row in bold.
 
-Models stand side by side because they are few; six metrics at two cut-offs do not fit beside each other.
+Models are the columns because they are few; six metrics at two cut-offs would not fit next to each other.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from rich.text import Text
 
 
 def metrics_table(rows: Mapping[str, Mapping[str, float]], title: str | None = None) -> Table:
-    """`rows`: {name of the model: {name of the metric: value}}; a metric that a model lacks shows as a dash.
+    """Return the table of `rows`, {model: {metric: value}}; a metric that a model lacks is shown as a dash.
 
-    Metrics come in the order of first mention. Higher is better; values that print alike are equally best.
+    Metrics are in the order of first occurrence. Higher is better; values that print alike are equally best.
     """
     table = Table(title=title, title_justify="left")
     table.add_column("metric", no_wrap=True)

@@ -1,4 +1,4 @@
-"""`python -m preprocessing`: draft a schema of a log; from a raw log to everything that training and serving read."""
+"""`python -m preprocessing`: draft a schema, or turn a raw log into everything that training and serving read."""
 
 from __future__ import annotations
 
@@ -12,67 +12,83 @@ from stage.command import Parser, leave, print_result, run_command
 SPLIT_FLAGS = {"kind": "split"} | {
     name: name for name in ("validation_days", "test_days", "validation_share", "test_share")
 }
-"""Key of the schema's `[split]` -> the argument that stands in its place."""
+"""Key of the schema's `[split]` -> the argument that overrides it."""
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m preprocessing", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     fit = commands.add_parser("fit", help="read a log, build moments, fit and save the workflow, write Parquet by week")
-    fit.add_argument("--schema", required=True, help="a shipped schema's name, or a .toml file")
+    fit.add_argument("--schema", required=True, help="name of a shipped schema, or a .toml file")
     fit.add_argument(
         "--source",
         help="the log: a .parquet, .csv or .tsv file (CSV also .gz, .bz2, .zst), a folder with interactions.* "
         "or of part files, or a table's URL",
     )
-    fit.add_argument("--output", required=True, help="folder to write, whole or not at all")
+    fit.add_argument("--output", required=True, help="folder to write; it is written completely or not at all")
     fit.add_argument(
         "--columns", help="map the log's columns: user=NAME,item=NAME,time=NAME[,session=NAME,value=NAME,title=NAME]"
     )
     _add_log_flags(fit)
     fit.add_argument(
-        "--split", choices=("time", "leave_one_out", "sessions", "random"), help="in place of the schema's split"
+        "--split",
+        choices=("time", "leave_one_out", "sessions", "random"),
+        help="kind of split, instead of the schema's",
     )
     fit.add_argument(
-        "--validation-days", type=positive, metavar="DAYS", help="of a split by time: days before the test"
+        "--validation-days", type=positive, metavar="DAYS", help="for a split by time: days before the test period"
     )
-    fit.add_argument("--test-days", type=positive, metavar="DAYS", help="of a split by time: last days of the log")
-    shares = "of a split by sessions or random: the share of the sessions"
-    fit.add_argument("--validation-share", type=share, metavar="SHARE", help=f"{shares} before the test (default 0.05)")
-    fit.add_argument("--test-share", type=share, metavar="SHARE", help=f"{shares} that test (default 0.2)")
+    fit.add_argument(
+        "--test-days", type=positive, metavar="DAYS", help="for a split by time: days at the end of the log"
+    )
+    shares = "for a split by sessions or random: share of the sessions"
+    fit.add_argument("--validation-share", type=share, metavar="SHARE", help=f"{shares} in validation (default 0.05)")
+    fit.add_argument("--test-share", type=share, metavar="SHARE", help=f"{shares} in the test (default 0.2)")
     fit.add_argument("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, tcp://HOST:PORT")
     fit.add_argument("--workers", type=int, default=1, help="worker processes on this machine (default 1)")
     fit.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
     fit.set_defaults(run=_fit)
-    draft = commands.add_parser("schema", help="draft a schema of a log, as a TOML file to read and to correct")
+    draft = commands.add_parser("schema", help="draft a schema for a log, as a TOML file to read and correct")
     draft.add_argument("--from", dest="source", required=True, metavar="LOG", help="the log: a file or a folder")
-    draft.add_argument("--columns", help="columns that are known: user=NAME,item=NAME,time=NAME[,session=NAME,…]")
+    draft.add_argument("--columns", help="columns that you know: user=NAME,item=NAME,time=NAME[,session=NAME,…]")
     _add_log_flags(draft)
     draft.add_argument("--output", metavar="FILE.toml", help="file to write (default: print the draft)")
-    draft.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
+    draft.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
     draft.set_defaults(run=_draft, **dict.fromkeys(SPLIT_FLAGS.values()))
     return parser
 
 
 def _add_log_flags(fit: argparse.ArgumentParser) -> None:
-    """Flags that stand in place of keys of the schema's `[log]`."""
+    """Add the flags that override keys of the schema's `[log]`."""
     fit.add_argument(
         "--time-unit",
         choices=("timestamp", "s", "ms", "us", "ns", "order"),
-        help="what numbers in the time column count since 1970, or order: they only order the log",
-    )
-    fit.add_argument("--time-format", metavar="FORMAT", help='of times that are not ISO 8601: "%%d/%%m/%%Y %%H:%%M"')
-    fit.add_argument(
-        "--time-zone", metavar="ZONE", help="zone of times that name none, such as Europe/Paris; hours are local there"
+        help="unit of numbers in the time column, counted since 1970; order: the numbers are only an order",
     )
     fit.add_argument(
-        "--separator", metavar="CHARACTER", help="of a CSV file: ';', tab (default: a comma, in .tsv a tab)"
+        "--time-format", metavar="FORMAT", help='format of times that are not ISO 8601: "%%d/%%m/%%Y %%H:%%M"'
     )
-    fit.add_argument("--encoding", help="of CSV files, such as latin-1, cp1252, utf-16 (default utf-8)")
-    fit.add_argument("--items", metavar="FILE", help="the item table, where the schema names none or it is elsewhere")
-    fit.add_argument("--users", metavar="FILE", help="the user table, likewise")
-    fit.add_argument("--items-key", metavar="COLUMN", help="the item table's id column, if not named as the log's")
-    fit.add_argument("--users-key", metavar="COLUMN", help="the user table's id column, likewise")
+    fit.add_argument(
+        "--time-zone",
+        metavar="ZONE",
+        help="zone of times without an offset, such as Europe/Paris; hours are local to it",
+    )
+    fit.add_argument(
+        "--separator", metavar="CHARACTER", help="separator of CSV fields: ';', tab (default: a comma, in .tsv a tab)"
+    )
+    fit.add_argument("--encoding", help="encoding of CSV files, such as latin-1, cp1252, utf-16 (default utf-8)")
+    fit.add_argument(
+        "--items", metavar="FILE", help="the item table, if the schema names none or it is in another folder"
+    )
+    fit.add_argument(
+        "--users", metavar="FILE", help="the user table, if the schema names none or it is in another folder"
+    )
+    fit.add_argument(
+        "--items-key", metavar="COLUMN", help="id column of the item table (default: the name that it has in the log)"
+    )
+    fit.add_argument(
+        "--users-key", metavar="COLUMN", help="id column of the user table (default: the name that it has in the log)"
+    )
 
 
 def _changes(arguments: argparse.Namespace) -> Changes:

@@ -1,4 +1,4 @@
-"""What a command line changes of a schema, before it is checked: its columns, its clock, its files, its split."""
+"""Changes that a command line makes to a schema before it is checked: its columns, clock, files and split."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stage.errors import BadInput
 
 
 class ChangeError(BadInput):
-    """A change that names what a schema does not have."""
+    """A change that names a part that a schema does not have."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Changes:
     split: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the plain content of a schema with the changes made; features of renamed columns follow."""
+        """Return the plain content of a schema with the changes; features of renamed columns are changed too."""
         changed = copy.deepcopy(dict(body))
         if self.columns:
             _rename(changed, _roles(self.columns))

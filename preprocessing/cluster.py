@@ -1,4 +1,4 @@
-"""Where the fit's tasks run: in this process, on worker processes here, or on a Dask cluster by its address."""
+"""Execution of the fit's tasks: in this process, in local worker processes, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ClusterError(BadInput):
 
 
 class Tasks:
-    """Maps a function over arguments with a progress bar; results come in the order of the arguments."""
+    """Map a function over arguments with a progress bar; results are in the order of the arguments."""
 
     def __init__(self, client: Client | None, workers: int) -> None:
         self._client = client
@@ -33,7 +33,7 @@ class Tasks:
         from rich.progress import track
 
         def progress(steps: Any) -> Any:
-            # Closed before an error is reported, or the bar would be drawn once more behind it.
+            # Closed before an error is reported; otherwise the bar would be drawn again after it.
             return closing(track(steps, description=f"{doing:<24}", total=len(items), console=_console()))
 
         if self._client is None:
@@ -52,7 +52,7 @@ class Tasks:
 
 
 def busy(doing: str) -> Status:
-    """Shows `doing` while the block runs: for a step of this process that has no parts to count."""
+    """Show `doing` while the block runs, for a step of this process without parts to count."""
     return _console().status(doing)
 
 
@@ -64,10 +64,10 @@ def _console() -> Console:
 
 @contextmanager
 def tasks(scheduler: str | None = None, workers: int = 1) -> Iterator[Tasks]:
-    """Tasks on the cluster at `scheduler` ("tcp://host:port"), else on `workers` processes here (1: this process).
+    """Yield tasks on the cluster at `scheduler` ("tcp://host:port"), else on `workers` processes here (1: this one).
 
-    NVTabular finds the same cluster by itself. Workers read and write the folders that this process names and import
-    this package: on several machines that is a shared file system and the same checkout.
+    NVTabular finds the same cluster by itself. Workers read and write the folders that this process names, and import
+    this package: several machines need a shared file system and the same checkout.
     """
     if workers < 1:
         raise ClusterError(f"--workers {workers}: give 1 or more")
@@ -82,7 +82,7 @@ def tasks(scheduler: str | None = None, workers: int = 1) -> Iterator[Tasks]:
 
     from distributed import Client, LocalCluster
 
-    # On a busy machine a worker is slow to end, and what still waits for it says so through asyncio.
+    # On a busy machine a worker ends slowly, and asyncio logs that it is still waited for.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     with (
         LocalCluster(
@@ -90,7 +90,7 @@ def tasks(scheduler: str | None = None, workers: int = 1) -> Iterator[Tasks]:
             threads_per_worker=1,
             dashboard_address="127.0.0.1:0",
             memory_limit=0,
-            # What goes wrong in a task comes back from it; the rest is talk of workers that are slow to end.
+            # A task returns its own errors; the other log lines are about workers that end slowly.
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,

@@ -1,4 +1,4 @@
-"""The schema that a person declares: its features, held against each other and against the log's layout."""
+"""The schema as declared in TOML, with checks of its features against each other and against the log's layout."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ MOMENT_SOURCES = (*CLOCK_SOURCES, "session_value", "session_size")
 
 
 class Schema(Frozen):
-    """What a data set's features are; see the module's docstring."""
+    """The log, the split and the features of a data set."""
 
     name: str = Field(
-        min_length=1, description="of the data set; shown in reports, and the default name of experiments"
+        min_length=1, description="name of the data set; shown in reports, and the default name of experiments"
     )
-    description: str = Field(default="", description="one line on the data")
+    description: str = Field(default="", description="one line about the data")
     log: Log = Field(description="the table `[log]`")
     split: Split = Field(default=Split(), description="the table `[split]`")
-    features: tuple[Feature, ...] = Field(description="one table `[[features]]` each")
+    features: tuple[Feature, ...] = Field(description="one table `[[features]]` per feature")
     exclude: tuple[str, ...] = Field(default=(), description="names of sequences whose items are never recommended")
 
     @model_validator(mode="after")
@@ -44,19 +44,23 @@ class Schema(Frozen):
         sequences = {feature.name for feature in self.features if isinstance(feature, Sequence)}
         for name in self.exclude:
             if name not in sequences:
-                raise ValueError(f"exclude names {name!r}, which is no sequence; the sequences are {sorted(sequences)}")
+                raise ValueError(
+                    f"exclude names {name!r}, which is not a sequence; the sequences are {sorted(sequences)}"
+                )
         for feature in self.features:
             self._check(feature)
         if self.item_id.dtype != "string":
             raise ValueError(f"{self.item_id.name}: item ids are strings, drop dtype = 'int'")
         if not self.request_features:
             raise ValueError(
-                "no feature of the user or the context: a request would carry nothing; add one, such as a sequence "
+                "no feature of the user or the context: a request would be empty; add one, such as a sequence "
                 "with side = 'user', source = 'recent'"
             )
         self._check_log()
         if self.split.kind in ("sessions", "random") and self.split.test_share + self.split.validation_share >= 1:
-            raise ValueError("split.test_share + validation_share leave nothing to train on: keep them below 1")
+            raise ValueError(
+                "split.test_share + split.validation_share leave nothing for training: keep their sum below 1"
+            )
         return self
 
     def _check_log(self) -> None:
@@ -66,42 +70,48 @@ class Schema(Frozen):
             kinds.append("'sessions' (--split sessions)" + " if it orders all sessions" * bool(kinds))
             raise ValueError(f"the log's time is only an order: use split kind {', or '.join(kinds)}")
         if log.time_format and log.time_unit != "timestamp":
-            raise ValueError(f"log.time_format reads text, time_unit = {log.time_unit!r} numbers: drop one of them")
+            raise ValueError(
+                f"log.time_format is for text, time_unit = {log.time_unit!r} for numbers: drop one of them"
+            )
         if columns.user is None:
             if columns.session is None:
                 raise ValueError("log.columns names neither user nor session: name one of them")
             if log.users:
-                raise ValueError("log.users: the log names no user to join it by, drop it or name log.columns.user")
+                raise ValueError(
+                    "log.users: the log has no user column to join the user table by: drop it, or name log.columns.user"
+                )
             if self.split.kind == "leave_one_out":
                 words = "'sessions' or 'random'" if log.time_unit == "order" else "'time', 'sessions' or 'random'"
-                raise ValueError(f"without users no one has a last session to leave out: use split kind {words}")
+                raise ValueError(
+                    f"split kind 'leave_one_out' needs users, and the log has none: use split kind {words}"
+                )
 
     def _check(self, feature: Feature) -> None:
         kept = ITEM_NAMES if feature.side == "item" else ROW_NAMES
         if feature.name in kept and not self._is_item_id(feature):
-            raise ValueError(f"feature name {feature.name!r} is kept for the row itself: rename it and say its column")
+            raise ValueError(f"feature name {feature.name!r} is reserved: rename it and set its column")
         if feature.name in TENSOR_NAMES and feature.side != "item":
             raise ValueError(
                 f"feature name {feature.name!r} is the name of a tensor of the served models: rename the feature and "
-                f"say its column (column = {feature.raw_column!r})"
+                f"set its column (column = {feature.raw_column!r})"
             )
         source = getattr(feature, "source", "")
         if feature.in_session != "constant" and not (feature.side == "context" and is_column(feature)):
-            raise ValueError(f"{feature.name}: in_session is of context columns, drop it")
+            raise ValueError(f"{feature.name}: in_session is only for context columns: drop it")
         if self.log.columns.user is None and source in ("recent", "frequent", "days_since_last"):
             raise ValueError(
-                f"{feature.name}: {source} is of a user's earlier sessions, and the log names no user: "
+                f"{feature.name}: {source} needs a user's earlier sessions, and the log has no user column: "
                 "use source = 'session', or name log.columns.user"
             )
         if isinstance(feature, Sequence) and feature.side == "item":
             raise ValueError(f"{feature.name}: a sequence belongs to side 'user' or 'context', not 'item'")
         if source in MOMENT_SOURCES and feature.side != "context":
-            raise ValueError(f"{feature.name}: {source} is a fact of the moment, say side = 'context'")
+            raise ValueError(f"{feature.name}: {source} describes the moment of the request: set side = 'context'")
         if source in ("hour", "weekday") and getattr(feature, "dtype", "") != "int":
-            raise ValueError(f"{feature.name}: {source} is a number, say dtype = 'int'")
+            raise ValueError(f"{feature.name}: {source} is a number: set dtype = 'int'")
         if self.log.time_unit == "order" and source in CLOCK_SOURCES:
             raise ValueError(
-                f"{feature.name}: the log's time is only an order, and {source} needs real times: drop the feature, or "
+                f"{feature.name}: {source} needs real times, and the log's time is only an order: drop the feature, or "
                 "leave out time_unit = 'order' if the times are real"
             )
 
@@ -111,25 +121,25 @@ class Schema(Frozen):
 
     @property
     def item_id(self) -> Categorical:
-        """The categorical that the sequences, the targets and the answers are made of."""
+        """The categorical whose values are the items of sequences, targets and answers."""
         return next(f for f in self.features if isinstance(f, Categorical) and self._is_item_id(f))
 
     @property
     def request_features(self) -> tuple[Feature, ...]:
-        """What a request carries: all features that are not the item's."""
+        """The features of a request: all except the item's."""
         return tuple(feature for feature in self.features if feature.side != "item")
 
     @property
     def item_features(self) -> tuple[Feature, ...]:
-        """What describes an item, its id apart."""
+        """The features of an item, except its id."""
         return tuple(f for f in self.features if f.side == "item" and not self._is_item_id(f))
 
     def with_split(self, kind: SplitKind, **options: Any) -> Schema:
-        """The same schema under another split; `options` are other keys of the split, such as `seed`."""
+        """Return the schema with another split; `options` are other keys of the split, such as `seed`."""
         return self.changed(Changes(split={"kind": kind, **options}))
 
     def changed(self, changes: Changes) -> Schema:
-        """The same schema with `changes`, checked again."""
+        """Return the schema with `changes`, checked again."""
         return parse_schema(changes.of(self.model_dump()), self.name)
 
     def stage(self, stage: Literal["offline", "online"]) -> tuple[Feature, ...]:

@@ -1,11 +1,11 @@
-"""`preprocessing fit`: a raw log becomes requests, encoded rows, the saved workflow, the item tables and `schema.json`.
+"""`preprocessing fit`: write requests, encoded rows, the saved workflow, item tables and `schema.json` of a raw log.
 
 OUTPUT/
   schema.json schema.pbtxt          the schema and what was learned; the same as Merlin's schema
   workflow/ item_workflow/          as NVTabular saves them; categories/unique.FEATURE.parquet is a vocabulary
   items.parquet item_index.parquet  every item with its name and id; the encoded features of item id r in row r
   sequences.parquet                 every user's items in the order of time, with the split's boundaries
-  daily_purchases.parquet           purchases by local day and item id (not where the log's time is only an order)
+  daily_purchases.parquet           purchases by local day and item id (absent if the log's time is only an order)
   requests/SPLIT/week=W/            raw rows as a client sends them, with target, user and time
   SPLIT/week=W/                     the same rows, encoded by the workflow
 """
@@ -43,7 +43,7 @@ from stage.output import whole_folder
 
 @dataclass(frozen=True)
 class Summary:
-    """What a fit made: the learned schema, the rows of each split, the users of the log, and what was read."""
+    """The result of a fit: the learned schema, the rows of each split, the users of the log, and the log's report."""
 
     fitted: FittedSchema
     rows: dict[str, int]
@@ -60,9 +60,9 @@ def fit(
     overwrite: bool = False,
     schema_file: str | Path | None = None,
 ) -> Summary:
-    """Run the whole fit; `output` is whole when it returns and untouched when it raises.
+    """Run the whole fit; `output` is complete on return and unchanged on an error.
 
-    `schema_file`: the file or name that `schema` was read from, which `output` may not hold.
+    `schema_file`: the file or name from which `schema` was read; `output` must not contain it.
     """
     source = source if isinstance(source, Source) else Source(source)
     inputs = input_paths(schema, source, schema_file)

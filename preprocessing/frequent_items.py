@@ -1,4 +1,4 @@
-"""A user's items by the number of sessions that held them, kept up as time goes on."""
+"""A user's items by the number of sessions with them, updated in time order."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ DAY_NS = 86_400_000_000_000
 
 
 class FrequentItems:
-    """The user's items by number of sessions, each halved every `half_life_days`; ties by the latest purchase.
+    """The user's items by number of sessions, whose weight halves every `half_life_days`; ties by the latest purchase.
 
-    items, instants (ns): [N], all purchases of the user in time order; an item stands once in a session.
+    items, instants (ns): [N], all purchases of the user in time order; a session has an item once.
     """
 
     def __init__(self, items: Column, instants: Column, half_life_days: float | None = None) -> None:
@@ -40,7 +40,7 @@ class FrequentItems:
         self._counted = count
 
     def top(self, most: int) -> Column:
-        """At most `most` items, the most frequent last."""
+        """Return at most `most` items, the most frequent last."""
         seen = np.flatnonzero(self._latest)
         if len(seen) > most:
             least = np.partition(self._weight[seen], -most)[-most]

@@ -1,4 +1,4 @@
-"""What each session's user had taken strictly before it began: a prefix of the user's purchases in time order."""
+"""Histories: what each session's user took strictly before it began, a prefix of the purchases in time order."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Histories:
-    """Histories of S sessions in N purchases.
+    """Histories of S sessions from N purchases.
 
     items, instants: [N], user by user, each user's in time order. counts: [U] purchases of each user. sessions: [S]
-    rows sorted by user in the same order, with `user` and `first`. Every `kept` chooses sessions, [K].
+    rows sorted by user in the same order, with `user` and `first`. Each `kept` selects sessions, [K].
     """
 
     def __init__(self, items: Column, instants: Column, counts: Column, sessions: pd.DataFrame) -> None:
@@ -28,7 +28,7 @@ class Histories:
         names = sessions["user"].to_numpy()
         bounds = np.r_[np.flatnonzero(np.r_[True, names[1:] != names[:-1]]), len(names)]
         ends = np.cumsum(counts)
-        # Of each user: sessions a to b, purchases begin to end.
+        # Per user: sessions a to b, purchases begin to end.
         self._users = list(zip(bounds[:-1], bounds[1:], np.r_[0, ends[:-1]], ends, strict=True))
         self._begin = np.repeat(np.r_[0, ends[:-1]], np.diff(bounds))
         self._stop = np.concatenate(
@@ -36,18 +36,18 @@ class Histories:
         )
 
     def recent(self, most: int, kept: Column) -> pa.ListArray:
-        """The last items, the newest last."""
+        """Return the last items, the newest last."""
         begin, stop = self._begin[kept], self._stop[kept]
         return slices(self._items, np.maximum(begin, stop - most), stop)
 
     def days_since_last(self, kept: Column) -> Column:
-        """Days since the last purchase, NaN where there is none."""
+        """Return the days since the last purchase, NaN if there is none."""
         begin, stop = self._begin[kept], self._stop[kept]
         days: Column = np.where(stop > begin, (self._first[kept] - self._instants[stop - 1]) / DAY_NS, np.nan)
         return days
 
     def frequent(self, most: int, half_life_days: float | None, kept: Column) -> pa.ListArray:
-        """The most frequent items, the most frequent last."""
+        """Return the most frequent items, the most frequent last."""
         top: list[Column] = [self._items[:0]] * len(self._first)
         wanted = np.zeros(len(self._first), dtype=bool)
         wanted[kept] = True

@@ -10,13 +10,13 @@ from warehouse.address import table_address
 
 
 def input_paths(schema: Schema, source: Source, schema_file: str | Path | None = None) -> list[Path]:
-    """Return the log and its user and item tables, of a warehouse's URL the database file; and the schema's file.
+    """Return the files of the log, its user and item tables and the schema; for a warehouse's URL the database file.
 
-    Of a folder with `interactions.*`, that file alone is the log: an output may stand beside it.
+    In a folder with `interactions.*` only that file is the log, so an output may be next to it.
 
     Raises:
         AddressError: The URL names no table.
-        LogError: The log's folder holds no log.
+        LogError: The folder has no log.
 
     """
     named = [] if schema_file is None else [schema_path(schema_file)]

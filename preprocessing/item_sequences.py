@@ -1,6 +1,6 @@
-"""Every user's items in the order of time, once and flat: what models of whole sequences train on.
+"""Every user's items in the order of time, stored once and flat, for models that train on whole sequences.
 
-`sequences.parquet` has one row per user (per session where the log names no user), in the order of their names. Lists
+`sequences.parquet` has one row per user (per session if the log has no users), in the order of their names. Lists
 with one value an item, by instant, then session, then place in the session:
 
   items     int32  encoded ids; an item rarer than `min_frequency` is 2, unknown
@@ -10,10 +10,10 @@ with one value an item, by instant, then session, then place in the session:
 Lists with one value a session, in that numbering:
 
   splits    int8   0 train, 1 validation, 2 test
-  cuts      int32  how many of its items are known before the targets of its moment
-  rows      int32  the place of its moment among the rows of its split, -1 where it is history only
+  cuts      int32  number of its items before the targets of its moment
+  rows      int32  position of its moment among the rows of its split, -1 if it is history only
 
-A session's items need not stand together: sessions of one user may overlap.
+A session's items need not be adjacent: sessions of one user may overlap.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 ITEM_SEQUENCES = "sequences.parquet"
 ITEMS_PER_GROUP = 1 << 20
-"""Of a row group, about: what a reader holds at once besides what it keeps."""
+"""Approximate number of items in a row group, which a reader holds in memory at once."""
 OF_ITEMS = {"items": pa.int32(), "instants": pa.int64(), "sessions": pa.int32()}
 OF_SESSIONS = {"splits": pa.int8(), "cuts": pa.int32(), "rows": pa.int32()}
 RISING = ("instants", "sessions", "rows")
@@ -46,9 +46,9 @@ RISING = ("instants", "sessions", "rows")
 def write_item_sequences(
     log: RawLog, sessions: pd.DataFrame, items: pd.DataFrame, folder: Path, group: int = ITEMS_PER_GROUP
 ) -> None:
-    """Write `sequences.parquet`; its bytes depend on the log and the schema alone.
+    """Write `sequences.parquet`; its bytes depend only on the log and the schema.
 
-    sessions: `session_rows.with_rows`. items: `number_items`. group: items of a row group, about.
+    sessions: `session_rows.with_rows`. items: `number_items`. group: approximate number of items in a row group.
     """
     lists = {**OF_ITEMS, **OF_SESSIONS}
     table = pa.schema(
@@ -67,7 +67,7 @@ def write_item_sequences(
 
 
 def _groups(log: RawLog, sessions: pd.DataFrame, ids: Column, group: int) -> Iterator[dict[str, Any]]:
-    """Yield the columns of whole users, about `group` items at once; users are in the order of `sessions`."""
+    """Yield the columns of whole users, about `group` items at once, with users in the order of `sessions`."""
     names = sessions["user"].to_numpy()
     begins = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
     user = np.repeat(np.arange(len(begins)), np.diff(np.r_[begins, len(names)]))
@@ -75,7 +75,7 @@ def _groups(log: RawLog, sessions: pd.DataFrame, ids: Column, group: int) -> Ite
     session = taken["session"].to_numpy()
     order = np.lexsort((taken["place"], session, taken["instant"], user[session]))
     session = session[order]
-    # By user, and of a user in the order in which they begin.
+    # By user, then in the order in which sessions begin.
     numbered = np.argsort(first_rows(session, len(sessions)))
     number = np.empty(len(numbered), dtype=np.int64)
     number[numbered] = np.arange(len(numbered))

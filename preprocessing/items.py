@@ -1,4 +1,4 @@
-"""The item side of a fit: the vocabulary, the table of names, purchases by day and the index of encoded features."""
+"""The items of a fit: the vocabulary, the table of names, purchases by day and the index of encoded features."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ DAILY_PURCHASES = "daily_purchases.parquet"
 
 
 def number_items(schema: Schema, log: RawLog, split: np.ndarray[Any, Any]) -> pd.DataFrame:
-    """Every item of the log, row n for item number n: `item`, `purchases` (of the train period), `encoded_id`.
+    """Return every item of the log, row n for item number n: `item`, `purchases` (in training), `encoded_id`.
 
-    Ids rise from 3 by falling purchases, ties by name; an item rarer than `min_frequency` has id 2, unknown.
+    Ids start at 3, the most purchased first, ties by name; an item rarer than `min_frequency` has id 2, unknown.
     """
     import pandas as pd
 
     train = split[log.interactions["session"]] == "train"
     purchases = np.bincount(log.interactions["item"][train], minlength=len(log.items))
     least = max(schema.item_id.min_frequency, 1)
-    # Item numbers rise with the names, so a stable sort leaves ties in the order of names.
+    # Item numbers follow the order of names, so a stable sort leaves ties in that order.
     known = np.argsort(-purchases, kind="stable")[: int((purchases >= least).sum())]
     if not len(known):
         raise LogError(f"no item has {least} purchases in training: lower min_frequency of {schema.item_id.name!r}")
@@ -42,12 +42,12 @@ def number_items(schema: Schema, log: RawLog, split: np.ndarray[Any, Any]) -> pd
 
 
 def known_items(items: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `number_items` that have an id, in its order: the vocabulary."""
+    """Return the vocabulary: the rows of `number_items` with an id, in the order of ids."""
     return items[items["encoded_id"] >= FIRST_KNOWN_ID].sort_values("encoded_id")
 
 
 def write_item_table(schema: Schema, log: RawLog, items: pd.DataFrame, folder: Path) -> None:
-    """Every item of the log: `item_id` (raw), `encoded_id`, `purchases` (in training), `title`, raw item features."""
+    """Return every item of the log: `item_id` (raw), `encoded_id`, `purchases` (in training), `title`, raw features."""
     table = log.items.drop(columns=[schema.item_id.name]).reset_index(drop=True)
     table.insert(0, "item_id", items["item"])
     table.insert(1, "encoded_id", items["encoded_id"])
@@ -56,7 +56,7 @@ def write_item_table(schema: Schema, log: RawLog, items: pd.DataFrame, folder: P
 
 
 def write_daily_purchases(log: RawLog, items: pd.DataFrame, folder: Path) -> None:
-    """`day` (local), `encoded_id`, `purchases`: the known items of the whole log, for popularity over any span."""
+    """Return `day` (local), `encoded_id`, `purchases` of the known items of the whole log, for popularity baselines."""
     day = log.sessions["time"].dt.normalize().to_numpy()[log.interactions["session"]]
     rows = log.interactions.assign(day=day, encoded_id=items["encoded_id"].to_numpy()[log.interactions["item"]])
     daily = rows[rows["encoded_id"] >= FIRST_KNOWN_ID].groupby(["day", "encoded_id"]).size()
@@ -64,9 +64,9 @@ def write_daily_purchases(log: RawLog, items: pd.DataFrame, folder: Path) -> Non
 
 
 def write_item_index(schema: Schema, log: RawLog, items: pd.DataFrame, folder: Path) -> None:
-    """Row r describes item id r: `item_id` (raw; "" for the special ids), `purchases`, encoded item features.
+    """Return the table whose row r is item id r: `item_id` (raw; "" for special ids), `purchases`, encoded features.
 
-    The item workflow, fitted on the vocabulary, is saved beside it to encode items that come later.
+    The item workflow, fitted on the vocabulary, is saved too, to encode changed items later.
     """
     import pandas as pd
 
@@ -89,7 +89,7 @@ def write_item_index(schema: Schema, log: RawLog, items: pd.DataFrame, folder: P
 
 
 def _special(feature: Feature, item_id: int) -> Any:
-    """What a padding, null or unknown item has for a feature: the special id of the same meaning, or nothing."""
+    """Return the feature values of the padding, null and unknown item: the special id of that meaning, or zeros."""
     match feature.encoded.form:
         case "list":
             return []

@@ -1,4 +1,4 @@
-"""Whether the train period holds something to learn each feature from."""
+"""The check that the train period has values of each feature to learn from."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def require_learnable(schema: Schema, log: RawLog, split: np.ndarray[Any, Any], items: pd.DataFrame) -> None:
-    """Refuse a feature that is null throughout the train period: no vocabulary, mean or weight could be learned of it.
+    """Refuse a feature that is null throughout the train period, because nothing could be learned for it.
 
-    split: of every session. items: `number_items`.
+    split: the split of every session. items: `number_items`.
     """
     train = log.sessions[split == "train"]
     rows = {

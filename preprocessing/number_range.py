@@ -1,4 +1,4 @@
-"""Whether every number stays one on its way through the workflow: one NaN would spoil the mean, and so every row."""
+"""The check that the workflow keeps numbers finite: one NaN would make the mean, and with it every row, NaN."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from preprocessing.schema import Feature, Numeric
 
 
 def require_in_range(features: tuple[Feature, ...], rows: Any) -> None:
-    """Refuse a number that the workflow would make infinite or NaN, as log(1 + x) does for x <= -1.
+    """Refuse a number that the workflow would turn infinite or NaN, as log(1 + x) does for x <= -1.
 
     rows: a pandas or Dask frame of raw columns. A feature's `fill` counts as a value: a request may lack the number.
     """
@@ -33,11 +33,11 @@ def _check(feature: Numeric, values: list[float]) -> None:
     what = f"column {feature.raw_column!r}" if feature.source == "column" else feature.source
     if not np.isfinite(seen).all():
         raise LogError(
-            f"{what} reaches {seen[~np.isfinite(seen)][0]:g} in float32, numbers must be finite: clean it, "
+            f"{what} reaches {seen[~np.isfinite(seen)][0]:g} in float32, but numbers must be finite: clean it, "
             f"or say clip = [low, high] for the feature {feature.name!r}"
         )
     if feature.log and seen.min() <= -1:
         raise LogError(
-            f"{what} has the smallest value {seen.min():g}, log = true takes log(1 + x) and needs more than -1: "
+            f"{what} has the smallest value {seen.min():g}, but log = true takes log(1 + x) and needs more than -1: "
             f"say clip = [0.0, ...] for the feature {feature.name!r}"
         )

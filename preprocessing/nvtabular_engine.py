@@ -1,4 +1,4 @@
-"""NVTabular's noise, kept from the user's terminal: each warning here was read, and none is about the user's data."""
+"""NVTabular without its warnings: each one listed here was checked, and none is about the user's data."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from contextlib import contextmanager
 from types import ModuleType
 
 KNOWN_WARNINGS: tuple[tuple[str, type[Warning]], ...] = (
-    # NVTabular was made for GPUs and says so at every dataset; on CPU our tests hold its answers.
+    # NVTabular is made for GPUs and warns at every dataset; our tests check its answers on CPU.
     ("Initializing an NVTabular Dataset in CPU mode", UserWarning),
-    # Merlin offers to map the dtypes of every framework and names those that are not installed.
+    # Merlin maps the dtypes of every framework and warns of those that are not installed.
     (".* dtype mappings did not load successfully", UserWarning),
     # stringcase, which Merlin imports, writes '\W' without an r.
     ("invalid escape sequence", DeprecationWarning),
-    # pandas 1.5, the last that NVTabular 23.08 takes, calls what numpy 1.25 deprecated.
+    # pandas 1.5, the last version for NVTabular 23.08, calls a function that numpy 1.25 deprecated.
     ("np.find_common_type is deprecated", DeprecationWarning),
-    # numpy, of LogOp on a request's number below -1: it is NaN, which the served graphs take for null.
+    # numpy warns when LogOp gets a number below -1 in a request: the result is NaN, a null in the served graphs.
     ("(invalid value|divide by zero) encountered in log", RuntimeWarning),
 )
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Run NVTabular without the warnings that it is known to give on pandas."""
+    """Run NVTabular without its known warnings on pandas."""
     with warnings.catch_warnings():
         for message, category in KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message=message, category=category)
@@ -33,9 +33,9 @@ def quiet() -> Iterator[None]:
 
 
 def import_nvtabular() -> ModuleType:
-    """NVTabular, imported without torch where that is not there yet.
+    """Import NVTabular without importing torch.
 
-    Merlin imports torch to translate dtypes that no workflow of ours has: 170 MB and seconds in every process.
+    Merlin imports torch to translate dtypes that our workflows do not have; it costs 170 MB and seconds per process.
     """
     had_torch = "torch" in sys.modules
     if not had_torch:

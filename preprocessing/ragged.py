@@ -1,4 +1,4 @@
-"""Lists of different lengths as one padded array."""
+"""Padded arrays of lists with different lengths."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Array = NDArray[Any]
 
 
 def pad(values: Array, lengths: Array, width: int = -1) -> NDArray[np.int64]:
-    """Return N lists as rows that are padded right with 0, [N, width].
+    """Return N lists as rows padded right with 0, [N, width].
 
     Args:
-        values: [T] int64, the lists one after the other.
-        lengths: [N], of each list; together T.
-        width: At least that of the longest list; -1 stands for that width, and for 1 where all lists are empty.
+        values: [T] int64, the concatenated lists.
+        lengths: [N], the length of each list, with the sum T.
+        width: At least the longest length; -1 means the longest length, at least 1.
 
     """
     padded = np.zeros((len(lengths), max(1, int(lengths.max(initial=0))) if width == -1 else width), dtype=np.int64)
@@ -26,6 +26,6 @@ def pad(values: Array, lengths: Array, width: int = -1) -> NDArray[np.int64]:
 
 
 def pad_lists(lists: Sequence[Array], width: int = -1) -> NDArray[np.int64]:
-    """Return N arrays of ids as rows that are padded right with 0, [N, width]; see `pad`."""
+    """Return N arrays of ids as rows padded right with 0, [N, width]; see `pad`."""
     flat = np.concatenate(lists) if len(lists) else np.empty(0, dtype=np.int64)
     return pad(flat, np.array([len(each) for each in lists], dtype=np.int64), width)

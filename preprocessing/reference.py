@@ -1,4 +1,4 @@
-"""`python -m preprocessing.reference`: the tables of docs/schema.md, written from the fields of the schema's models."""
+"""`python -m preprocessing.reference`: write the tables of docs/schema.md from the fields of the schema's models."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ WORDS = {str: "text", bool: "`true`, `false`", int: "whole number", float: "numb
 
 
 def with_tables(page: str) -> str:
-    """Return `page` with a fresh table between each pair of markers."""
+    """Return `page` with a new table between each pair of markers."""
     for name, model in TABLES.items():
         begin, end = BEGIN.format(name), END.format(name)
         before, _, rest = page.partition(begin)
@@ -58,7 +58,7 @@ def with_tables(page: str) -> str:
 
 
 def table(model: type[Frozen]) -> str:
-    """Return the keys of `model` as a Markdown table; those of every feature stand in the table of `FeatureBase`."""
+    """Return the keys of `model` as a Markdown table; keys of every feature are only in the table of `FeatureBase`."""
     rows = ["| key | values | default | meaning |", "|---|---|---|---|"]
     for name, field in fields(model):
         cells = (f"`{name}`", values_of(field), default_of(field), str(field.description))
@@ -67,7 +67,7 @@ def table(model: type[Frozen]) -> str:
 
 
 def fields(model: type[Frozen]) -> Iterator[tuple[str, FieldInfo]]:
-    """Yield the fields that are the model's own."""
+    """Yield the model's own fields."""
     shared = KEYS_OF_ALL if issubclass(model, FeatureBase) and model is not FeatureBase else frozenset()
     for name, field in model.model_fields.items():
         if name not in shared:
@@ -75,7 +75,7 @@ def fields(model: type[Frozen]) -> Iterator[tuple[str, FieldInfo]]:
 
 
 def values_of(field: FieldInfo) -> str:
-    """Return what a field may hold, in words."""
+    """Return the values that a field may have, in words."""
     return _words(field.annotation, field.metadata)
 
 

@@ -1,9 +1,9 @@
-"""The feature schema: one TOML file says what the columns are, and everything downstream follows it.
+"""The feature schema: one TOML file defines the features, and every later stage follows it.
 
-`load_schema` reads the TOML a person writes; `preprocessing fit` adds what was learned (`FittedSchema`) and writes
-`schema.json`, which every later stage reads with `read_fitted`. Adding a feature is adding a `[[features]]` table.
+`load_schema` reads the TOML file; `preprocessing fit` adds what was learned (`FittedSchema`) and writes
+`schema.json`, which every later stage reads with `read_fitted`. To add a feature, add a `[[features]]` table.
 
-Ids follow NVTabular 23.08's Categorify: 0 padding, 1 null, 2 out of vocabulary, 3... known values by falling frequency.
+Ids follow NVTabular 23.08's Categorify: 0 padding, 1 null, 2 out of vocabulary, 3... known, most frequent first.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ SCHEMA_FOLDER = Path(__file__).parent / "schemas"
 
 
 class FittedSchema(Frozen):
-    """A schema with what was learned from the train period; `digest` names this very fit."""
+    """A schema with what was learned from the train period; `digest` identifies this fit."""
 
     schema_: Schema = Field(alias="schema")
     learned: dict[str, Learned]
     items: PositiveInt = Field(description="number of item ids, special ids included")
     boundaries: dict[str, str] = Field(
-        default={}, description="first local time, or place in the order, of validation and test"
+        default={}, description="first local time, or position in the order, of validation and test"
     )
     vocabularies: dict[str, str] = Field(default={}, description="SHA-256 of each vocabulary, in the order of its ids")
     digest: str = ""
@@ -83,18 +83,18 @@ class FittedSchema(Frozen):
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
 
     def cardinality(self, feature: str) -> int:
-        """Number of a feature's ids, special ids included; for a sequence that of the items."""
+        """Return the number of a feature's ids, special ids included; for a sequence that of the items."""
         of_items = [each.name for each in self.schema_.features if each.ids == "items"]
         if feature in (self.schema_.item_id.name, *of_items):
             return self.items
         value = self.learned.get(feature, Learned()).cardinality
         if value is None:
-            raise SchemaError(f"{feature}: has no ids, it is not categorical")
+            raise SchemaError(f"{feature}: has no ids, because it is not categorical")
         return value
 
 
 def schema_path(name_or_path: str | Path) -> Path:
-    """The TOML file of a shipped schema's name, or the path itself."""
+    """Return the TOML file of a shipped schema by name, or the path itself."""
     path = Path(name_or_path)
     if path.suffix == ".toml":
         return path
@@ -106,7 +106,7 @@ def schema_path(name_or_path: str | Path) -> Path:
 
 
 def load_schema(name_or_path: str | Path, changes: Changes | None = None) -> Schema:
-    """Read a schema by its shipped name or the path of its TOML file, with `changes` made before it is checked."""
+    """Read a schema by shipped name or by the path of its TOML file, and apply `changes` before it is checked."""
     path = schema_path(name_or_path)
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -132,12 +132,14 @@ def read_fitted(folder: str | Path) -> FittedSchema:
     except ValueError as error:
         raise SchemaError(f"{path}: is not JSON ({error}), run the fit again") from None
     if fitted.digest != fitted._digest():
-        raise SchemaError(f"{path}: digest {fitted.digest} is not its content's: it was edited, run the fit again")
+        raise SchemaError(
+            f"{path}: digest {fitted.digest} does not match the content: the file was edited, run the fit again"
+        )
     return fitted
 
 
 def require_same_digest(expected: FittedSchema, seen: FittedSchema, what: str) -> None:
-    """Refuse to join two stages' outputs that come from different fits."""
+    """Refuse to combine outputs of two stages that come from different fits."""
     if expected.digest != seen.digest:
         raise SchemaError(
             f"{what} was made with schema digest {seen.digest}, the data has {expected.digest}: "

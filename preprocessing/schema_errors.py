@@ -1,4 +1,4 @@
-"""What is wrong with a schema, in one line: the feature or table, the key, the value seen, and the remedy."""
+"""Errors of a schema in one line: the feature or table, the key, the value seen, and the remedy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 LONGEST = 60
-"""Characters of a value that a message shows."""
+"""Maximal number of characters of a value in a message."""
 
 _EXPECTED = {
     "dict_type": "a table",
@@ -39,15 +39,15 @@ _EXPECTED = {
     "too_short": "{min_length} values or more",
     "too_long": "{max_length} values at most",
 }
-"""What pydantic's types of error say was expected, filled in from the error's own context."""
+"""Expected values by pydantic's type of error, filled in from the error's context."""
 
 
 class SchemaError(BadInput):
-    """The schema, or data held against it, is not as declared; the message names the thing and the remedy."""
+    """The schema is malformed, or data contradict it; the message names the thing and the remedy."""
 
 
 def first_error(error: ValidationError, body: object) -> str:
-    """Return the first error of `body`: which feature or table, which key, what is wrong and what to do."""
+    """Return the first error of `body`: the feature or table, the key, the fault and the remedy."""
     first = error.errors()[0]
     where, value = _place(first, body)
     what = _words(first, value)
@@ -55,12 +55,12 @@ def first_error(error: ValidationError, body: object) -> str:
 
 
 def _place(first: ErrorDetails, body: object) -> tuple[list[str], object]:
-    """Return the path to what is wrong, features by name, and the value that stands there."""
+    """Return the path to the fault, with features by name, and the value there."""
     where: list[str] = []
     path = first["loc"][:-1] if _lacks_a_value(first) else first["loc"]
     for part in path:
         if isinstance(body, Mapping) and part == body.get("kind") and part not in body:
-            continue  # pydantic names the union's member beside the feature
+            continue  # pydantic adds the name of the union's member to the path
         if isinstance(body, list | tuple) and isinstance(part, int):
             body = body[part] if part < len(body) else None
             named = body.get("name") if isinstance(body, Mapping) else None
@@ -81,7 +81,7 @@ def _words(first: ErrorDetails, value: object) -> str:
         case "extra_forbidden":
             return "unknown key, drop it or correct its spelling"
         case "missing" if _lacks_a_value(first):
-            return f"seen {_shown(value)}, expected a value more: give all values of the list"
+            return f"seen {_shown(value)}, expected one more value: give all values of the list"
         case "missing":
             return "is missing, add it"
         case "string_too_short":

@@ -1,10 +1,10 @@
-"""Sequence building, training-time only: one row per moment of prediction, with the user's history as of that moment.
+"""Sequence building, for training only: one row per moment of prediction, with the user's history as of that moment.
 
-A moment is a session, cut at a place that its id's hash chooses: what stands before the cut is the session so far, what
-stands behind it is the target. Histories hold what the user took strictly before the session began, so neither the
+A moment is a session, cut at a position chosen by the hash of its id: items before the cut are the session so far,
+items after it are the targets. Histories contain what the user took strictly before the session began, so neither the
 session itself nor another one of the same instant leaks in.
 
-Items are numbers here (rows of the item table): strings come back where requests are written.
+Items are numbers here (rows of the item table); they become strings again when requests are written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def group_by_user(purchases: pd.DataFrame) -> pd.DataFrame:
-    """Each user's purchases as lists in the order of time, by NVTabular's Groupby.
+    """Return each user's purchases as lists in the order of time, by NVTabular's Groupby.
 
     purchases: `user` (int) and the columns of `RawLog.interactions`. Returns one row per user: `instant-list`,
     `session-list`, `item-list`, `value-list`.
@@ -43,10 +43,10 @@ def group_by_user(purchases: pd.DataFrame) -> pd.DataFrame:
 
 
 def moments(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame, users: pd.DataFrame) -> pa.Table:
-    """Requests: every request feature raw, `user`, `session`, `time`, `split`, and the lists `target` and sequences.
+    """Return requests: every request feature raw, `user`, `session`, `time`, `split`, the lists `target` and sequences.
 
     lists: `group_by_user`. sessions: `session_rows.with_rows`, index of session numbers. users: index `user`. Lists
-    hold item numbers (int32), oldest or rarest first.
+    contain item numbers (int32), oldest or rarest first.
     """
     items = _flat(lists["item-list"], np.int32)
     numbers = _flat(lists["session-list"], np.int64)
@@ -98,7 +98,7 @@ def moments(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame, users: 
 
 
 def _histories(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame) -> Histories:
-    """Of all purchases; under a random split only of those that train: what is tested may lie before the others."""
+    """Return histories of all purchases; in a random split only of training, because tests may be earlier."""
     items, instants = _flat(lists["item-list"], np.int32), _flat(lists["instant-list"], np.int64)
     counts = lists["item-list"].map(len).to_numpy()
     if schema.split.kind == "random":
@@ -109,7 +109,7 @@ def _histories(schema: Schema, lists: pd.DataFrame, sessions: pd.DataFrame) -> H
 
 
 def _array(feature: Feature, values: Any) -> pa.Array:
-    """One column of one type, whatever nulls this part of the log has."""
+    """Return a column of one type, independent of the nulls in this part of the log."""
     kind = feature.arrow()
     if pa.types.is_primitive(kind):
         return pa.array(np.asarray(values, dtype=kind.to_pandas_dtype()), kind)

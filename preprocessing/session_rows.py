@@ -1,4 +1,4 @@
-"""Which sessions become rows, in which place of their split, and where each is cut: one answer for every layout."""
+"""The sessions that become rows, their position in the split, and their cut, the same for every layout."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SESSION_SOURCES = ("session", "session_value", "session_size")
 
 
 def with_rows(schema: Schema, log: RawLog, split: Column) -> pd.DataFrame:
-    """Return `log.sessions` with what its rows need.
+    """Return `log.sessions` with the columns that rows need.
 
-    split: [S] str, is added as `split`. `cut`: how many of the session's items are known before the targets, 0 where no
-    feature reads the session. `row`: its place among the moments of its split, by local time, then by user and session;
-    -1 where it is history only.
+    split: [S] str, added as `split`. `cut`: the number of the session's items before the targets, 0 if no feature reads
+    the session. `row`: its position among the moments of its split, by local time, then by user and session; -1 if it
+    is history only.
     """
     sizes = np.bincount(log.interactions["session"], minlength=len(log.sessions))
     reads_session = any(getattr(feature, "source", "") in SESSION_SOURCES for feature in schema.request_features)
@@ -38,14 +38,14 @@ def with_rows(schema: Schema, log: RawLog, split: Column) -> pd.DataFrame:
 
 
 def _cuts(sessions: pd.Series[Any], sizes: Column) -> Column:
-    """A place in [0, size) for each session, that depends on nothing but the session's id."""
+    """Return a position in [0, size) for each session, which depends only on the session's id."""
     digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in sessions)
     cuts: Column = (np.frombuffer(digests, dtype="<u8") % sizes.astype(np.uint64)).astype(np.int64)
     return cuts
 
 
 def _kept(sessions: pd.DataFrame, split: Column, train_moments_per_user: int | None) -> Column:
-    """Whether a session becomes a row, [S]: all do, or of those that train each user's latest."""
+    """Return whether each session becomes a row, [S]: all, or in training only each user's latest."""
     import pandas as pd
 
     kept = np.ones(len(sessions), dtype=bool)

@@ -1,4 +1,4 @@
-"""Which sessions train, validate and test: by date, each user's last ones left out, by their order, or by a shuffle."""
+"""Splits of sessions into train, validation and test: by date, by each user's last ones, by order, or by a shuffle."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 DAYS_TRIED = (28, 14, 7, 3, 2, 1)
 SHARES_TRIED: tuple[dict[str, float], ...] = ({}, {"validation_share": 0.2, "test_share": 0.2})
-"""Of a split by sessions: the schema's own, and one that a log of a dozen sessions has all three parts under."""
+"""Shares of a split by sessions: the schema's own, and shares for a log of a dozen sessions."""
 
 
 def split_of_sessions(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, dict[str, str]]:
-    """The split of every session, [S] str, and the boundaries by name (local times, or places in a log's order).
+    """Return the split of every session, [S] str, and the boundaries by name (local times, or positions in an order).
 
     `time`: test = the last `test_days` local days of the log, validation = the `validation_days` before them.
-    `leave_one_out`: a user's last session is the test, the one before it the validation (users of fewer than three
-    sessions only train), as in the SASRec paper (Kang & McAuley 2018, section IV-A).
+    `leave_one_out`: a user's last session is the test, the one before it the validation (users with fewer than three
+    sessions are only in training), as in the SASRec paper (Kang & McAuley 2018, section IV-A).
     `sessions`: in the order of first instants, the last `test_share` are the test, the `validation_share` before them
-    the validation, each share rounded down. Sessions of one instant stay together, in the later part: a column that
-    orders no sessions, such as a place in each, splits none.
-    `random`: the first of a shuffle are the test, those after them the validation, each share rounded down.
+    the validation, each share rounded down. Sessions with equal instants stay together, in the later part: a column
+    that does not order sessions, such as a position in each session, splits none.
+    `random`: the first sessions of a shuffle are the test, the next the validation, each share rounded down.
     """
     split, boundaries = _split(schema, sessions)
     for name in SPLITS:
@@ -59,7 +59,7 @@ def _span(schema: Schema, sessions: pd.DataFrame) -> str:
 
 
 def _remedy(schema: Schema, sessions: pd.DataFrame) -> str:
-    """The splits that would work on this log, tried out."""
+    """Return the splits that work on this log, by trying them."""
     found = []
     if schema.log.time_unit != "order":
         for days in DAYS_TRIED:
@@ -75,7 +75,7 @@ def _remedy(schema: Schema, sessions: pd.DataFrame) -> str:
             break
     if _works(schema.with_split("random"), sessions):
         found.append("--split random (it sees the future)")
-    return f"these work: {', or '.join(found)}" if found else "no split of this log has all three, give more of it"
+    return f"these work: {', or '.join(found)}" if found else "no split of this log has all three, give a longer log"
 
 
 def _works(schema: Schema, sessions: pd.DataFrame) -> bool:

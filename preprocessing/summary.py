@@ -1,4 +1,4 @@
-"""What a fit made, as a table to read."""
+"""The result of a fit as a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from preprocessing.schema import FIRST_KNOWN_ID, Feature, FittedSchema
 
 
 def print_summary(made: Summary) -> None:
-    """Print the rows of each split and every request feature with what was learned of it."""
+    """Print the rows of each split, and every request feature with its learned part."""
     from rich.console import Console
     from rich.table import Table
 
@@ -29,7 +29,7 @@ def print_summary(made: Summary) -> None:
     least = max(fitted.schema_.item_id.min_frequency, 1)
     console.print(f"{fitted.schema_.name}: {items:,} items in the vocabulary")
     if rare:
-        console.print(f"{rare:,} items have fewer than {least} purchases in training: they are in no answer")
+        console.print(f"{rare:,} items have fewer than {least} purchases in training: they are never in an answer")
     console.print(splits)
     console.print(features)
 

@@ -1,6 +1,6 @@
-"""The names of tensors that pass between the served models, or come out of them; no feature of a request may have one.
+"""The names of tensors between the served models and in their answers; no request feature may have one of them.
 
-They stand here because a schema is checked before `export`, which sits above this package, is ever imported.
+They are defined here because a schema is checked before `export`, a package above this one, is imported.
 """
 
 TENSOR_NAMES = frozenset(

@@ -1,8 +1,8 @@
-"""The log cut by users into parts, and each part's moments written by split and week: the tasks of a cluster.
+"""Parts of the log by user, whose moments are written by split and week: the tasks of a cluster.
 
 SCRATCH/
   parts/N/{purchases,sessions,users}.parquet  one part's rows of the canonical log
-  moments/SPLIT/week=W/N.parquet              its moments; lists hold item numbers
+  moments/SPLIT/week=W/N.parquet              its moments; lists contain item numbers
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PARTS_PER_WORKER = 4
 
 
 def write_moments(schema: Schema, log: RawLog, sessions: pd.DataFrame, scratch: Path, run: Tasks) -> Path:
-    """Write the moments of all users, several parts a worker; the folder that holds them by split and week.
+    """Write the moments of all users, several parts per worker; return their folder, by split and week.
 
     sessions: `session_rows.with_rows`.
     """

@@ -1,4 +1,4 @@
-"""A week of moments, twice: as the requests that a client sends, and encoded by the fitted workflow."""
+"""Moments of a week in two forms: as requests that a client sends, and encoded by the fitted workflow."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ ORDER = [("time", "ascending"), ("user", "ascending"), ("session", "ascending")]
 
 
 def train_rows(schema: Schema, moments: Path) -> DaskFrame:
-    """What the workflow is fitted on: the moments of the train period, a few weeks a partition."""
+    """Return the moments of the train period, on which the workflow is fitted, a few weeks per partition."""
     import dask.dataframe as dd
 
     load = partial(_train_columns, schema.request_features)
     folders = sorted((moments / "train").iterdir())
     weeks = _chunks(folders, max(WEEKS_PER_TASK, -(-len(folders) // MOST_PARTITIONS)))
-    # Held in memory: NVTabular would read them again for every operator that it fits.
+    # Kept in memory, because NVTabular would read them again for every operator that it fits.
     return dd.from_map(load, weeks, meta=load(weeks[0][:1]).iloc[:0]).persist()
 
 
@@ -45,9 +45,9 @@ def _train_columns(features: tuple[Feature, ...], weeks: Iterable[Path]) -> pd.D
 
 
 def write_weeks(schema: Schema, moments: Path, item_numbers: Path, folder: Path, run: Tasks) -> dict[str, int]:
-    """Write `requests/SPLIT/week=W` and `SPLIT/week=W` of every week in `moments`; the rows of each split.
+    """Write `requests/SPLIT/week=W` and `SPLIT/week=W` of every week in `moments`; return the rows of each split.
 
-    item_numbers: a table of `item` and `encoded_id`, row n for item number n. folder: holds the saved `workflow`.
+    item_numbers: a table of `item` and `encoded_id`, row n for item number n. folder: has the saved `workflow`.
     """
     weeks = _chunks_of_rows(sorted(moments.glob("*/week=*")))
     counted = run.map(partial(_write_weeks, schema, item_numbers, folder), weeks, "encoding weeks")
@@ -63,7 +63,7 @@ def _chunks(weeks: list[Path], size: int) -> list[list[Path]]:
 
 
 def _chunks_of_rows(weeks: list[Path]) -> list[list[Path]]:
-    """Weeks in their order, as many a chunk as have about `ROWS_PER_TASK` rows: a long log has many small weeks."""
+    """Return weeks in order, in chunks of about `ROWS_PER_TASK` rows, because a long log has many small weeks."""
     rows = [sum(pq.read_metadata(file).num_rows for file in week.iterdir()) for week in weeks]
     task = np.cumsum(rows) // ROWS_PER_TASK
     return [weeks[a:b] for a, b in itertools.pairwise([0, *(np.flatnonzero(np.diff(task)) + 1), len(weeks)])]
@@ -77,7 +77,7 @@ def _write_weeks(schema: Schema, item_numbers: Path, folder: Path, weeks: list[P
     ids = known["encoded_id"].to_numpy()
     read = [_read_week(week) for week in weeks]
     counts = [len(rows) for rows in read]
-    # NVTabular's cost is one of calls: small weeks go through it together.
+    # NVTabular's cost is per call, so small weeks go through it together.
     rows = pa.concat_tables(read).combine_chunks()
     frame = _request_frame(features, rows, names.to_numpy(zero_copy_only=False))
     require_in_range(features, frame)
@@ -93,7 +93,7 @@ def _write_weeks(schema: Schema, item_numbers: Path, folder: Path, weeks: list[P
 
 
 def _read_week(folder: Path, columns: list[str] | None = None) -> pa.Table:
-    """A week's moments in an order that does not depend on how the users were cut into parts."""
+    """Return a week's moments in an order that does not depend on the parts of the users."""
     wanted = None if columns is None else [name for name, _ in ORDER] + columns
     parts = [pq.read_table(file, columns=wanted, partitioning=None) for file in sorted(folder.iterdir())]
     rows = pa.concat_tables(parts).combine_chunks()
@@ -101,7 +101,7 @@ def _read_week(folder: Path, columns: list[str] | None = None) -> pa.Table:
 
 
 def _request_frame(features: tuple[Feature, ...], rows: pa.Table, names: np.ndarray[Any, Any]) -> pd.DataFrame:
-    """The rows as a client sends them, in memory; equal item ids are one object, so millions of them are no burden."""
+    """Return the rows as a client sends them, in memory; equal item ids share one object, which saves memory."""
     frame = {}
     for feature in features:
         column = rows[feature.name]
@@ -116,7 +116,7 @@ def _request_frame(features: tuple[Feature, ...], rows: pa.Table, names: np.ndar
 
 
 def _requests(features: tuple[Feature, ...], rows: pa.Table, names: pa.Array) -> pa.Table:
-    """The rows as a client sends them, as a table: `user`, `time`, every request feature, `target`."""
+    """Return the rows as a client sends them, as a table: `user`, `time`, every request feature, `target`."""
     sequences = [feature.name for feature in features if isinstance(feature, Sequence)]
     table = {"user": rows["user"], "time": rows["time"]}
     for name in [feature.name for feature in features] + ["target"]:
@@ -126,7 +126,7 @@ def _requests(features: tuple[Feature, ...], rows: pa.Table, names: pa.Array) ->
 
 
 def _map_lists(column: pa.ChunkedArray, replace: Any) -> pa.ListArray:
-    """Lists of the same lengths, with their flat values replaced."""
+    """Return lists of the same lengths with their flat values replaced."""
     lists = column.combine_chunks()
     offsets = np.r_[0, np.cumsum(lists.value_lengths().to_numpy())]
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), replace(lists.flatten()))

@@ -1,7 +1,7 @@
-"""The serving workflow: row-wise NVTabular operators that the schema asks for, fitted on the train period and saved.
+"""The serving workflow: the schema's row-wise NVTabular operators, fitted on the train period and saved.
 
-A request's raw columns go in, the model's ids and numbers come out, under the same names. The item workflow does the
-same for the item table; it is run at the fit only and its result is the item index.
+It turns a request's raw columns into the model's ids and numbers, under the same names. The item workflow does the
+same for the item table; it runs only in the fit, and its result is the item index.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 def build_workflow(features: tuple[Feature, ...], items: pd.Series[str], folder: Path) -> nvt.Workflow:
     """Compose the operators of `features`; not fitted yet.
 
-    items: raw ids of the vocabulary by falling frequency; all sequences share it.
-    folder: where Categorify keeps its tables, `categories/unique.FEATURE.parquet`, until the workflow is saved.
+    items: raw ids of the vocabulary, most frequent first; all sequences share it.
+    folder: folder of Categorify's tables, `categories/unique.FEATURE.parquet`, until the workflow is saved.
     """
     nvt = import_nvtabular()
     with quiet():
         graph = None
         for feature in features:
-            # Each has its own chain: a node that two chains share would be run once for each of them.
+            # Each has its own chain, because a node shared by two chains would run once for each of them.
             node = feature.operators(items, folder)
             graph = node if graph is None else graph + node
         return nvt.Workflow(graph)
 
 
 def to_fit_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> pd.DataFrame:
-    """Raw columns as the workflow is fitted on them; `frame` needs no sequences.
+    """Return raw columns in the form for fitting; `frame` needs no sequences.
 
-    NVTabular cannot tell the type of a list column that is empty throughout a partition, so no list is empty here: a
-    text without words holds a null, which no vocabulary counts, and a sequence, whose vocabulary is given, a stand-in.
+    NVTabular cannot infer the type of a list column that is empty throughout a partition, so no list is empty here: a
+    text without words has a null, which no vocabulary counts, and a sequence, whose vocabulary is given, a dummy item.
     """
     stand_ins = {feature.name: [["an item"]] * len(frame) for feature in features if feature.ids == "items"}
     columns = to_workflow_columns(features, frame.assign(**stand_ins))
@@ -49,10 +49,10 @@ def to_fit_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> pd.Dat
 
 def fit_workflow(workflow: nvt.Workflow, rows: Any, folder: Path) -> None:
     """Fit on `rows` (a pandas or Dask frame of `to_fit_columns`) and save as NVTabular does: a pickle of the
-    operators beside the tables of Categorify.
+    operators, next to the tables of Categorify.
 
-    `Workflow.fit` ends with a trial run over the first partition, which fails where a column is null throughout it. No
-    operator of ours needs another one's statistics, so its one phase of fitting is called by itself.
+    `Workflow.fit` ends with a trial run over the first partition, which fails if a column is null throughout it. No
+    operator of ours needs the statistics of another one, so only the fitting phase is called.
     """
     nvt = import_nvtabular()
     with quiet():
@@ -66,16 +66,16 @@ def fit_workflow(workflow: nvt.Workflow, rows: Any, folder: Path) -> None:
 
 
 def load_workflow(folder: Path) -> nvt.Workflow:
-    """A workflow that `fit_workflow` saved."""
+    """Load a workflow that `fit_workflow` saved."""
     nvt = import_nvtabular()
     with quiet():
         return nvt.Workflow.load(str(folder))
 
 
 def to_workflow_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> pd.DataFrame:
-    """Raw columns as the workflow takes them: "" is null, padding is dropped, texts are words, missing vectors zero.
+    """Return raw columns as the workflow takes them: "" is null, no padding, texts are words, missing vectors zero.
 
-    Categorify of a list column turns rows into nulls where the index has gaps, so the index is always rebuilt.
+    Categorify turns rows of a list column into nulls if the index has gaps, so the index is always rebuilt.
     """
     import pandas as pd
 
@@ -83,14 +83,14 @@ def to_workflow_columns(features: tuple[Feature, ...], frame: pd.DataFrame) -> p
 
 
 def transform(workflow: nvt.Workflow, features: tuple[Feature, ...], frame: pd.DataFrame) -> pd.DataFrame:
-    """Run a fitted workflow over raw rows, none or more.
+    """Run a fitted workflow over zero or more raw rows.
 
     Ids are int64, numbers float32, sequences and texts arrays of int64, vectors arrays of float32; no value is null.
     """
     import pandas as pd
 
     columns = to_workflow_columns(features, frame)
-    # Categorify fails on a column that is null in every row, such as a lone request's: a last row keeps one from it.
+    # Categorify fails on a column that is null in every row, as in a single request; an added last row avoids this.
     last = pd.DataFrame({feature.name: pd.Series([_some_value(feature)]) for feature in features})
     with quiet():
         encoded = workflow.transform(pd.concat([columns, last], ignore_index=True)).iloc[:-1]

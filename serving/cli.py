@@ -13,14 +13,14 @@ from stage.command import EXIT_BAD_INPUT, Parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return its exit code (2: the input or the machine is at fault, said in one line)."""
+    """Run the command line; return its exit code (2: an error of the input or the machine, reported in one line)."""
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.load_model and arguments.model_control != "explicit":
-        parser.error("--load-model names what is loaded at start under explicit control: add --model-control explicit")
+        parser.error("--load-model is for explicit model control: add --model-control explicit")
     from serving.errors import ServingError, StartError
 
-    # `kill` is to end the server as Ctrl-C does.
+    # `kill` ends the server like Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     try:
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def up(arguments: argparse.Namespace) -> None:
-    """Start, say where, and stay until the server ends or a signal comes."""
+    """Start the server, print its addresses, and wait until it ends or a signal arrives."""
     from rich.console import Console
     from rich.text import Text
 
@@ -80,14 +80,14 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def _port(text: str) -> int:
     port = int(text) if text.isascii() and text.isdigit() else -1
     if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"port {text!r} is none: give 1 to 65535, or 0 for a free one")
+        raise argparse.ArgumentTypeError(f"port {text!r} is invalid: give 1 to 65535, or 0 for a free one")
     return port
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m serving", description="Serve a model repository with Triton.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    up_ = commands.add_parser("up", help="start Triton, wait until ready, stay until Ctrl-C")
+    up_ = commands.add_parser("up", help="start Triton, wait until it is ready, serve until Ctrl-C")
     up_.add_argument("--repository", type=Path, required=True, help="directory with one directory per model")
     up_.add_argument("--address", default="127.0.0.1", help="interface to listen on (default: %(default)s)")
     for name, port in (("http", 8000), ("grpc", 8001), ("metrics", 8002)):
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         help="none: load all once; poll: follow changes of the repository; explicit: load by API (default: none)",
     )
     up_.add_argument(
-        "--load-model", action="append", default=[], metavar="NAME", help="with explicit: load this model at start"
+        "--load-model", action="append", default=[], metavar="NAME", help="with explicit: load this model at the start"
     )
     up_.add_argument(
         "--auto-complete-config",
@@ -112,10 +112,12 @@ def _parser() -> argparse.ArgumentParser:
         "--backends",
         type=Path,
         metavar="DIR",
-        help="serve with NVIDIA's own backends of this folder, DIR/onnxruntime and DIR/pytorch, in place of our "
+        help="serve with NVIDIA's own backends in this folder, DIR/onnxruntime and DIR/pytorch, instead of our "
         "stand-ins (default: $NAIAD_BACKENDS)",
     )
     up_.add_argument("--log-file", type=Path, help="append Triton's log to this file")
-    up_.add_argument("--timeout", type=seconds, default=120.0, metavar="SECONDS", help="until ready (default: 120)")
-    up_.add_argument("triton_args", nargs="*", metavar="-- ARGUMENT", help="passed on to tritonserver")
+    up_.add_argument(
+        "--timeout", type=seconds, default=120.0, metavar="SECONDS", help="seconds until ready (default: 120)"
+    )
+    up_.add_argument("triton_args", nargs="*", metavar="-- ARGUMENT", help="arguments passed to tritonserver")
     return parser

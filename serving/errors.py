@@ -1,17 +1,17 @@
-"""What can go wrong on the way to a ready server. Every message is one line that ends with the remedy.
+"""The errors of starting a server. Every message is one line that ends with the remedy.
 
 NaiadError                  stage.errors
 └── ServingError
-    ├── RepositoryError          the directory is no model repository
+    ├── RepositoryError          the directory is not a model repository
     ├── TritonNotFoundError      neither `tritonserver` on PATH nor the nvidia-pytriton wheel
     ├── PythonVersionError       the wheel has no stub for this Python version
     ├── LibpythonMissingError    this Python was built without its shared library
-    ├── PortTakenError           something listens on a port that was asked for
-    ├── AddressError             the interface to listen on is none of this machine
-    ├── BackendsError            the folder of native backends holds none, or cannot be used here
+    ├── PortTakenError           something listens on a requested port
+    ├── AddressError             the interface to listen on does not belong to this machine
+    ├── BackendsError            the folder of native backends has none, or cannot be used here
     ├── LogFileError             the log file cannot be opened
-    ├── LaunchError              the private directory cannot be made or filled, or the program not started
-    └── StartError               Triton did not become ready, or died; `log_lines` has what it said
+    ├── LaunchError              the private directory cannot be created or filled, or the program not started
+    └── StartError               Triton did not become ready, or died; `log_lines` has its log
         ├── ModelLoadError       `reasons` maps each broken model to Triton's reason
         ├── ServerDiedError      the process ended by itself
         └── StartTimeoutError    not ready within the time given
@@ -27,7 +27,7 @@ class ServingError(NaiadError):
 
 
 class RepositoryError(ServingError):
-    """The directory is no model repository."""
+    """The directory is not a model repository."""
 
 
 class TritonNotFoundError(ServingError):
@@ -43,15 +43,15 @@ class LibpythonMissingError(ServingError):
 
 
 class PortTakenError(ServingError):
-    """A port that was asked for is in use."""
+    """A requested port is in use."""
 
 
 class AddressError(ServingError):
-    """The interface to listen on is none of this machine."""
+    """The interface to listen on does not belong to this machine."""
 
 
 class BackendsError(ServingError):
-    """The folder of native backends holds none, or the server that was found takes none."""
+    """The folder of native backends has none, or the server that was found does not take any."""
 
 
 class LogFileError(ServingError):
@@ -59,7 +59,7 @@ class LogFileError(ServingError):
 
 
 class LaunchError(ServingError):
-    """The server's private directory cannot be made, or the program not started."""
+    """The server's private directory cannot be created, or the program not started."""
 
 
 class StartError(ServingError):

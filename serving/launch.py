@@ -1,4 +1,4 @@
-"""What has to be started: the command, its environment, and the files it needs around it.
+"""The launch of a Triton: the command, its environment, and the files that it needs.
 
 `tritonserver` on PATH is preferred (NVIDIA's image). Else the Triton inside the nvidia-pytriton wheel is used; only
 files of the wheel are touched, none of its Python code is imported.
@@ -18,10 +18,10 @@ from serving.errors import BackendsError, LibpythonMissingError, PythonVersionEr
 from serving.native_backends import VARIABLE, find_native_backends, lay_out_native
 
 SCRATCH = "{scratch}"
-"""Stands for the server's private directory, which the supervisor makes and fills in."""
+"""Placeholder for the server's private directory, which the supervisor creates and substitutes."""
 
 REPOSITORY_LINK = "repository"
-"""Below the private directory: the link to a repository whose own path no model's process can live under."""
+"""Link in the private directory to a repository whose own path does not work for model processes."""
 
 BACKENDS = Path(__file__).parent / "backends"
 EMBEDDED_BACKENDS = ("onnxruntime", "pytorch")
@@ -29,15 +29,15 @@ EMBEDDED_BACKENDS = ("onnxruntime", "pytorch")
 
 @dataclass(frozen=True)
 class Launch:
-    """How to start one Triton.
+    """The recipe to start one Triton.
 
     Attributes:
-        command: The program and the arguments that depend on where it came from.
+        command: The program, and the arguments that depend on its origin.
         env: The whole environment of the server.
         copies: Path under the scratch directory -> file to copy there.
         links: Path under the scratch directory -> file or directory to link there.
         embedded: Whether this is the Triton of the nvidia-pytriton wheel.
-        native: The backends of it that are NVIDIA's own.
+        native: Its backends that are NVIDIA's own.
 
     """
 
@@ -54,16 +54,16 @@ def find_triton(backends: Path | None = None) -> Launch:
 
     Args:
         backends: Folder of native backends for the embedded server; None: the one that the environment variable
-            NAIAD_BACKENDS names, if it does (a tritonserver on PATH has its own and does not look at it).
+            NAIAD_BACKENDS names, if set (a tritonserver on PATH has its own and ignores it).
 
     Raises:
-        BackendsError: The folder holds none, or was given for a tritonserver on PATH.
+        BackendsError: The folder has none, or was given for a tritonserver on PATH.
         TritonNotFoundError: There is neither.
         PythonVersionError: The wheel has no stub for this Python.
-        LibpythonMissingError: This Python's shared library is nowhere to be found.
+        LibpythonMissingError: This Python's shared library was not found.
 
     """
-    # ONNX Runtime 1.32 and newer report to Microsoft from Linux, too, unless this is set before its import.
+    # ONNX Runtime 1.32 and newer also report to Microsoft from Linux, unless this is set before its import.
     env = {"ORT_DISABLE_TELEMETRY": "1", **os.environ}
     on_path = shutil.which("tritonserver")
     if on_path is not None:
@@ -95,7 +95,7 @@ def _embedded(wheel: Path, env: dict[str, str], native: dict[str, Path]) -> Laun
         known = ", ".join(sorted(path.name for path in (wheel / "python_backend_stubs").iterdir()))
         raise PythonVersionError(f"nvidia-pytriton has no stub for Python {version} (it has {known}): use one of these")
     # Triton refuses a backend library that is a link out of its backend directory: copy these.
-    # Whoever imported one of them has left bytecode beside them.
+    # A program that imported one of them has left bytecode next to it.
     files = (file for file in (wheel / "backends" / "python").iterdir() if file.is_file())
     copies = {f"backends/python/{file.name}": str(file) for file in files}
     copies[f"backends/python/{stub.name}"] = str(stub)
@@ -104,8 +104,8 @@ def _embedded(wheel: Path, env: dict[str, str], native: dict[str, Path]) -> Laun
         more_copies, more_links = lay_out_native(name, folder)
         copies.update(more_copies)
         links.update(more_links)
-    # The stub has its working directory, the scratch directory, first on sys.path: our backends
-    # find the module that they share as serving.backends there, and nothing of the user's shadows anything.
+    # The stub's working directory, the scratch directory, is first on its sys.path: our backends
+    # find their shared modules there as serving.backends, and no file of the user shadows them.
     links["serving/__init__.py"] = str(BACKENDS.parent / "__init__.py")
     links["serving/backends"] = str(BACKENDS)
     command = [
@@ -117,7 +117,7 @@ def _embedded(wheel: Path, env: dict[str, str], native: dict[str, Path]) -> Laun
     libraries = [str(wheel.parent.parent / "nvidia_pytriton.libs"), str(find_libpython().parent)]
     libraries += map(str, native.values())
     env["LD_LIBRARY_PATH"] = os.pathsep.join([*libraries, *filter(None, [env.get("LD_LIBRARY_PATH")])])
-    # The stub takes its packages from the python3 that it finds on PATH.
+    # The stub uses the packages of the first python3 on PATH.
     if sys.prefix != sys.base_prefix:
         python_folder = str(Path(sys.prefix) / "bin")
     else:
@@ -128,10 +128,10 @@ def _embedded(wheel: Path, env: dict[str, str], native: dict[str, Path]) -> Laun
 
 
 def find_libpython() -> Path:
-    """Return this Python's shared library, as the stub links it (libpython3.11.so.1.0).
+    """Return this Python's shared library, to which the stub is linked (libpython3.11.so.1.0).
 
     Raises:
-        LibpythonMissingError: It is neither in Python's own folders nor known to the system's loader.
+        LibpythonMissingError: It is neither in Python's own folders nor in the system loader's cache.
 
     """
     name = f"libpython{sys.version_info.major}.{sys.version_info.minor}.so.1.0"

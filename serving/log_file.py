@@ -1,4 +1,4 @@
-"""The file that Triton logs to."""
+"""The log file of Triton."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from serving.errors import LogFileError
 
 @dataclass(frozen=True)
 class LogFile:
-    """Where one server logs; `read` gives what came since it was opened."""
+    """The log of one server; `read` returns what was logged since it was opened."""
 
     file: IO[bytes]
     start: int
@@ -24,15 +24,15 @@ class LogFile:
         return os.pread(self.file.fileno(), size - self.start, self.start).decode(errors="replace")
 
     def from_here(self) -> "LogFile":
-        """Return the same log without what it holds already."""
+        """Return the same log, starting at its end."""
         return LogFile(self.file, os.fstat(self.file.fileno()).st_size)
 
 
 def require_outside(path: Path, repository: Path) -> None:
-    """Refuse to append to a file of the repository that is to be served.
+    """Refuse to append to a file of the repository to serve.
 
     Raises:
-        LogFileError: `path`, as it is written or with its links followed, is below `repository`.
+        LogFileError: `path`, literally or with its links resolved, is below `repository`.
 
     """
     written, followed = Path(os.path.abspath(path)), Path(os.path.realpath(path))  # noqa: PTH100
@@ -43,7 +43,7 @@ def require_outside(path: Path, repository: Path) -> None:
 
 @contextlib.contextmanager
 def open_log(path: Path | None) -> Iterator[LogFile]:
-    """Open `path` to append to it; None: a file without a name, which no crash can leave behind.
+    """Open `path` for appending; None: an unnamed file, which does not survive a crash.
 
     Raises:
         LogFileError: It cannot be opened.

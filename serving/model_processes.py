@@ -1,8 +1,8 @@
-"""The stubs of a Triton, one process for each instance of a Python model: which of them has died.
+"""The watch on the stubs of a Triton (one process per instance of a Python model) for dead ones.
 
-Triton 2.51 neither starts a dead stub again nor stops saying that it is ready. A stub that ends because its model is
-unloaded, or did not load, is collected by Triton; one that dies while its model is in use stays a zombie. Used by the
-supervisor, so of Python's own library alone.
+Triton 2.51 neither restarts a dead stub nor stops reporting ready. A stub that ends because its model is
+unloaded or failed to load is collected by Triton; one that dies while its model is in use stays a zombie. The
+supervisor uses this module, so it imports only the standard library.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ REFRESH_S = 1.0
 
 
 class Death(NamedTuple):
-    """A model's process that died; `model` is "" where it is not known, `how` in words: "SIGKILL", "exit code 3"."""
+    """A model's process that died; `model` is "" if unknown, `how` the cause: "SIGKILL", "exit code 3"."""
 
     model: str
     how: str
@@ -33,12 +33,12 @@ class _Stub:
 
 
 class ModelProcesses:
-    """Watches the stubs of one Triton.
+    """Watch the stubs of one Triton.
 
     Args:
         triton: Process id of tritonserver.
-        patience_s: Seconds that Triton is given to collect a stub which has ended. While models are loaded it takes
-            one second to notice that a stub died at its start.
+        patience_s: Seconds for Triton to collect a stub that has ended. While models are loaded, it takes
+            Triton one second to notice that a stub died at its start.
 
     """
 
@@ -53,7 +53,7 @@ class ModelProcesses:
         return [stub.pidfd for stub in self._stubs.values() if stub.ended_at is None]
 
     def find_death(self, refresh_s: float = REFRESH_S) -> Death | None:
-        """Return a stub that has died; to be called again and again, and to look for new stubs every `refresh_s`."""
+        """Return a stub that has died, else None; to be called repeatedly. It looks for new stubs every `refresh_s`."""
         now = time.monotonic()
         if now - self._refreshed_at >= refresh_s:
             self._refreshed_at = now
@@ -70,13 +70,13 @@ class ModelProcesses:
         return None
 
     def close(self) -> None:
-        """Give back the file descriptors."""
+        """Close the file descriptors."""
         while self._stubs:
             os.close(self._stubs.popitem()[1].pidfd)
 
     def _watch(self, pid: int) -> None:
         with contextlib.suppress(OSError):
-            # A zombie has no command line any more, and its name is cut to 15 letters.
+            # A zombie has no command line any more, and its name is truncated to 15 letters.
             if STUB.startswith(Path(f"/proc/{pid}/comm").read_text().strip()):
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
                 model = os.fsdecode(command[1]).split("/")[-3:-2] if len(command) > 1 else []
@@ -84,7 +84,7 @@ class ModelProcesses:
 
 
 def _state(pid: int) -> tuple[str, int]:
-    """Return the letter of a process's state ("" where it is gone) and its raw exit status."""
+    """Return the letter of a process's state ("" if it is gone) and its raw exit status."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:

@@ -1,9 +1,9 @@
-"""NVIDIA's own backends from a folder, in place of our stand-ins in the embedded server.
+"""NVIDIA's own backends from a folder, instead of our stand-ins in the embedded server.
 
     DIR/onnxruntime/libtriton_onnxruntime.so
     DIR/pytorch/libtriton_pytorch.so
 
-Each is optional; the libraries that a backend needs lie beside it (libonnxruntime.so, libtorch.so).
+Each is optional; the libraries that a backend needs are next to it (libonnxruntime.so, libtorch.so).
 """
 
 import os
@@ -16,7 +16,7 @@ VARIABLE = "NAIAD_BACKENDS"
 
 
 def find_native_backends(folder: Path) -> dict[str, Path]:
-    """Return backend -> its folder, for each whose library is in `folder`.
+    """Return {backend: its folder} for each backend with a library in `folder`.
 
     Raises:
         BackendsError: There is none.
@@ -28,16 +28,16 @@ def find_native_backends(folder: Path) -> dict[str, Path]:
     if not found:
         expected = " or ".join(f"{name}/{library}" for name, library in NATIVE.items())
         raise BackendsError(
-            f"{folder} holds no native backend: give a folder with {expected}, as NVIDIA's image has in "
+            f"{folder} has no native backend: give a folder with {expected}, as NVIDIA's image has in "
             "/opt/tritonserver/backends, or leave out --backends and unset " + VARIABLE
         )
     return found
 
 
 def lay_out_native(name: str, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Return copies and links that make one backend in the server's private directory (see `Launch`).
+    """Return the copies and links of one backend in the server's private directory (see `Launch`).
 
-    Triton refuses a backend's library that is a link out of its backend directory; what that library loads may be one.
+    Triton refuses a backend library that is a link out of its backend directory; libraries that it loads may be links.
     """
     copies: dict[str, str] = {}
     links: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Ports: pick free ones, refuse taken ones before a server is started."""
+"""The ports of a server: free ones are chosen, taken ones refused before the server starts."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ class Ports:
 
 
 def choose_ports(address: str, http: int | None, grpc: int | None, metrics: int | None) -> Ports:
-    """Check the ports that are given and fill in the rest (None) with free ones.
+    """Check the given ports and fill in the others (None) with free ones.
 
     Raises:
         PortTakenError: One of the given ports is in use, not allowed, outside 0..65535, or given twice.
@@ -46,11 +46,11 @@ def _bind(address: str, port: int | None, flag: str) -> socket.socket:
         number = getattr(error, "errno", None)
         if isinstance(error, (socket.gaierror, UnicodeError)) or number == errno.EADDRNOTAVAIL:
             remedy = "pass --address 127.0.0.1, or 0.0.0.0 for all interfaces"
-            raise AddressError(f"address '{address}' is none of this machine ({error}): {remedy}") from error
+            raise AddressError(f"address '{address}' does not belong to this machine ({error}): {remedy}") from error
         remedy = f"stop what listens there or pass another {flag}"
         if isinstance(error, OverflowError):
             remedy = f"pass a {flag} from 1 to 65535, or 0 for a free one"
         elif number == errno.EACCES:
-            remedy = f"pass a {flag} above 1023, which needs no rights"
-        raise PortTakenError(f"port {port} of {address} cannot be had ({error}): {remedy}") from error
+            remedy = f"pass a {flag} above 1023, which needs no privileges"
+        raise PortTakenError(f"port {port} of {address} cannot be used ({error}): {remedy}") from error
     return listener

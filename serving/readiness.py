@@ -1,7 +1,7 @@
-"""Is this very server ready: its process listens on the ports, and Triton says that it and its models are ready.
+"""The readiness of one server: its own process listens on the ports, and Triton reports that its models are ready.
 
-Whoever else answers on a port (a second server that was started at the same moment) makes nothing ready. Also used by
-the supervisor, so of Python's own library alone.
+Another process that answers on a port (a second server, started at the same moment) does not count. The supervisor
+uses this module too, so it imports only the standard library.
 """
 
 import contextlib
@@ -13,11 +13,11 @@ _LISTEN = "0A"
 
 
 def is_ready(pid: int, host: str, ports: Sequence[int]) -> bool:
-    """Ask Triton whether it and its models are ready, and whether process `pid` or one below it owns its ports.
+    """Return whether Triton and its models are ready, and process `pid` or one below it owns the ports.
 
     Args:
         pid: Process id of tritonserver.
-        host: Address to ask.
+        host: Address of the server.
         ports: HTTP first.
 
     """
@@ -34,11 +34,11 @@ def _says_ready(host: str, port: int) -> bool:
 def ask(host: str, port: int, request: str, body: bytes = b"", timeout_s: float = 2.0) -> tuple[int, bytes]:
     """Send one HTTP request, `METHOD /path`; return the status and the body of the answer.
 
-    Written out, because the import of `http.client` takes longer than the supervisor's whole start.
+    It does not use `http.client`, whose import takes longer than the whole start of the supervisor.
 
     Raises:
-        OSError: Nobody answers in time.
-        ValueError: What answers speaks no HTTP.
+        OSError: Nothing answers in time.
+        ValueError: The answer is not HTTP.
 
     """
     head = f"{request} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -48,7 +48,7 @@ def ask(host: str, port: int, request: str, body: bytes = b"", timeout_s: float 
     start, _, content = answer.partition(b"\r\n\r\n")
     protocol, status, *_ = *start.split(maxsplit=2), b"", b""
     if not protocol.startswith(b"HTTP/"):
-        raise ValueError(f"{host}:{port} answered {answer[:20]!r}, which is no HTTP")
+        raise ValueError(f"{host}:{port} answered {answer[:20]!r}, which is not HTTP")
     return int(status), content
 
 
@@ -80,7 +80,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that `pid` started and has not collected."""
+    """Return the child processes of `pid` that it has not collected."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):

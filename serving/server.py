@@ -1,4 +1,4 @@
-"""Start a Triton on a model repository, wait until it is ready, stop it."""
+"""The server: start a Triton on a model repository, wait until it is ready, stop it."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -35,11 +35,11 @@ def run_triton(
     grace_s: float = 10.0,
     triton_args: Sequence[str] = (),
 ) -> Iterator[TritonServer]:
-    """Serve `repository` while the block runs; a port that is None is a free one.
+    """Serve `repository` while the block runs; for a port that is None, a free one is chosen.
 
-    Every model has to load (or those of `load_models`, under model control "explicit"). When a model's process dies,
-    Triton starts again on the same ports: until it is ready, nobody listens there. The server, its stubs and its
-    private directory are gone after the block, and also when this process is killed.
+    Every model has to load (with model control "explicit", those of `load_models`). When a model's process dies,
+    Triton is restarted on the same ports; until it is ready, nothing listens there. The server, its stubs and its
+    private directory are removed after the block, and also if this process is killed.
 
     Args:
         repository: Directory with one directory per model.
@@ -48,13 +48,13 @@ def run_triton(
         metrics_port: Port of the Prometheus metrics.
         address: Interface to listen on.
         model_control: Triton's `--model-control-mode`.
-        load_models: Models to load at the start, under model control "explicit".
-        auto_complete_config: Let backends fill in what a config.pbtxt leaves out; each Python model then starts twice.
-        log_file: Where Triton's log is appended; kept in an unnamed file otherwise.
+        load_models: Models to load at the start with model control "explicit".
+        auto_complete_config: Let backends complete a partial config.pbtxt; each Python model then starts twice.
+        log_file: File to which Triton's log is appended; by default an unnamed file.
         backends: Folder of NVIDIA's own backends for the embedded server (see `serving.native_backends`); by default
             the one that the environment variable NAIAD_BACKENDS names, else our stand-ins.
-        timeout_s: Seconds until it must be ready.
-        grace_s: Seconds for requests in flight and models' `finalize` when it is stopped (Triton takes 2 to 3
+        timeout_s: Seconds until the server must be ready.
+        grace_s: Seconds for requests in flight and models' `finalize` at the end (Triton takes 2 to 3
             of them in any case); 0 ends it at once.
         triton_args: More arguments for tritonserver.
 
@@ -90,7 +90,7 @@ def run_triton(
             try:
                 server.wait_until_ready()
             except PortTakenError:
-                # A free port was taken by someone else between our choice and Triton's start.
+                # Another process took the free port between our choice and Triton's start.
                 server.stop()
                 log = log.from_here()
                 if attempt == PORT_ATTEMPTS or None not in (http_port, grpc_port, metrics_port):

@@ -1,12 +1,12 @@
-"""A small process between us and Triton, so that nothing is left behind however we end.
+"""A small process between us and Triton, which cleans up however we end.
 
-It makes the server's private directory, starts Triton, and when Triton ends, or the process that asked for it ends
+It creates the server's private directory and starts Triton. When Triton ends, or the process that requested it ends
 (even by kill -9), it ends Triton and every stub, and removes the directory and the shared memory. When a model's
-process dies, which Triton 2.51 neither repairs nor reports, it starts Triton again on the same ports. It uses the
-standard library alone: its start costs some 15 ms.
+process dies, which Triton 2.51 neither repairs nor reports, it restarts Triton on the same ports. It uses only the
+standard library: its start takes about 15 ms.
 
-Protocol: one line of JSON on stdin (see `serving.server`); lines of JSON back, the first with Triton's process id or
-with `error`. Later ones have `say`, what happened in words, and the new process id. Closing stdin means: stop.
+Protocol: it reads one line of JSON on stdin (see `serving.server`) and writes lines of JSON, the first with Triton's
+pid or with `error`. Later lines have `say`, a description of what happened, and the new pid. Closing stdin means: stop.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from serving.repository import is_plain
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 POLL_S = 0.1
-# Where models are loaded at run time, Triton takes a second to collect a stub that died while it was loaded.
+# With models that are loaded at run time, Triton takes a second to collect a stub that died during its load.
 PATIENCE_S = {"none": 0.3}
 PATIENCE_WHILE_LOADING_S = 2.5
 MOST_RESTARTS = 3
@@ -39,16 +39,16 @@ GAVE_UP = 70
 
 
 def main() -> int:
-    """Run one Triton until it ends or is to end; return its exit code."""
+    """Run one Triton until it ends or a stop is requested; return its exit code."""
     for ignored in (signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     stop_asked: list[bool] = []
     signal.signal(signal.SIGTERM, lambda *_: stop_asked.append(True))
     order = json.loads(sys.stdin.buffer.readline())
-    # Nobody has to read what we say.
+    # The parent need not read our lines.
     os.set_blocking(sys.stdout.fileno(), False)
     libc = ctypes.CDLL(None, use_errno=True)
-    # Stubs whose Triton died become our children, so that we can find and end them.
+    # Stubs of a dead Triton become our children, so that we can find and end them.
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     scratch = None
     try:
@@ -67,12 +67,12 @@ def main() -> int:
 
 
 class Supervisor:
-    """Runs Triton, again when a model's process dies.
+    """Run Triton, and restart it when a model's process dies.
 
     Args:
-        order: What `serving.server` asked for.
+        order: The request of `serving.server`.
         scratch: The server's private directory.
-        stop_asked: Filled by the signal that asks for the end.
+        stop_asked: Filled by the signal that requests the end.
 
     """
 
@@ -100,7 +100,7 @@ class Supervisor:
             model = f"model '{death.model}'" if death.model else "a model"
             said = f"a process of {model} died ({death.how})"
             loaded = self._loaded_models() if self._order["model_control"] == "explicit" else None
-            # At once: while it runs, Triton says that the model is ready.
+            # At once, because a running Triton reports that the model is ready.
             triton.kill()
             triton.wait()
             clean_up(self._order["shm_prefix"])
@@ -112,7 +112,7 @@ class Supervisor:
                 self._command = [each for each in self._command if not each.startswith("--load-model=")]
                 self._command += [f"--load-model={name}" for name in loaded]
             triton = self._start()
-            say(pid=triton.pid, say=f"{said}: Triton starts again")
+            say(pid=triton.pid, say=f"{said}: Triton is restarted")
 
     def _start(self) -> "subprocess.Popen[bytes]":
         libc = ctypes.CDLL(None, use_errno=True)
@@ -133,7 +133,7 @@ class Supervisor:
         )
 
     def _watch(self, triton: "subprocess.Popen[bytes]") -> Death | None:
-        """Return when Triton has ended or is to end (None), or when a model's process has died."""
+        """Wait until Triton has ended or a stop is requested (return None), or a model's process has died."""
         patience_s = PATIENCE_S.get(self._order["model_control"], PATIENCE_WHILE_LOADING_S)
         began = time.monotonic()
         ready = False
@@ -143,7 +143,7 @@ class Supervisor:
                 if ready:
                     if death is not None and triton.poll() is None:
                         return death
-                # A stub that ends before is Triton's to report: the model did not load.
+                # Triton itself reports a stub that ends before: the model did not load.
                 elif is_ready(triton.pid, self._order["host"], self._order["ports"]):
                     ready = True
                     if self._restarts:
@@ -154,14 +154,14 @@ class Supervisor:
         return None
 
     def _parent_wants_us(self, wakers: list[int]) -> bool:
-        """Wait a moment; tell whether the parent lives and holds its end of the pipe."""
+        """Wait a moment; return whether the parent is alive and has its end of the pipe open."""
         readable, _, _ = select.select([sys.stdin.fileno(), *wakers], [], [], POLL_S)
         if sys.stdin.fileno() in readable and not os.read(sys.stdin.fileno(), 1):
             return False
         return os.getppid() == int(self._order["parent"])
 
     def _loaded_models(self) -> list[str] | None:
-        """Return what is loaded now; None where Triton does not answer."""
+        """Return the models that are loaded now; None if Triton does not answer."""
         host, port = self._order["host"], self._order["ports"][0]
         with contextlib.suppress(OSError, ValueError):
             _, index = ask(host, port, "POST /v2/repository/index", b"{}", timeout_s=1)
@@ -170,12 +170,12 @@ class Supervisor:
 
 
 def plain_folder() -> str | None:
-    """Return where the private directory is made: TMPDIR, or /tmp where no process of a model could live there."""
+    """Return the parent of the private directory: TMPDIR, or /tmp if model processes cannot start there."""
     return None if is_plain(tempfile.gettempdir()) else "/tmp"
 
 
 def say(**event: object) -> None:
-    """Write one line to the process that asked for the server, and what happened to the log too."""
+    """Write one line to the process that requested the server; append a description to the log too."""
     with contextlib.suppress(BlockingIOError, BrokenPipeError):
         os.write(sys.stdout.fileno(), json.dumps(event).encode() + b"\n")
     for text in (event[key] for key in ("say", "gave_up") if key in event):
@@ -193,7 +193,7 @@ def lay_out(scratch: Path, order: dict[str, Any]) -> None:
 
 
 def end(triton: "subprocess.Popen[bytes]", grace_s: float) -> int:
-    """Let Triton finish what is in flight, at most `grace_s` seconds; return its exit code (128 + signal)."""
+    """Let Triton finish requests in flight, at most `grace_s` seconds; return its exit code (128 + signal)."""
     if triton.poll() is None and grace_s > 0:
         triton.terminate()
     try:

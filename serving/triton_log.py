@@ -1,4 +1,4 @@
-"""Read Triton's own log: which models did not load, and why."""
+"""Triton's log: the models that did not load, and the reasons."""
 
 import re
 
@@ -9,12 +9,12 @@ _TAKEN = re.compile(r"[:' ](\d+)'? already in use")
 _SEVERE = re.compile(r"^[EF]\d{4} ")
 _PREFIX = re.compile(r"^[A-Z]\d{4} [\d:.]+ \d+ [\w.]+:\d+\] ")
 _WRAPPED = re.compile(r"^(Internal|Invalid argument|Unavailable|Unsupported|Not found): ")
-# Printed on every machine without a GPU; they explain nothing.
+# Printed on every machine without a GPU; they are no errors.
 _HARMLESS = ("CudaDriverHelper has not been initialized", "Failed to initialize NVML")
 
 
 def failed_models(log: str) -> dict[str, str]:
-    """Map each model that did not load to the first line of Triton's reason.
+    """Return, for each model that did not load, the first line of Triton's reason.
 
     An ensemble that fails only because a member failed comes after the member.
     """
@@ -29,12 +29,12 @@ def failed_models(log: str) -> dict[str, str]:
 
 
 def taken_ports(log: str) -> list[int]:
-    """Return the ports that Triton could not listen on because someone else does."""
+    """Return the ports on which another process listens, so that Triton could not."""
     return [int(port) for port in _TAKEN.findall(log)]
 
 
 def error_lines(log: str, limit: int = 40) -> list[str]:
-    """Return Triton's error lines, a Python traceback unfolded; at most the last `limit` lines."""
+    """Return Triton's error lines, with Python tracebacks expanded; at most the last `limit` lines."""
     lines: list[str] = []
     for line in log.splitlines():
         if any(harmless in line for harmless in _HARMLESS):
@@ -48,7 +48,7 @@ def error_lines(log: str, limit: int = 40) -> list[str]:
 
 
 def last_lines(log: str, limit: int = 15) -> list[str]:
-    """Return the last lines that say something: no table borders, no page of usage after a wrong option."""
+    """Return the last informative lines, without table borders and without the usage text after a wrong option."""
     before_usage = log.partition("Usage: tritonserver")[0]
     lines = [line for line in (before_usage.strip() or log).splitlines() if line.strip()]
     return [line for line in lines if not line.startswith(("+", "|"))][-limit:]

@@ -1,4 +1,4 @@
-"""One started Triton, as whoever started it sees it."""
+"""The handle of a started Triton."""
 
 import contextlib
 import json
@@ -37,13 +37,13 @@ class TritonServer:
 
     Attributes:
         ports: Its ports.
-        grpc_target: `host:port` as tritonclient.grpc wants it.
-        http_target: `host:port` as tritonclient.http wants it.
+        grpc_target: `host:port` for tritonclient.grpc.
+        http_target: `host:port` for tritonclient.http.
         grpc_url: `grpc://host:port`.
         http_url: `http://host:port`.
         metrics_url: `http://host:port/metrics`.
         embedded: Whether it is the Triton of the nvidia-pytriton wheel.
-        native: The backends of the embedded one that are NVIDIA's own.
+        native: The backends of the embedded server that are NVIDIA's own.
 
     """
 
@@ -123,7 +123,7 @@ class TritonServer:
 
     @property
     def pid(self) -> int:
-        """Process id of tritonserver; another one after a model's process has died."""
+        """Process id of tritonserver; it changes when a model's process has died."""
         stdout = self._supervisor.stdout
         while stdout is not None and not stdout.closed and select.select([stdout], [], [], 0)[0]:
             event = self._next_event()
@@ -133,13 +133,13 @@ class TritonServer:
         return self._pid
 
     def wait_until_ready(self) -> None:
-        """Return when every model is loaded and this server, nobody else, answers on all three ports.
+        """Wait until every model is loaded and this server itself answers on all three ports.
 
         Raises:
             ModelLoadError: Triton gave up because of a model.
             PortTakenError: It could not listen.
             ServerDiedError: It ended for another reason.
-            StartTimeoutError: It is not ready in time.
+            StartTimeoutError: The server is not ready in time.
 
         """
         give_up_at = time.monotonic() + self._timeout_s
@@ -154,14 +154,14 @@ class TritonServer:
             time.sleep(POLL_S)
 
     def is_ready(self) -> bool:
-        """Ask the server whether it and all its models are ready; what others answer on its ports does not count."""
+        """Return whether the server and all its models are ready; other processes on its ports do not count."""
         return readiness.is_ready(self.pid, self._host, (self.ports.http, self.ports.grpc, self.ports.metrics))
 
     def wait(self, say: Callable[[str], None] = lambda _: None) -> NoReturn:
         """Block until the server ends by itself.
 
         Args:
-            say: Called with what happens meanwhile, in words: a model's process died, Triton starts again.
+            say: Called with descriptions of events: a model's process died, Triton is restarted.
 
         Raises:
             ServerDiedError: It has ended.
@@ -178,12 +178,12 @@ class TritonServer:
         raise self._death()
 
     def log(self) -> str:
-        """Return what Triton has logged so far, with the repository's own path."""
+        """Return Triton's log so far, with the repository's own path."""
         text = self._log.read()
         return text.replace(f"{self._scratch}/{REPOSITORY_LINK}", self._repository) if self._repository else text
 
     def stop(self) -> None:
-        """Let requests in flight finish, end the server and its stubs; nothing happens if it has ended."""
+        """Let requests in flight finish, then end the server and its stubs; do nothing if it has ended."""
         for pipe in (self._supervisor.stdin, self._supervisor.stdout):
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
@@ -195,7 +195,7 @@ class TritonServer:
             self._supervisor.wait()
 
     def _next_event(self) -> dict[str, Any] | None:
-        """Wait for the supervisor's next line; None where it has ended."""
+        """Return the supervisor's next line; None if it has ended."""
         assert self._supervisor.stdout is not None
         while b"\n" not in self._unread:
             data = os.read(self._supervisor.stdout.fileno(), 65536)
@@ -237,7 +237,7 @@ class TritonServer:
     def _death(self) -> ServingError:
         if self._gave_up:
             return ServerDiedError(
-                f"{self._gave_up}: after SIGKILL look for a lack of memory, else read the last log lines",
+                f"{self._gave_up}: after SIGKILL check for a lack of memory, else read the last log lines",
                 error_lines(self.log()) or last_lines(self.log()),
             )
         log = self.log()

@@ -1,1 +1,1 @@
-"""What every stage's command shares: an output folder that is whole or absent, and errors of one line."""
+"""The parts that all commands share: output folders that are complete or absent, and one-line errors."""

@@ -1,4 +1,4 @@
-"""Types of command-line arguments: what is seen and what is expected, where a value is refused."""
+"""Types of command-line arguments, which refuse a value with what was seen and what is expected."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1."""
+    """Return a whole number of at least 1."""
     value = int(text) if text.isascii() and text.isdigit() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"seen {text!r}, expected a whole number of at least 1")
@@ -14,7 +14,7 @@ def positive(text: str) -> int:
 
 
 def share(text: str) -> float:
-    """A share above 0 and below 1."""
+    """Return a share above 0 and below 1."""
     try:
         value = float(text)
     except ValueError:
@@ -25,7 +25,7 @@ def share(text: str) -> float:
 
 
 def seconds(text: str) -> float:
-    """A time in seconds above 0."""
+    """Return a time in seconds above 0."""
     try:
         value = float(text)
     except ValueError:

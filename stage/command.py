@@ -1,4 +1,4 @@
-"""A stage's command line: bad input is one line on standard error and exit code 2, results end with a line of JSON."""
+"""The command line of a stage: bad input gives one line on stderr and exit code 2, results end with a line of JSON."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ EXIT_WITHOUT_READER = 141
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser, and through it its subparsers, that refuses an argument in one line."""
+    """A parser that refuses an argument in one line; its subparsers do the same."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_BAD_INPUT, f"naiad: {' '.join(message.split())}: see `{self.prog} --help`\n")
 
 
 def run_command(main: Callable[[], None]) -> NoReturn:
-    """Run a command's `main` and leave the process with its exit code.
+    """Run a command's `main` and end the process with its exit code.
 
-    An error that the user can fix is reported in one line; anything else is a fault of ours and keeps its trace. An end
-    that was asked for (Ctrl-C, SIGTERM) unwinds too, so that nothing half-written or running is left behind. A reader
-    of standard output that went away (`| head`) ends it quietly. What the terminal cannot show is replaced.
+    An error that the user can fix is reported in one line; any other error is our fault and keeps its traceback. Ctrl-C
+    and SIGTERM unwind too, so that no half-written file and no process is left behind. If the reader of standard output
+    ends (`| head`), the command ends quietly. Characters that the terminal cannot show are replaced.
     """
     replace_what_cannot_be_shown()
     try:
@@ -55,9 +55,9 @@ def run_command(main: Callable[[], None]) -> NoReturn:
 
 
 def replace_what_cannot_be_shown() -> None:
-    """Let no character end a command, whatever the terminal's encoding; standard error escapes them by itself."""
+    """Replace characters that the terminal's encoding lacks; standard error escapes them by itself."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # the process was started with it closed
+        if getattr(sys, name) is None:  # the process was started with a closed stdout
             setattr(sys, name, io.StringIO())
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
@@ -73,16 +73,16 @@ def _reader_is_gone() -> bool:
 
 
 def _code_without_a_reader() -> int:
-    """Give what is still buffered to nobody: Python would try to write it at its end, and complain."""
+    """Discard buffered output, which Python would otherwise try to write at exit, with an error."""
     nobody = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nobody, sys.stdout.fileno())
     return EXIT_WITHOUT_READER
 
 
 def leave(main: Callable[[], None]) -> NoReturn:
-    """Run a command as the process that it is, and end the process as soon as everything of ours is done.
+    """Run a command as the whole process, and end the process as soon as the command is done.
 
-    Python's own teardown would race the threads of pyarrow, and now and then abort ("terminate called without an
+    Python's own teardown races with the threads of pyarrow, and sometimes aborts ("terminate called without an
     active exception") a command that had already succeeded or been refused.
     """
     code: object = 0
@@ -101,7 +101,7 @@ def leave(main: Callable[[], None]) -> NoReturn:
 
 
 def print_result(result: Mapping[str, object]) -> None:
-    """Print the last line of a command: one JSON object, escaped where the stream has not all of its characters."""
+    """Print the last line of a command: one JSON object, escaped if the stream's encoding lacks a character."""
     line = json.dumps(result, ensure_ascii=False)
     try:
         line.encode(sys.stdout.encoding or "utf-8")

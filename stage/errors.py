@@ -1,7 +1,7 @@
 """The root of our errors.
 
     NaiadError
-    ├── BadInput (ValueError)          what a stage was given cannot be used
+    ├── BadInput (ValueError)          the input of a stage cannot be used
     │   ├── OutputError                    stage.write_errors
     │   ├── ParquetError                   stage.parquet
     │   ├── StoreError                     stage.mlflow_store
@@ -17,7 +17,7 @@ A message is one line: the thing seen, what was expected, the remedy.
 
 
 class NaiadError(Exception):
-    """An error that the reader of its one-line message can fix."""
+    """An error that the user can fix; its message is one line."""
 
 
 class BadInput(NaiadError, ValueError):

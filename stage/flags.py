@@ -1,9 +1,9 @@
-"""Command-line flags from the fields of a pydantic model, and the model from what was given.
+"""Command-line flags from the fields of a pydantic model, and the model from parsed arguments.
 
     batch_size: int = Field(256, ge=1, description="rows per step")  ->  --batch-size N   rows per step (default 256)
 
 A field's description is the flag's help. A field may be a bool (`--x`, `--no-x`), an int, a float, a string, a path or
-a `Literal`, each of them or None; a description says what None means, which has no default to show.
+a `Literal`, each of them or None; the description says what None means, because its default is not shown.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class FlagError(BadInput):
-    """The value of a flag is outside of what its field takes."""
+    """The value of a flag is outside of the range of its field."""
 
 
 def add_flags(
@@ -36,7 +36,7 @@ def add_flags(
 ) -> tuple[str, ...]:
     """Add a flag for every field of `model_type` that is not in `skip`; return the names of these fields.
 
-    unset: leave a flag that is not given out of the namespace; its help shows the field's default all the same.
+    unset: leave flags that are not given out of the namespace; the help still shows the field's default.
     """
     names = tuple(name for name in model_type.model_fields if name not in skip)
     for name in names:
@@ -45,7 +45,7 @@ def add_flags(
 
 
 def read_flags(arguments: argparse.Namespace, model_type: type[ModelT]) -> ModelT:
-    """Return the model of the arguments that have the names of its fields; a field without one keeps its default.
+    """Return the model from the arguments with the names of its fields; other fields keep their default.
 
     Raises:
         FlagError: A value is out of range; the line names the flag.

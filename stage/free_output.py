@@ -1,4 +1,4 @@
-"""Refuse an output before any work, also before slow imports."""
+"""The check of an output before any work and before slow imports."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ class _Free(Exception):
 def require_free_output(
     output: str | Path, overwrite: bool = False, inputs: Iterable[str | Path] = (), command: str = ""
 ) -> None:
-    """Raise what `whole_folder` raises before its block begins; leave nothing behind."""
+    """Raise the errors that `whole_folder` raises before its block; leave nothing behind."""
     with suppress(_Free), whole_folder(output, overwrite, inputs, command):
         raise _Free

@@ -1,4 +1,4 @@
-"""An output stands apart from what its command reads, whatever links and names lead to either."""
+"""The check that an output is separate from a command's inputs, whatever links and names lead to either."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from stage.write_errors import OutputError
 
 Identity = tuple[int, int]
-"""Device and inode."""
+"""The device and inode of a file."""
 
 
 def require_apart(output: str | Path, inputs: Iterable[str | Path], remedy: str = "give another folder") -> None:
-    """Raise `OutputError` where `output` is one of `inputs`, holds one, or lies inside one.
+    """Raise `OutputError` if `output` is one of `inputs`, contains one, or lies inside one.
 
-    Links, `..`, hard links of files and other names of one folder (a second mount, another case of letters) are seen
-    through. `remedy`: what the message proposes.
+    Links, `..`, hard links of files and other names of a folder (a second mount, another letter case) are resolved.
+    `remedy`: the remedy in the message.
     """
     above_output = _identities(_real(output))
     for given in inputs:
@@ -47,7 +47,7 @@ def _real(path: str | Path) -> Path:
 
 
 def _identities(path: Path) -> set[Identity]:
-    """Of the path and every folder above it."""
+    """Return the identities of the path and of every folder above it."""
     return set(_present(map(_identity, (path, *path.parents))))
 
 

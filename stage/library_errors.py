@@ -1,4 +1,4 @@
-"""Libraries' errors as errors of ours, by one table: what is raised, in which case, and what it becomes."""
+"""The mapping of libraries' errors to ours, by tables: the raised error, the condition, and our error."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def always(_error: Exception) -> bool:
 
 
 class Becomes(NamedTuple):
-    """One line of a table.
+    """A line of a table.
 
     Attributes:
         raised: The library's types.
-        ours: Make the error to raise in place of the library's.
-        when: Further condition, for libraries that tell cases apart by their text alone; see `says`.
+        ours: Return the error to raise instead of the library's.
+        when: Additional condition, for libraries that distinguish cases only by their text; see `says`.
 
     """
 
@@ -31,7 +31,7 @@ class Becomes(NamedTuple):
 
 @contextmanager
 def map_errors(*table: Becomes) -> Iterator[None]:
-    """Raise what the first matching line of `table` says; errors of ours, and those without a line, pass unchanged.
+    """Raise the error of the first matching line of `table`; our own errors, and those without a line, pass unchanged.
 
     The idea is httpx's `map_httpcore_exceptions`.
     """
@@ -47,20 +47,20 @@ def map_errors(*table: Becomes) -> Iterator[None]:
 
 
 def says(*words: str) -> Callable[[Exception], bool]:
-    """Return the condition that an error's text holds one of `words`, in whatever case of letters."""
+    """Return the condition that an error's text contains one of `words`, ignoring case."""
     wanted = tuple(word.lower() for word in words)
     return lambda error: any(word in str(error).lower() for word in wanted)
 
 
 def in_one_line(error: Exception) -> str:
-    """Return the error's text with single spaces, cut after 300 characters; its type's name if it is empty."""
+    """Return the error's text with single spaces, at most 300 characters; the name of its type if it is empty."""
     return " ".join((str(error) or type(error).__name__).split())[:300]
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of the error's text, in at most 240 characters; its type's name if it is empty.
+    """Return the first line of the error's text, at most 240 characters; the name of its type if it is empty.
 
-    What follows it is often a stack.
+    Often the other lines are a stack.
     """
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return first if len(first) <= 240 else first[:237] + "..."

@@ -1,7 +1,7 @@
-"""The manifest of an output folder: which command wrote it, and which files.
+"""The manifest of an output folder: the command that wrote it, and its files.
 
-It is a hidden file at the folder's top, which Triton passes by. What is not on it was put there by somebody else, and
-is never deleted with the folder.
+It is a hidden file at the top of the folder, which Triton ignores. Files that it does not list were put there by others
+and are never deleted with the folder.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _PARTIAL = re.compile(r"\..+\.partial-\d+")
 
 @dataclass(frozen=True)
 class Manifest:
-    """`command`: as it is typed, such as `training fit`. `files`: their paths inside the folder, with `/`."""
+    """`command`: the typed command, such as `training fit`. `files`: their paths inside the folder, with `/`."""
 
     command: str
     files: frozenset[str]
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The folder's manifest; None where there is none that can be read."""
+    """Return the folder's manifest; None if there is no readable one."""
     try:
         body = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         return Manifest(str(body["command"]), frozenset(map(str, body["files"])))
@@ -35,7 +35,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write it whole; a hard link of another folder's manifest is replaced, not written through."""
+    """Write the manifest atomically; a hard link to another folder's manifest is replaced, not written through."""
     partial = folder / f".{MANIFEST}.partial-{os.getpid()}"
     body = {"command": manifest.command, "files": sorted(manifest.files)}
     try:
@@ -46,16 +46,16 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def record(folder: Path, names: Iterable[str]) -> None:
-    """Add files that a command of ours wrote into a folder later; nothing where the folder has no manifest."""
+    """Add files that our command wrote to a folder later; do nothing if the folder has no manifest."""
     if manifest := read_manifest(folder):
         write_manifest(folder, Manifest(manifest.command, manifest.files | frozenset(names)))
 
 
 def files_of(folder: Path) -> Iterator[str]:
-    """The paths of all that is no folder, sorted, links to folders included; without the manifest itself.
+    """Return the sorted paths of everything that is not a folder, including links to folders, without the manifest.
 
-    Left out is what appears by itself and is nobody's work: Python's bytecode, .DS_Store, what a killed command of
-    ours left half-written.
+    Files that appear by themselves are left out: Python's bytecode, .DS_Store, half-written files of a killed command
+    of ours.
     """
     for at, folders, files in os.walk(folder):
         folders.sort()
@@ -67,7 +67,7 @@ def files_of(folder: Path) -> Iterator[str]:
 
 
 def foreign_files(folder: Path) -> Iterator[str]:
-    """The paths of the files that the folder's manifest does not list; all of them where there is none."""
+    """Return the paths of the files that the folder's manifest does not list; all files if there is no manifest."""
     manifest = read_manifest(folder)
     listed = manifest.files if manifest else frozenset()
     return (name for name in files_of(folder) if name not in listed)

@@ -1,4 +1,4 @@
-"""The one door to MLflow, which is imported only behind it: kept quiet, and quick to say that nobody answers."""
+"""The only module that imports MLflow; it silences MLflow and fails fast if the store does not answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_URI = "sqlite:///runs/mlflow.db"
 ARTIFACTS = "mlflow-artifacts"
 URI_HELP = f"MLflow's store: sqlite:///FILE or http://HOST:PORT (default $MLFLOW_TRACKING_URI, or {DEFAULT_URI})"
 
-# Seven tries with doubled waits, which is MLflow's own, would hold a run up for minutes.
+# MLflow's default of seven tries with doubled waits would delay a run by minutes.
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -31,12 +31,12 @@ _PROBE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT":
 
 
 class StoreError(BadInput):
-    """The MLflow store cannot be reached, or does not hold what is asked of it."""
+    """The MLflow store cannot be reached, or does not have what is requested."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """A store that has answered; `client` is MLflow's `MlflowClient`, for its runs and its model registry."""
+    """A reachable store; `client` is MLflow's `MlflowClient`, for its runs and its model registry."""
 
     uri: str
     client: Any
@@ -47,17 +47,17 @@ class Store:
 
     @property
     def artifacts(self) -> str | None:
-        """Where the artifacts of a SQLite file go, beside it; a server knows its own place."""
+        """The folder for artifacts of a SQLite file, next to it; a server has its own."""
         file = _sqlite_file(self.uri)
         return None if file is None else (file.resolve().parent / ARTIFACTS).as_uri()
 
 
 def open_store(given: str | None, create: bool = False) -> Store:
-    """Connect to the store at `given`, else where the environment or the default says.
+    """Connect to the store at `given`, by default the one of the environment, else `DEFAULT_URI`.
 
     Raises:
-        StoreError: MLflow is not installed, the URI is none, the file is not there and may not be made (`create`), or
-            nobody answers.
+        StoreError: MLflow is not installed, the URI is invalid, the file is missing and `create` is false, or
+            the store does not answer.
 
     """
     uri = given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
@@ -65,7 +65,7 @@ def open_store(given: str | None, create: bool = False) -> Store:
         way = ", or go without (--no-tracking)" if create else ""
         raise StoreError(f"MLflow is not installed: install naiad's extra `tracking`{way}")
     if "://" not in uri and uri != "databricks":
-        raise StoreError(f"--tracking-uri {uri}: is no URI, give sqlite:///FILE or http://HOST:PORT")
+        raise StoreError(f"--tracking-uri {uri}: is not a URI, give sqlite:///FILE or http://HOST:PORT")
     file = _sqlite_file(uri)
     if file is not None and not file.is_file():
         if not create:
@@ -83,7 +83,7 @@ def open_store(given: str | None, create: bool = False) -> Store:
 
 
 def store_paths(given: str | None) -> tuple[Path, ...]:
-    """The files and folders of this machine that the store of `open_store(given)` keeps its runs in."""
+    """Return the local files and folders in which the store of `open_store(given)` keeps its runs."""
     uri = given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     if file := _sqlite_file(uri):
         return file, file.resolve().parent / ARTIFACTS
@@ -92,9 +92,9 @@ def store_paths(given: str | None) -> tuple[Path, ...]:
 
 
 def told(uri: str, remedy: str) -> AbstractContextManager[None]:
-    """Return a block in which whatever a store raises becomes `StoreError`.
+    """Return a block in which every error of a store becomes `StoreError`.
 
-    MLflow's errors, its database's and HTTP's have no root in common.
+    The errors of MLflow, its database and HTTP have no common root.
     """
     return map_errors(
         Becomes(Exception, lambda error: StoreError(f"{without_password(uri)}: {first_line(error)}: {remedy}"))
@@ -102,13 +102,13 @@ def told(uri: str, remedy: str) -> AbstractContextManager[None]:
 
 
 def without_password(uri: str) -> str:
-    """The URI as it may be shown and kept."""
+    """Return the URI without its password, to show and store it."""
     host = urlsplit(uri).netloc
     return uri.replace(host, host.rpartition("@")[2], 1) if "@" in host else uri
 
 
 def error_code(error: Exception) -> str:
-    """MLflow's name for what went wrong, such as RESOURCE_DOES_NOT_EXIST."""
+    """Return MLflow's error code, such as RESOURCE_DOES_NOT_EXIST."""
     return str(getattr(error, "error_code", ""))
 
 
@@ -117,7 +117,7 @@ def _quiet_client(uri: str) -> Any:
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
-    for noisy in ("mlflow", "alembic", "urllib3"):  # what fails is raised too, and told in one line
+    for noisy in ("mlflow", "alembic", "urllib3"):  # failures are also raised, and reported in one line
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     return MlflowClient(uri, registry_uri=uri)
 

@@ -1,4 +1,4 @@
-"""Output folders that are whole or absent: written beside, then renamed. Nothing that others wrote is deleted."""
+"""Output folders that are complete or absent: written next to the target, then renamed. Files of others are kept."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ from stage.write_errors import cannot_be_written, writing
 def whole_folder(
     output: str | Path, overwrite: bool = False, inputs: Iterable[str | Path] = (), command: str = ""
 ) -> Iterator[Path]:
-    """Yield an empty folder beside `output` that takes its place when the block ends without an error.
+    """Yield an empty folder next to `output` that replaces it when the block ends without an error.
 
-    What runs that were killed left beside it is cleared first; an old output that one had moved aside comes back.
+    First the leftovers of killed runs are removed, and an old output that such a run had moved aside is restored.
 
     Args:
         output: The folder to write.
-        overwrite: Replace what `command` wrote there before.
+        overwrite: Replace an earlier output of `command`.
         inputs: Every file and folder that the command reads.
-        command: As it is typed, such as `training fit`; the folder's manifest names it.
+        command: The typed command, such as `training fit`; the folder's manifest names it.
 
     Raises:
-        OutputError: Before any work, where `output` is an input, holds one or lies in one; holds files, unless they are
-            all of `command` and `overwrite` is true; or cannot be written or replaced. Later, where the disk refuses.
+        OutputError: Before any work, if `output` is an input, contains one or lies in one; if it has files, unless
+            `command` wrote all of them and `overwrite` is true; if it cannot be written or replaced. Later, if a write
+            fails.
 
     """
     target = _real(output)
@@ -50,12 +51,12 @@ def whole_folder(
 
 @contextmanager
 def rewritten_folder(folder: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator[Path]:
-    """As `whole_folder`, for a command that reads `folder` and carries over what it does not change.
+    """Do the same as `whole_folder`, for a command that reads `folder` and carries over what it does not change.
 
-    Files that others added to `folder` are carried over by the block too, and stay theirs.
+    The block also has to carry over files that others added to `folder`; they are not added to the manifest.
 
     Raises:
-        OutputError: As `whole_folder` does; at the end, where a file of others was not carried over.
+        OutputError: As in `whole_folder`; at the end, if a file of others was not carried over.
 
     """
     target = _real(folder)
@@ -68,7 +69,7 @@ def rewritten_folder(folder: str | Path, inputs: Iterable[str | Path] = ()) -> I
         yield partial
         if manifest := read_manifest(target):
             if lost := _first_lost(target, partial):
-                raise OutputError(f"{folder}: holds {lost}, which naiad did not write: move it out of there")
+                raise OutputError(f"{folder}: contains {lost}, which naiad did not write: move it out of the folder")
             written = frozenset(files_of(partial)) - frozenset(foreign_files(target))
             write_manifest(partial, Manifest(manifest.command, written))
 
@@ -117,7 +118,7 @@ def _clear_after_killed_runs(target: Path) -> None:
 
 
 def _is_another_run(pid: int) -> bool:
-    """Whether the process lives; this one has not begun to write, so its number's folders are of an earlier one."""
+    """Return whether the process is alive; folders with this process's own id are from an earlier process."""
     if pid == os.getpid():
         return False
     try:
@@ -136,12 +137,12 @@ def _require_replaceable(target: Path, output: str | Path) -> None:
         raise OutputError(f"{output}: is a file, give a folder")
     if not target.is_dir():
         return
-    places = {"your home folder": _home(), "the folder you work in": Path.cwd()}
+    places = {"your home folder": _home(), "the current folder": Path.cwd()}
     for what, place in places.items():
         if place is not None and place.resolve().is_relative_to(target):
             verb = "is" if place.resolve() == target else "holds"
             raise OutputError(
-                f"{output}: {verb} {what}, which would be replaced: give another folder, or run this from elsewhere"
+                f"{output}: {verb} {what}, which would be replaced: give another folder, or run the command elsewhere"
             )
     if os.path.ismount(target):
         raise OutputError(f"{output}: is a mount point, which cannot be replaced: give a folder inside it")
@@ -150,18 +151,18 @@ def _require_replaceable(target: Path, output: str | Path) -> None:
 def _home() -> Path | None:
     try:
         return Path.home()
-    except RuntimeError:  # a container's user may have none
+    except RuntimeError:  # the user of a container may have no home
         return None
 
 
 def _require_own(target: Path, output: str | Path, overwrite: bool, command: str) -> None:
-    """Refuse a folder that holds files, unless they are all `command`'s own and are to be replaced."""
+    """Refuse a folder with files, unless `command` wrote all of them and they are to be replaced."""
     if not target.is_dir():
         return
     refusal = _refusal_to_replace(target, command)
     if not overwrite and (refusal or any(target.iterdir())):
         way = "" if refusal else " or --overwrite"
-        raise OutputError(f"{output}: holds files already, give another folder{way}")
+        raise OutputError(f"{output}: has files already, give another folder{way}")
     if refusal:
         raise OutputError(f"{output}: {refusal}")
 
@@ -195,7 +196,7 @@ def _take_place(partial: Path, target: Path, carries_over: bool) -> None:
 
 
 def _discard(replaced: Path, target: Path, carries_over: bool) -> None:
-    """Remove an old output; keep it where others put files into it while the new one was written."""
+    """Remove an old output; keep it if others put files into it while the new one was written."""
     unlisted = carries_over and read_manifest(replaced) is None
     late = None if unlisted else _first_lost(replaced, target)
     if late is None:
@@ -207,12 +208,12 @@ def _discard(replaced: Path, target: Path, carries_over: bool) -> None:
 
 
 def _first_lost(old: Path, new: Path) -> str | None:
-    """The first file of others in `old` that is not in `new`."""
+    """Return the first file of others in `old` that is not in `new`."""
     return next((name for name in foreign_files(old) if not os.path.lexists(new / name)), None)
 
 
 def make_folder_of(file: Path) -> None:
-    """Make the folder that `file` is to stand in, where it is missing."""
+    """Create the parent folder of `file` if it is missing."""
     try:
         file.absolute().parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

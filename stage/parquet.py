@@ -1,13 +1,14 @@
-"""The one reader of the Parquet files of earlier stages: whole columns, or one line that names the file's fault."""
+"""The only reader of Parquet files of earlier stages: whole columns, or one line that names the file's fault."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stage.errors import BadInput
+from stage.library_errors import Becomes, first_line, map_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,19 +17,19 @@ FIT_AGAIN = "run `preprocessing fit` again or give its whole output folder"
 
 
 class ParquetError(BadInput):
-    """A file that an earlier stage should have written is missing, torn, or lacks a column."""
+    """A file of an earlier stage is missing, damaged, or lacks a column."""
 
 
 def read_columns(path: str | Path, columns: Sequence[str], remedy: str = FIT_AGAIN) -> pa.Table:
-    """Read `columns` of one Parquet file, in the order asked for.
+    """Read `columns` of one Parquet file, in the given order.
 
     Args:
         path: The file; folders above it named `key=value` add no columns.
         columns: Names of columns.
-        remedy: What each refusal proposes.
+        remedy: The remedy in each refusal.
 
     Raises:
-        ParquetError: The file is missing, is no whole Parquet file, or lacks a column.
+        ParquetError: The file is missing, is not a complete Parquet file, or lacks a column.
 
     """
     import pyarrow.parquet as pq
@@ -39,7 +40,7 @@ def read_columns(path: str | Path, columns: Sequence[str], remedy: str = FIT_AGA
 
 
 def read_row_groups(path: str | Path, columns: Sequence[str], remedy: str = FIT_AGAIN) -> Iterator[pa.Table]:
-    """Yield `columns` of one Parquet file, a row group at a time, in their order; raise as `read_columns` does."""
+    """Yield `columns` of one Parquet file in the given order, by row groups; raise as `read_columns` does."""
     import pyarrow.parquet as pq
 
     with _one_line(path, remedy), pq.ParquetFile(path) as file:
@@ -54,15 +55,14 @@ def _require(columns: Sequence[str], names: Sequence[str], path: str | Path, rem
             raise ParquetError(f"{path}: has no column {column!r}: {remedy}")
 
 
-@contextmanager
-def _one_line(path: str | Path, remedy: str) -> Iterator[None]:
-    """Raise `ParquetError` for what the file system or Arrow raise."""
+def _one_line(path: str | Path, remedy: str) -> AbstractContextManager[None]:
+    """Return a block that raises `ParquetError` for errors of the file system or Arrow."""
     import pyarrow as pa
 
-    try:
-        yield
-    except FileNotFoundError:
-        raise ParquetError(f"{path}: no such file: {remedy}") from None
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise ParquetError(f"{path}: cannot be read as Parquet ({reason}): {remedy}") from None
+    return map_errors(
+        Becomes(FileNotFoundError, lambda _: ParquetError(f"{path}: no such file: {remedy}")),
+        Becomes(
+            (pa.ArrowException, OSError),
+            lambda error: ParquetError(f"{path}: cannot be read as Parquet ({first_line(error)}): {remedy}"),
+        ),
+    )

@@ -1,4 +1,4 @@
-"""Progress bars on standard error: of named steps, of things that are counted."""
+"""Progress bars on standard error, for named steps and for counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Report = Callable[[str], None]
 
 @contextmanager
 def steps(task: str) -> Iterator[Report]:
-    """Show the step that is under way and how many are done; `task` stands in front."""
+    """Show `task`, the current step and the number of finished steps."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -37,7 +37,7 @@ def steps(task: str) -> Iterator[Report]:
 
 @contextmanager
 def counting(totals: Mapping[str, int]) -> Iterator[Callable[[str, int], None]]:
-    """A bar for each name; what is yielded takes a name and how many more of it are done."""
+    """Show a bar for each name; yield a function that takes a name and the number of further finished things."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -1,4 +1,4 @@
-"""Ends that are asked for: Ctrl-C and SIGTERM unwind the command, wherever in its code they fall."""
+"""Requested ends: Ctrl-C and SIGTERM unwind the command, wherever in its code they arrive."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Terminated(SystemExit):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM raise `Terminated` in the block, as Ctrl-C raises `KeyboardInterrupt`, until it unwinds.
+    """Let SIGTERM raise `Terminated` in the block, as Ctrl-C raises `KeyboardInterrupt`, until the block unwinds.
 
-    Python swallows what is raised in a weakref's callback or a finalizer, so that an end that falls into one (imports
-    and thread pools run many) would be lost. It is raised again `AGAIN_S` later, until it falls outside of them.
+    Python swallows exceptions in a weakref's callback or a finalizer, so an end that arrives in one (imports
+    and thread pools run many) would be lost. It is raised again every `AGAIN_S` until it arrives outside of them.
     """
     swallowed_before = sys.unraisablehook
 
@@ -36,7 +36,7 @@ def terminable() -> Iterator[None]:
             return
         lost = signal.SIGINT if isinstance(seen.exc_value, KeyboardInterrupt) else signal.SIGTERM
         signal.signal(signal.SIGALRM, signal.getsignal(lost))
-        # A signal sent from here would be handled here, and what it raises be swallowed too.
+        # A signal sent from here would be handled here, and its exception swallowed too.
         signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
 
     handlers = {signal.SIGALRM: signal.getsignal(signal.SIGALRM), signal.SIGTERM: signal.getsignal(signal.SIGTERM)}

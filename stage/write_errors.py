@@ -1,4 +1,4 @@
-"""What the operating system refuses while an output is written, as one line with a remedy that fits it."""
+"""Write errors of the operating system as one line with a fitting remedy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FULL = {errno.ENOSPC: "No space left on device", errno.EDQUOT: "Disk quota exce
 
 
 class OutputError(BadInput):
-    """The output cannot be written where it was asked for."""
+    """The output cannot be written to the requested path."""
 
 
 def cannot_be_written(output: str | Path, error: OSError, remedy: str | None = None) -> OutputError:
@@ -34,16 +34,16 @@ def cannot_be_written(output: str | Path, error: OSError, remedy: str | None = N
 
 
 def reason(error: OSError) -> str:
-    """What the operating system says, or the library that carries it."""
+    """Return the message of the operating system, or of the library that wraps it."""
     return os.strerror(error.errno) if error.errno else str(error).partition("\n")[0] or type(error).__name__
 
 
 @contextmanager
 def writing(output: str | Path, inside: Path, remedy: str | None = None) -> Iterator[None]:
-    """Raise `OutputError` about `output` for what the operating system refuses the block at or below `inside`.
+    """Raise `OutputError` about `output` for the operating system's errors in the block at or below `inside`.
 
-    Write errors of a full disk carry no path, and libraries wrap them in errors of their own: these are known by what
-    they say. Any other error passes as it is.
+    Errors of a full disk carry no path, and libraries wrap them in errors of their own; these are recognised by their
+    text. Any other error passes unchanged.
     """
     try:
         yield
@@ -59,9 +59,9 @@ def writing(output: str | Path, inside: Path, remedy: str | None = None) -> Iter
 
 
 def _refused_below(folder: Path, error: OSError) -> bool:
-    """A file that is missing, or there already, below a folder of ours is no refusal but a fault of ours."""
+    """Return whether the error is a fault of ours: a file below our folder is missing or exists already."""
     if error.errno in _OURS:
         return False
     if isinstance(error.filename, str | bytes):
         return Path(os.fsdecode(error.filename)).absolute().is_relative_to(folder)
-    return str(folder) in str(error)  # Arrow's errors have the path in their text alone
+    return str(folder) in str(error)  # Arrow's errors have the path only in their text

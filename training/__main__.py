@@ -17,15 +17,15 @@ from training.tracking.options import TrackingOptions
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
-    """Return the parser; `name`: the family whose settings are the flags of `fit`."""
+    """Return the parser; `name` is the family whose settings are the flags of `fit`."""
     every = [families.find(each) for each in families.NAMES]
     family = families.find(name)
     parser = Parser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    fit = commands.add_parser("fit", help="train and save the model, whole and in its parts")
+    fit = commands.add_parser("fit", help="train a model and save it, as a whole and in parts")
     fit.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
-    fit.add_argument("--output", required=True, help="folder to write, whole or not at all")
-    fit.add_argument("--resume", action="store_true", help="go on from the last checkpoint of a run that was cut off")
+    fit.add_argument("--output", required=True, help="folder to write; it is written completely or not at all")
+    fit.add_argument("--resume", action="store_true", help="continue from the last checkpoint of an interrupted run")
     fit.add_argument("--overwrite", action="store_true", help="replace the output folder if it holds files")
     fit.add_argument(
         "--family",
@@ -40,20 +40,22 @@ def _parser(name: str) -> argparse.ArgumentParser:
     fit.add_argument("--no-tracking", dest="tracking", action="store_false", help="log nothing to MLflow")
     _add_tracking_flags(fit)
     fit.set_defaults(run=_fit)
-    evaluate = commands.add_parser("evaluate", help="rank the whole catalogue on a split, beside the baselines")
+    evaluate = commands.add_parser(
+        "evaluate", help="rank the whole catalogue on a split, and compare with the baselines"
+    )
     evaluate.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     evaluate.add_argument("--model", required=True, help="output folder of `training fit`")
     evaluate.add_argument(
         "--split",
         choices=("train", "validation", "test"),
         default="test",
-        help="rows to rank for; pick settings on validation, report test (default test)",
+        help="split to rank; choose settings on validation, report test (default test)",
     )
     defaults = ", ".join(f"{','.join(map(str, each.ks))} of {each.name}" for each in every)
     evaluate.add_argument("--k", help=f"cut-offs, comma-separated (default {defaults})")
     _add_threads(evaluate)
     evaluate.set_defaults(run=_evaluate)
-    track = commands.add_parser("track", help="log a model that was trained before to MLflow, and register it")
+    track = commands.add_parser("track", help="log an already trained model to MLflow, and register it")
     track.add_argument("--model", required=True, help="output folder of `training fit`")
     _add_tracking_flags(track)
     track.set_defaults(run=_track)
@@ -65,8 +67,7 @@ def _add_threads(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=threads,
         metavar="N",
-        help="threads to compute with; give 1 to each of two trainings that share two cores (default torch's own: all "
-        "cores)",
+        help="number of threads; use 1 for each of two trainings that share two cores (default torch's own: all cores)",
     )
 
 
@@ -75,12 +76,16 @@ def _add_tracking_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--experiment", metavar="NAME", help="MLflow experiment of the run (default the schema's name)")
     parser.add_argument("--register", metavar="NAME", help="add the model to MLflow's registry as a version of NAME")
     parser.add_argument(
-        "--alias", action="append", default=[], metavar="ALIAS", help="of that version, moved to it; may be repeated"
+        "--alias",
+        action="append",
+        default=[],
+        metavar="ALIAS",
+        help="alias to move to the new version; may be repeated",
     )
 
 
 def _family(words: list[str]) -> str:
-    """Return the family that the command line asks for, whose settings are its flags."""
+    """Return the family in the command line, whose settings are its flags."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--family", nargs="?")
     family = first.parse_known_args(words)[0].family
@@ -97,7 +102,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     tracked: dict[str, Any] = {}
     if not arguments.tracking and options != TrackingOptions():
         raise BadInput("--no-tracking and a flag of tracking: drop one of them")
-    if ranks.is_first():
+    if ranks.count() == 1:  # several processes refuse together, in `fit`
         before_fit(*wanted)
     share_cores(arguments.threads)
     if not arguments.tracking:
@@ -150,7 +155,7 @@ def _cut_offs(text: str) -> tuple[int, ...]:
     try:
         ks = tuple(sorted({int(k) for k in text.split(",")}))
     except ValueError:
-        raise BadInput(f"--k {text}: give whole numbers, comma-separated") from None
+        raise BadInput(f"--k {text}: give whole numbers separated by commas") from None
     if not 1 <= ks[0] <= ks[-1] <= MOST:
         raise BadInput(f"--k {text}: give cut-offs of 1 to {MOST}")
     return ks

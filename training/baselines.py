@@ -1,4 +1,4 @@
-"""Baselines that a learned model has to beat, as scorers of the same rows over the same catalogue."""
+"""Baselines for a learned model: scorers of the same rows over the same catalogue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RECENT_DAYS = 7
 
 
 def baselines(data: str | Path, split: SplitData, fitted: FittedSchema) -> dict[str, Scorer]:
-    """Every baseline that the data allows, by name: the clock and a plain "frequent" sequence may be missing."""
+    """Return every baseline that the data allow, by name; some need times or a plain "frequent" sequence."""
     counts = torch.from_numpy(train_counts(data, fitted).astype(np.float32))
     found: dict[str, Scorer] = {"popularity": lambda batch: counts.expand(len(batch.index), -1)}
     if fitted.schema_.log.time_unit != "order":
@@ -37,9 +37,9 @@ def train_counts(data: str | Path, fitted: FittedSchema) -> Array:
 
 
 class RecentPopularity:
-    """Purchases of the whole log in the days before the local day of each row.
+    """Return the purchases of the whole log in the days before the local day of each row.
 
-    Unlike the model it follows the validation and test periods as they go: the stronger form of this baseline.
+    Unlike the model, it also sees the validation and test periods up to that day, which makes the baseline stronger.
     """
 
     def __init__(self, data: str | Path, split: SplitData, fitted: FittedSchema, days: int) -> None:
@@ -64,7 +64,7 @@ class RecentPopularity:
 
 
 class OwnMostFrequent:
-    """The user's items by the number of sessions that held them, then everything else by popularity."""
+    """Return scores that rank the user's items by their number of sessions, then all others by popularity."""
 
     def __init__(self, sequence: str, popularity: Tensor) -> None:
         self._sequence = sequence

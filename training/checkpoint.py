@@ -1,7 +1,7 @@
-"""A trained model on disk: the whole and its parts, each of which loads alone, and what it takes over from the fit.
+"""A trained model on disk: the whole, its parts (each loads alone), and files copied from the fit.
 
 MODEL/
-  schema.json model.json         what the parts are built from: the fitted schema; the family and its sizes
+  schema.json model.json         inputs to build the parts: the fitted schema; the family and its sizes
   PART.safetensors               the weights of the whole and of each part, named by the family
   items.parquet item_index.parquet      the names and the encoded features of the items of the fit
 """
@@ -40,14 +40,14 @@ def save(model: Model, config: FamilyConfig, data: Path, output: Path) -> None:
     for name, part in find(config.family).parts().items():
         path = output / f"{name}.safetensors"
         save_model(model.get_submodule(part.place), str(path))
-        path.chmod(0o644)  # safetensors writes 0600, which a server of another user cannot read
+        path.chmod(0o644)  # safetensors writes 0600, which a server that runs as another user cannot read
     write_config(config, output)
     for name in SHARED:
         shutil.copy2(data / name, output / name)
 
 
 def load(folder: str | Path, kind: type[PartT]) -> PartT:
-    """Load the part of class `kind`, in evaluation mode; it needs no other part and no training data.
+    """Load the part of class `kind` in evaluation mode; it needs no other part and no training data.
 
     Raises:
         CheckpointError: The model has no such part, or its weights cannot be read.
@@ -60,12 +60,12 @@ def load(folder: str | Path, kind: type[PartT]) -> PartT:
             return _with_weights(kind(fitted, config), Path(folder) / f"{name}.safetensors")
     kinds = ", ".join(part.kind.__name__ for part in parts.values())
     raise CheckpointError(
-        f"{folder} holds a model of family {config.family} ({kinds}), not {kind.__name__}: give a model that has it"
+        f"{folder} has a model of family {config.family} ({kinds}), not {kind.__name__}: give a model with this part"
     )
 
 
 def load_whole(folder: str | Path) -> Model:
-    """Load the whole model of whichever family the folder holds, in evaluation mode."""
+    """Load the whole model, of any family, in evaluation mode."""
     fitted, config = read_fitted(folder), read_config(folder)
     family = find(config.family)
     model: Model = _with_weights(family.build(fitted, config), Path(folder) / f"{family.whole}.safetensors")

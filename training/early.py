@@ -1,4 +1,4 @@
-"""What a command refuses before it imports torch, which takes seconds: this module does without."""
+"""Checks of a command before it imports torch, which takes seconds."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def before_fit(
     """Return the schema of `data`.
 
     Raises:
-        BadInput: The data is not whole, the output cannot be written, the metric is the same for every model, or the
-            checkpoints beside the output are not of this run.
+        BadInput: The data are incomplete, the output cannot be written, the metric is the same for every model, or the
+            checkpoints next to the output belong to another run.
 
     """
     fitted = read_fitted(data)
@@ -38,10 +38,10 @@ def before_fit(
 
 
 def before_evaluate(data: str | Path, model: str | Path, split: str) -> tuple[FittedSchema, FamilyConfig]:
-    """Return the schema of `data` and what `model` is built from.
+    """Return the schema of `data` and the config of `model`.
 
     Raises:
-        BadInput: One of the folders is not whole, or they are of different fits.
+        BadInput: A folder is incomplete, or the two are of different fits.
 
     """
     fitted = read_fitted(data)
@@ -52,7 +52,7 @@ def before_evaluate(data: str | Path, model: str | Path, split: str) -> tuple[Fi
 
 
 def cut_off(settings: TrainingSettings, fitted: FittedSchema) -> int:
-    """Return the k of the metric that picks the checkpoint; raise `DataError` where every model has the same metric."""
+    """Return the k of the metric that picks the checkpoint; `DataError` if the metric is the same for every model."""
     name, _, k = settings.best_by.partition("@")
     items = fitted.items - FIRST_KNOWN_ID
     if int(k) >= items and name not in ("ndcg", "map", "mrr"):

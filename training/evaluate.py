@@ -1,4 +1,4 @@
-"""`training evaluate`: the model's metrics on a split beside those of the baselines."""
+"""`training evaluate`: the metrics of a model and of the baselines on a split."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from training.ranking import model_scorer, rank_split
 def evaluate(
     data: str | Path, model: str | Path, split: str = "test", ks: tuple[int, ...] | None = None
 ) -> dict[str, object]:
-    """Print the table and return the model's metrics, with each baseline's under its name.
+    """Print the table and return the model's metrics, with the metrics of each baseline under its name.
 
     ks: cut-offs, the family's by default.
 
-    A model whose NDCG at the largest of `ks` is not above every baseline's gets a line on standard error.
+    If the model's NDCG at the largest of `ks` is not above that of every baseline, a line on standard error says so.
     """
     from rich.console import Console
 
@@ -48,12 +48,12 @@ def evaluate(
 
 
 def behind_a_baseline(found: Mapping[str, Mapping[str, float]], metric: str) -> str:
-    """Return a line on the best baseline where "model" is not above it, "" where it is."""
+    """Return a line about the best baseline if "model" is not above it, else ""."""
     name, best = max(((name, of[metric]) for name, of in found.items() if name != "model"), key=lambda each: each[1])
     own = found["model"][metric]
     if own > best:
         return ""
     return (
-        f"the model does not beat {name}: {metric} {own:.4f} against {best:.4f}; train longer (--epochs), or look at "
-        "what the schema lets it read"
+        f"the model does not beat {name}: {metric} {own:.4f} against {best:.4f}; train longer (--epochs), or check "
+        "which features the schema has"
     )

@@ -1,4 +1,4 @@
-"""Errors of a run that libraries raise in their own words, in one line."""
+"""Errors of libraries during a run, as one line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stage.write_errors import cannot_be_written, writing
 
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 _NOT_WRITTEN = ("PytorchStreamWriter", "inline_container", "iostream error", "I/O error")
-_REMEDY = "make room or give another --output; --resume goes on from the last checkpoint"
+_REMEDY = "free space or give another --output; --resume continues from the last checkpoint"
 
 
 class MemoryShortage(BadInput):
@@ -23,7 +23,7 @@ class MemoryShortage(BadInput):
 
 @contextmanager
 def enough_memory() -> Iterator[None]:
-    """Raise `MemoryShortage` where the block asks for more memory, of the machine or of its GPU, than there is."""
+    """Raise `MemoryShortage` if the block needs more memory than the machine or its GPU has."""
     with map_errors(
         Becomes(MemoryError, _memory_shortage),
         Becomes(RuntimeError, _memory_shortage, says(*_NO_MEMORY)),  # torch's, ONNX Runtime's
@@ -37,9 +37,9 @@ def _memory_shortage(error: Exception) -> MemoryShortage:
 
 @contextmanager
 def written(scratch: Path) -> Iterator[None]:
-    """Raise `OutputError` where the disk refuses a file below `scratch`, the folder of the run's checkpoints.
+    """Raise `OutputError` if the disk refuses a file below `scratch`, the folder of the run's checkpoints.
 
-    Torch and safetensors name no file in their errors. An input that is missing is no such refusal.
+    Errors of torch and safetensors name no file. A missing input is not such a refusal.
     """
     with (
         writing(scratch, scratch.absolute(), _REMEDY),

@@ -1,4 +1,4 @@
-"""Whole-catalogue ranking of a split: the same code for the model, for the baselines and for early stopping."""
+"""Ranking of the whole catalogue on a split: the same code for the model, the baselines and early stopping."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def rank_split(
     batch_size: int = 256,
     progress: str | None = None,
 ) -> dict[str, float]:
-    """Metrics of a scorer ([B] rows -> scores [B, I]) over all items but the special ids and the excluded ones.
+    """Return metrics of a scorer ([B] rows -> scores [B, I]) over all items except special and excluded ids.
 
-    counts: purchases of the train period, [I]; where given, coverage and novelty of the top-k lists are reported too.
+    counts: purchases of the train period, [I]; if given, coverage and novelty of the top-k lists are added.
     """
     metrics = RankingMetrics(ks=ks)
     lists = None if counts is None else ListMetrics(counts, ks, FIRST_KNOWN_ID)
@@ -50,7 +50,7 @@ def rank_split(
         try:
             metrics.update(target_ranks_from_scores(scores.numpy(), targets, first_item=FIRST_KNOWN_ID))
         except RankError as error:
-            raise DataError(f"rows {chunk[0]} and on: {error}: run the fit again") from None
+            raise DataError(f"rows from {chunk[0]} on: {error}: run the fit again") from None
         if lists is not None:
             best, ids = torch.topk(scores, min(max(ks), scores.shape[1]), dim=1)
             lists.update(ids.masked_fill(best == -torch.inf, PADDING_ID).numpy())
@@ -68,7 +68,7 @@ def _chunks(rows: Array, size: int, progress: str | None) -> Iterator[Array]:
 
 
 def model_scorer(model: Model) -> Scorer:
-    """Scores of a model in evaluation mode, float32 on the CPU; what they need of the items is computed once."""
+    """Return a scorer of a model in evaluation mode, float32 on the CPU; the items' part is computed once."""
     model.eval()
     device = next(model.parameters()).device
     with torch.no_grad():

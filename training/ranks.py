@@ -1,7 +1,7 @@
-"""Processes that train one model together, as `torchrun --nproc_per_node N -m training fit …` starts them.
+"""Processes that train one model together, started by `torchrun --nproc_per_node N -m training fit …`.
 
-The first process, rank 0, alone writes, deletes, evaluates and prints. Without torchrun it is the only one, and nothing
-here does anything.
+Only the first process, rank 0, writes, deletes, evaluates and prints. Without torchrun it is the only process, and
+these functions do nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def count() -> int:
-    """Return how many processes train."""
+    """Return the number of training processes."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -28,7 +28,7 @@ def is_first() -> bool:
 
 
 def join() -> None:
-    """Wait for the other processes: by NCCL where there is a GPU for each, else by gloo."""
+    """Join the other processes: by NCCL if there is a GPU for each, else by gloo."""
     import torch
     from torch import distributed
 
@@ -41,9 +41,9 @@ def join() -> None:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Let all processes leave the block, or none: where it refuses its input in one, all of them end.
+    """Let all processes leave the block, or none: if it refuses its input in one, all processes end.
 
-    The error is raised in the first process that refused, the others end with the same exit code and say nothing.
+    The first process that refused raises the error; the others end silently with the same exit code.
     """
     refused: BadInput | None = None
     try:
@@ -65,7 +65,7 @@ def together() -> Iterator[None]:
 
 
 def from_first(value: T) -> T:
-    """Return the first process's `value`, in every process; all of them wait here for the last."""
+    """Return the `value` of the first process in every process; all processes wait here for each other."""
     if count() == 1:
         return value
     from torch import distributed

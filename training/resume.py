@@ -1,4 +1,4 @@
-"""Checkpoints of a run that may be cut off, kept beside its output with what the run was."""
+"""Checkpoints of a run that may be interrupted, kept next to its output with a description of the run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ RUN = "run.json"
 
 
 class ResumeError(BadInput):
-    """The checkpoints beside the output are not of this run, or none of them can be read."""
+    """The checkpoints next to the output are not of this run, or none of them can be read."""
 
 
 def checkpoint_folder(output: str | Path) -> Path:
-    """Where the checkpoints of a run to `output` stand until it ends."""
+    """Return the folder in which checkpoints of a run to `output` are kept until it ends."""
     path = Path(output) if Path(output).name not in ("", "..") else Path(output).resolve()
     return path.with_name(path.name + ".checkpoints")
 
@@ -30,17 +30,17 @@ def checkpoint_folder(output: str | Path) -> Path:
 def require_same_run(
     output: str | Path, fitted: FittedSchema, config: FamilyConfig, settings: TrainingSettings, resume: bool
 ) -> None:
-    """Look at the checkpoint folder; change nothing.
+    """Check the checkpoint folder without changing it.
 
     Raises:
-        ResumeError: `resume` is asked for and the folder is not there or of another run, or it is not ours to replace.
+        ResumeError: `resume` is set and the folder is missing or of another run; or the folder is not ours.
 
     """
     folder = checkpoint_folder(output)
     earlier = _read(folder)
     if earlier is None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ResumeError(f"{folder} holds no checkpoints of ours: move it away, or give another --output")
+            raise ResumeError(f"{folder} has no checkpoints of naiad: move it away, or give another --output")
         if resume:
             raise ResumeError(f"--resume: no checkpoints at {folder}: leave it out to start a new run")
     elif resume:
@@ -55,10 +55,10 @@ def require_same_run(
 def begin(
     output: str | Path, fitted: FittedSchema, config: FamilyConfig, settings: TrainingSettings, resume: bool
 ) -> str | None:
-    """Prepare the checkpoint folder; return the checkpoint to go on from, if there is one and `resume` is asked for.
+    """Prepare the checkpoint folder; return the checkpoint to continue from, if `resume` is set and there is one.
 
     Raises:
-        ResumeError: As `require_same_run`, or no checkpoint can be read.
+        ResumeError: As in `require_same_run`, or no checkpoint can be read.
         OutputError: The folder cannot be written.
 
     """
@@ -85,22 +85,22 @@ def _run(fitted: FittedSchema, config: FamilyConfig, settings: TrainingSettings)
 
 
 def _last_readable(folder: Path) -> str | None:
-    """Return the newest checkpoint that is whole: a kill or a full disk may have torn the last one."""
+    """Return the newest complete checkpoint; a kill or a full disk may have damaged the last one."""
     numbered = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdecimal()]
     found = sorted(numbered, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True)
     for checkpoint in found:
         fault = _fault(checkpoint)
         if fault is None:
             return str(checkpoint)
-        print(f"naiad: {checkpoint}: cannot be read ({fault}), an earlier checkpoint is looked for", file=sys.stderr)
+        print(f"naiad: {checkpoint}: cannot be read ({fault}), trying an earlier checkpoint", file=sys.stderr)
     if found:
         raise ResumeError(f"{folder}: none of its checkpoints can be read: drop --resume to start again")
-    print(f"naiad: {folder}: no checkpoint was written yet: training starts from the first step", file=sys.stderr)
+    print(f"naiad: {folder}: no checkpoint was written yet: training starts with the first step", file=sys.stderr)
     return None
 
 
 def _fault(checkpoint: Path) -> str | None:
-    """Return what is wrong with the files that the Trainer reads, None where nothing is."""
+    """Return the fault of the files that the Trainer reads, None if there is none."""
     import torch
     from safetensors import SafetensorError, safe_open
 

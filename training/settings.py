@@ -1,4 +1,4 @@
-"""How a model of any family is trained. A field's description is its help: what it does, when to change it."""
+"""The settings of training for any family. A field's description is its help: its effect, and when to change it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 MOST = 1_000_000
-"""The most epochs, steps or rows that a setting may ask for."""
+"""The upper bound of epochs, steps and rows in a setting."""
 LARGEST_SEED = 2**32 - 1
 
 Count = Annotated[int, Field(ge=1, le=MOST)]
@@ -18,7 +18,7 @@ Epochs = Annotated[
     Count,
     Field(
         description="passes over the train rows at most; raise it on small data (to 20 for some 10,000 rows): "
-        "--patience ends the run when nothing is gained"
+        "--patience ends the run when the metric stops rising"
     ),
 ]
 Metric = Annotated[
@@ -26,7 +26,7 @@ Metric = Annotated[
     Field(
         pattern=r"^(ndcg|recall|precision|map|mrr|hit_rate|categorical_accuracy)@[1-9]\d{0,5}$",
         description="validation metric that picks the checkpoint and that --patience watches: ndcg, recall, precision, "
-        "map, mrr, hit_rate or categorical_accuracy at a cut-off; take the one that the product lives by",
+        "map, mrr, hit_rate or categorical_accuracy at a cut-off; choose the one that matters for the product",
     ),
 ]
 
@@ -38,30 +38,30 @@ class TrainingSettings(BaseModel):
 
     epochs: Epochs = 2
     batch_size: Count = Field(
-        default=256, description="rows per step; lower it where memory runs out or a small log gives too few steps"
+        default=256, description="rows per step; lower it if memory runs out or a small log gives too few steps"
     )
     learning_rate: Positive = Field(
-        default=5e-3, description="peak rate of AdamW; lower it where the loss jumps or scores are not numbers"
+        default=5e-3, description="peak rate of AdamW; lower it if the loss jumps or scores are not numbers"
     )
     warmup_steps: CountOrNone = Field(
         default=50,
         description="steps in which the rate rises to its peak, to fall to 0 after it; a run of less than twice as "
-        "many steps warms up for a quarter of its own; raise it where the first losses jump",
+        "many steps warms up for a quarter of its own; raise it if the first losses jump",
     )
     weight_decay: float = Field(
         default=0.0,
         ge=0,
-        description="decay of the weights; try 0.01 where validation gets worse while the loss falls",
+        description="decay of the weights; try 0.01 if validation gets worse while the loss falls",
     )
     max_gradient_norm: Positive = Field(
-        default=1.0, description="gradients of a larger norm are scaled down to it; lower it where the loss jumps"
+        default=1.0, description="gradients with a larger norm are scaled down to it; lower it if the loss jumps"
     )
     evaluations_per_epoch: Count = Field(
-        default=2, description="evaluations on validation rows, each a checkpoint; lower it where they take too long"
+        default=2, description="evaluations on validation rows, each a checkpoint; lower it if they take too long"
     )
     patience: Count = Field(
         default=3,
-        description="evaluations without a better --best-by before training stops; raise it where the metric is noisy",
+        description="evaluations without a better --best-by before training stops; raise it if the metric is noisy",
     )
     best_by: Metric = "ndcg@20"
     validation_rows: Count = Field(
@@ -76,5 +76,5 @@ class TrainingSettings(BaseModel):
         default=42,
         ge=0,
         le=LARGEST_SEED,
-        description="of first weights, order of rows and dropout; train with several to see the noise of a metric",
+        description="seed of first weights, order of rows and dropout; train with several to see the noise of a metric",
     )

@@ -1,4 +1,4 @@
-"""A model with its loss, whose shared tensors the Trainer's checkpoints hold once."""
+"""A model with its loss, whose shared tensors are stored once in the Trainer's checkpoints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 
 class TrainingStep(nn.Module):
-    """Holds `model`; the Trainer's safetensors writer refuses tensors of two names, so each keeps its first alone."""
+    """The step of `model`; the Trainer's safetensors writer refuses tensors with two names, so each keeps its first."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class TrainingStep(nn.Module):
         return super().load_state_dict({**state_dict, **shared}, strict, assign)
 
     def _first_names(self) -> dict[str, str]:
-        """Of every name of a parameter or buffer that is kept, the name that its tensor has first."""
+        """Return, for every name of a saved parameter or buffer, the first name of its tensor."""
         first: dict[int, str] = {}
         kept = super().state_dict(keep_vars=True)
         return {name: first.setdefault(id(tensor), name) for name, tensor in kept.items()}

@@ -1,4 +1,4 @@
-"""How torch's threads share a machine; set before torch is imported."""
+"""The settings of torch's threads, which have to be set before torch is imported."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def threads(text: str) -> int:
 
 
 def share_cores(count: int | None) -> None:
-    """Let waiting threads sleep in place of spinning, and use `count` threads where it is given.
+    """Let waiting threads sleep instead of spinning, and use `count` threads if given.
 
-    Threads that spin take the cores from whoever else works: on two cores, two trainings at once took 13 to 19 s each
-    with spinning threads, 4.6 s without. The environment's own OMP_WAIT_POLICY stays.
+    Spinning threads take cores from other processes: on two cores, two simultaneous trainings took 13 to 19 s each
+    with spinning threads, 4.6 s without. An OMP_WAIT_POLICY in the environment is kept.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if count is not None:

@@ -1,4 +1,4 @@
-"""Training on `transformers.Trainer`: seeds, resuming, early stopping on whole-catalogue ranking, a progress bar."""
+"""Training with `transformers.Trainer`: seeds, resuming, early stopping on whole-catalogue ranking, a progress bar."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from training.ranking import model_scorer, rank_split
 from training.resume import begin, checkpoint_folder
 from training.settings import TrainingSettings
 
-# Checkpoints of one second are ordered by their steps in any case; the Trainer's warning of it reads like a fault.
+# Checkpoints within one second are still ordered by their steps; the Trainer's warning reads like a fault.
 logging.getLogger("transformers.trainer_utils").addFilter(lambda record: "mtime may not" not in record.getMessage())
 
 
 class DeviceError(BadInput):
-    """The device cannot do what a setting asks for."""
+    """The device does not support a setting."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run came to.
+    """The result of a run.
 
-    validation: metrics of the evaluation that was kept, after `best_step` steps. steps: taken of the `planned` ones.
-    seconds: of this process.
+    validation: metrics of the best evaluation, after `best_step` steps. steps: number of steps done, of `planned`.
+    seconds: duration of this process.
     """
 
     validation: dict[str, float]
@@ -60,9 +60,9 @@ class Trained:
 
 
 class RankingTrainer(Trainer):  # type: ignore[misc]
-    """A Trainer that evaluates by ranking the whole catalogue, at the one cut-off `k`.
+    """A Trainer that evaluates by ranking the whole catalogue, at the cut-off `k`.
 
-    Where several processes train, the first evaluates for all: each has the same metrics, and stops at the same step.
+    With several processes, the first evaluates for all: each has the same metrics, and stops at the same step.
     """
 
     def __init__(self, validation: SplitData, fitted: FittedSchema, rows: int, k: int, **arguments: Any) -> None:
@@ -95,12 +95,12 @@ def fit(
     callbacks: Sequence[TrainerCallback] = (),
     inputs: Sequence[Path] = (),
 ) -> Trained:
-    """Train on DATA's train rows and write MODEL (see `training.checkpoint`) whole or not at all.
+    """Train on DATA's train rows and write MODEL (see `training.checkpoint`), completely or not at all.
 
-    Trainer checkpoints stand in `OUTPUT.checkpoints` until the run ends; `resume` goes on from the latest of them, on
-    the same random numbers that the unbroken run would have drawn. `inputs`: what else OUTPUT may not hold.
+    Trainer checkpoints are kept in `OUTPUT.checkpoints` until the run ends; `resume` continues from the latest, with
+    the random numbers of an uninterrupted run. `inputs`: other paths that OUTPUT must not contain.
 
-    Where torchrun starts several processes, each takes its share of the rows, and the first alone writes.
+    If torchrun starts several processes, each takes its share of the rows, and only the first writes.
     """
     started = time.monotonic()
     data, scratch, family = Path(data), checkpoint_folder(output), find(config.family)
@@ -168,7 +168,7 @@ def metrics_of(evaluation: dict[str, float]) -> dict[str, float]:
 
 
 def warmup_steps(settings: TrainingSettings, steps: int) -> int:
-    """Return how many of a run's `steps` warm up: a quarter where the setting would take more than half."""
+    """Return the number of warmup steps of a run of `steps`: a quarter if the setting would be more than half."""
     return settings.warmup_steps if 2 * settings.warmup_steps <= steps else steps // 4
 
 
@@ -189,7 +189,7 @@ def _arguments(settings: TrainingSettings, scratch: Path, examples: int) -> Trai
         max_grad_norm=settings.max_gradient_norm,
         bf16=settings.bf16,
         use_cpu=not has_gpu,
-        ddp_find_unused_parameters=True,  # an encoder that reads vectors leaves its own table of words unused
+        ddp_find_unused_parameters=True,  # an encoder that reads vectors does not use its own table of words
         seed=settings.seed,
         data_seed=settings.seed,
         eval_strategy="steps",

@@ -16,14 +16,18 @@ def _parser() -> argparse.ArgumentParser:
     runs = _command(commands, "runs", "every partition, and whether it is whole", _runs)
     runs.set_defaults(kind=None)
 
-    neighbours = _command(commands, "neighbours", "the vectors nearest to an id's, by cosine distance", _neighbours)
+    neighbours = _command(
+        commands, "neighbours", "the vectors nearest to that of an id, by cosine distance", _neighbours
+    )
     _of_kind(neighbours)
-    neighbours.add_argument("--id", required=True, help="of the item or user")
-    neighbours.add_argument("--run", help="by default the newest")
+    neighbours.add_argument("--id", required=True, help="id of the item or user")
+    neighbours.add_argument("--run", help="name of the run (default: the newest)")
 
-    drift = _command(commands, "drift", "how far vectors moved between two runs, and which moved most", _drift)
+    drift = _command(
+        commands, "drift", "distances that vectors moved between two runs, and the ids that moved most", _drift
+    )
     _of_kind(drift)
-    drift.add_argument("--id", help="of the item or user; without it, only those that moved most")
+    drift.add_argument("--id", help="id of the item or user; without it, only the ids that moved most")
     drift.add_argument("--from", required=True, metavar="RUN", dest="before", help="the earlier run")
     drift.add_argument("--to", required=True, metavar="RUN", dest="after", help="the later run")
     return parser
@@ -39,7 +43,7 @@ def _command(commands: Any, name: str, help_: str, run: Any) -> argparse.Argumen
 def _of_kind(command: argparse.ArgumentParser) -> None:
     command.add_argument("--kind", choices=("user", "item"), required=True, help="which vectors")
     command.add_argument("--k", type=int, default=10, help="rows to print (default 10)")
-    command.add_argument("--experiment", help="where several experiments have such runs")
+    command.add_argument("--experiment", help="name of the experiment, if several have such runs")
 
 
 def _runs(arguments: argparse.Namespace) -> None:

@@ -1,11 +1,11 @@
-"""Connection URLs: of a warehouse, and of one table in it.
+"""Connection URLs of a warehouse and of one of its tables.
 
     duckdb:///absolute/file.duckdb     duckdb://relative/file.duckdb     file.duckdb
     postgres://USER:PASSWORD@HOST:PORT/DATABASE[/SCHEMA]
     bigquery://PROJECT/DATASET
-    any other URL that Ibis connects to: tables are read from it, vectors are not written to it
+    any other URL to which Ibis connects: tables are read from it, vectors are not written to it
 
-A table's URL is its warehouse's with `/TABLE` at the end.
+The URL of a table is the URL of its warehouse followed by `/TABLE`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FORMS = "duckdb:///FILE, postgres://USER@HOST:PORT/DATABASE or bigquery://PROJEC
 
 @dataclass(frozen=True)
 class Address:
-    """`kind` is Ibis's name of the backend; `url` carries the password, `shown` does not."""
+    """`kind` is Ibis's name of the backend; `url` contains the password, `shown` does not."""
 
     kind: str
     url: str
@@ -29,12 +29,12 @@ class Address:
 
     @property
     def path(self) -> str:
-        """What stands behind `KIND://`, without the query."""
+        """The part of the URL after `KIND://`, without the query."""
         return self.url.partition("://")[2].partition("?")[0]
 
     @property
     def file(self) -> Path | None:
-        """The file of a database that is one on this machine."""
+        """The file of a database that is a local file."""
         return Path(self.path) if self.kind in ("duckdb", "sqlite") else None
 
     def __str__(self) -> str:
@@ -42,7 +42,7 @@ class Address:
 
 
 def warehouse_address(url: str) -> Address:
-    """The address of a warehouse; a plain path is a DuckDB file."""
+    """Return the address of a warehouse; a plain path is a DuckDB file."""
     if "://" not in url:
         url = f"duckdb://{url}"
     kind, _, path = url.partition("://")
@@ -57,25 +57,25 @@ def warehouse_address(url: str) -> Address:
 
 
 def table_address(url: str) -> tuple[Address, str]:
-    """The address of a table's warehouse, and the table's name."""
+    """Return the address of a table's warehouse, and the table's name."""
     location, question, query = url.partition("?")
     rest, _, table = location.rstrip("/").rpartition("/")
     if not table or rest.endswith(":/"):
-        raise AddressError(f"{_shown(url)}: names no table, give its warehouse's URL with /TABLE at the end")
+        raise AddressError(f"{_shown(url)}: names no table, give the URL of the warehouse followed by /TABLE")
     try:
         return warehouse_address(rest + question + query), table
     except AddressError:
-        raise AddressError(f"{_shown(url)}: names no table, give its warehouse's URL with /TABLE at the end") from None
+        raise AddressError(f"{_shown(url)}: names no table, give the URL of the warehouse followed by /TABLE") from None
 
 
 def _shown(url: str) -> str:
-    """The URL as a message may show it: without the password, and without what a query may hold."""
+    """Return the URL for messages: without the password and the query."""
     head, separator, rest = url.partition("://")
     location = rest.partition("?")[0]
     try:
         password = urlsplit(url).password
     except ValueError:
-        raise AddressError("the URL's host is no host: put an IPv6 address in brackets") from None
+        raise AddressError("the host of the URL is invalid: put an IPv6 address in brackets") from None
     if password is None:
         return head + separator + location
     user = location.partition(":")[0]

@@ -1,4 +1,4 @@
-"""Connect to a warehouse of whatever kind vectors may be written to."""
+"""Connections to the kinds of warehouse that store vectors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from warehouse.session import Session
 
 
 def open_session(address: Address, read_only: bool) -> Session:
-    """Connect to a warehouse that vectors may be written to.
+    """Connect to a warehouse for reading and writing vectors.
 
-    Raises `ConnectionRefused` or `AddressError` where it does not answer, is missing, or is of another kind.
+    Raises `ConnectionRefused` or `AddressError` if it does not answer, is missing, or is of another kind.
     """
     require_ibis(address)
     if address.kind == "duckdb":
@@ -27,10 +27,10 @@ def open_session(address: Address, read_only: bool) -> Session:
         from warehouse.sessions.bigquery import BigQuerySession
 
         return BigQuerySession(address)
-    raise ConnectionRefused(f"{address}: vectors are kept in DuckDB, PostgreSQL or BigQuery alone, give one of them")
+    raise ConnectionRefused(f"{address}: vectors are stored only in DuckDB, PostgreSQL or BigQuery: give one of them")
 
 
 def require_ibis(address: Address) -> None:
-    """Raise `WarehouseError` where naiad's extra `warehouse` is not installed."""
+    """Raise `WarehouseError` if naiad's extra `warehouse` is not installed."""
     if find_spec("ibis") is None:
         raise WarehouseError(f"{address}: Ibis is not installed: install naiad's extra `warehouse`")

@@ -1,4 +1,4 @@
-"""How each warehouse says what the vector tables need; everything else in their SQL is the same text."""
+"""The SQL of the vector tables that differs between warehouses; everything else is the same text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 class Dialect:
     """`name` is sqlglot's. Templates take columns: `distance` {a} and {b}, `width` and `floats` {v}, `cluster` none.
 
-    distance: cosine, 0 … 2, NaN or null where a vector is all zeros. floats: the vector as an array of floats.
+    distance: cosine, 0 … 2, NaN or null if a vector is all zeros. floats: the vector as an array of floats.
     """
 
     name: str
@@ -47,7 +47,7 @@ POSTGRES_VECTOR = Dialect(
 
 
 def pgvector_in(schema: str) -> Dialect:
-    """`POSTGRES_VECTOR` with the extension's names written out: a session's search path may leave out its schema."""
+    """Return `POSTGRES_VECTOR` with qualified names, because the search path may lack the extension's schema."""
     return replace(
         POSTGRES_VECTOR,
         vector=f"{schema}.vector",
@@ -69,7 +69,7 @@ POSTGRES_ARRAY = Dialect(
     width="cardinality({v})",
 )
 
-# BigQuery partitions by time or integers only, so that a run is a cluster; its float is FLOAT64 alone.
+# BigQuery partitions by time or integers only, so the tables are clustered by run; it has only FLOAT64.
 BIGQUERY = Dialect(
     name="bigquery",
     text="STRING",

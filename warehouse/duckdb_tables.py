@@ -1,4 +1,4 @@
-"""Tables of a DuckDB file as Arrow, without Ibis: version 12 reads Arrow by methods that DuckDB 2 does not have."""
+"""Tables of a DuckDB file as Arrow, without Ibis: version 12 uses methods that DuckDB 2 does not have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 100_000
-# Arrow has no integers of 128 bits, times of a zone, or bits: DuckDB would hand over part of them.
+# Arrow has no 128-bit integers, times with a zone, or bit strings: DuckDB would truncate them.
 AS_TEXT = ("hugeint", "uhugeint", "bignum", "time with time zone", "bit")
 REFUSED = ("interval", "union", "variant", "geometry")
 
@@ -23,11 +23,11 @@ class DuckDBTables:
         self._connection = connection
 
     def types(self, table: str) -> dict[str, str]:
-        """Names and types of the columns; `TableError`, which says what there is, where there is no such table."""
+        """Return names and types of the columns; `TableError` lists the tables if there is no such table."""
         return {name: str(kind) for name, kind in self._columns(table).items()}
 
     def read(self, table: str, columns: Sequence[str], order: Sequence[str]) -> pa.Table:  # noqa: ARG002
-        """The columns as they stand in the file; a type that Arrow cannot carry as text, or refused."""
+        """Return the columns as stored; a type that Arrow lacks is returned as text, or refused."""
         import sqlglot.expressions as exp
 
         kinds = self._columns(table)
@@ -50,7 +50,7 @@ class DuckDBTables:
         try:
             found = self._connection.sql(query)
         except duckdb.CatalogException:
-            if self._is_there(table):  # a view of what is gone
+            if self._is_there(table):  # a view of a table that is gone
                 raise
             raise TableError(self._there()) from None
         return dict(zip(found.columns, found.types, strict=True))
@@ -60,7 +60,7 @@ class DuckDBTables:
 
     def _there(self) -> str:
         names = sorted(name.removeprefix("main.") for name in self._tables())
-        return f"give one of {', '.join(names[:8])}" if names else "the file has none"
+        return f"give one of {', '.join(names[:8])}" if names else "the file has no tables"
 
     def _tables(self) -> list[str]:
         query = "SELECT table_schema || '.' || table_name FROM information_schema.tables"
@@ -75,7 +75,7 @@ def _named(table: str) -> Any:
 
 
 def _innermost(kind: Any) -> str:
-    """The name of a type, or of what its lists are of."""
+    """Return the name of a type, or of the elements of a list type."""
     while kind.id in ("list", "array"):
         kind = kind.children[0][1]
     return str(kind.id)

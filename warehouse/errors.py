@@ -1,11 +1,11 @@
-"""What a warehouse refuses.
+"""The errors of a warehouse.
 
 BadInput                     stage.errors
 └── WarehouseError
     ├── AddressError         a URL that names no warehouse, table or file
     ├── ConnectionRefused    the warehouse does not answer, or answers with an error
     ├── TableError           a table is missing or has other columns
-    ├── PartitionError       a run is missing, half-written, there already, or ambiguous
+    ├── PartitionError       a run is missing, incomplete, ambiguous, or exists already
     └── VectorError          ids or vectors that cannot be stored or compared
 """
 
@@ -15,7 +15,7 @@ from stage.errors import BadInput
 
 
 class WarehouseError(BadInput):
-    """The warehouse cannot do what was asked; the message names the thing and the remedy."""
+    """The warehouse cannot do what was requested; the message names the thing and the remedy."""
 
 
 class AddressError(WarehouseError):
@@ -31,8 +31,8 @@ class TableError(WarehouseError):
 
 
 class PartitionError(WarehouseError):
-    """A run's partition is missing, half-written, there already, or ambiguous."""
+    """A run's partition is missing, incomplete, ambiguous, or exists already."""
 
 
 class VectorError(WarehouseError):
-    """Ids or vectors that cannot be stored or compared."""
+    """Ids or vectors cannot be stored or compared."""

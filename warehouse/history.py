@@ -1,12 +1,12 @@
-"""The history of embeddings: user and item vectors in a warehouse, one partition a run, whole or not there.
+"""The history of embeddings: user and item vectors in a warehouse, one partition per run, complete or absent.
 
     with open_warehouse("duckdb:///history.duckdb") as warehouse:
         warehouse.write_run(Run("shop", "2024-05-01", "r17"), {"user": batches_of_users, "item": batches_of_items})
         warehouse.neighbours("item", "milk", k=10)
         warehouse.drift("user", "ann", "2024-04-01", "2024-05-01")
 
-`batches_of_…` are Arrow record batches with `id` (strings) and `vector` (lists of D floats); they stream into staging
-tables, which one transaction publishes together with their rows in the manifest. A vector is kept as float32.
+`batches_of_…` are Arrow record batches with `id` (strings) and `vector` (lists of D floats). They are streamed to
+staging tables, and one transaction publishes these together with their manifest rows. Vectors are stored as float32.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ AGAIN = "write the run again with overwrite"
 
 @dataclass(frozen=True)
 class Moved:
-    """An id with a cosine distance, 0 (same direction) … 2 (opposite)."""
+    """An id with a cosine distance, from 0 (same direction) to 2 (opposite)."""
 
     id: str
     distance: float
@@ -40,7 +40,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Drift:
-    """How far vectors moved between two runs; `distance` is None where no id was asked for."""
+    """The movement of vectors between two runs; `distance` is None if no id was given."""
 
     before: Partition
     after: Partition
@@ -49,7 +49,7 @@ class Drift:
 
 
 class Warehouse:
-    """The vector tables behind one session; made by `open_warehouse`."""
+    """The vector tables of one session; `open_warehouse` makes it."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -61,7 +61,7 @@ class Warehouse:
         self.close()
 
     def close(self) -> None:
-        """End the connection; a run that is not whole yet is gone."""
+        """Close the connection; a run that is not complete is discarded."""
         self._session.close()
 
     @property
@@ -73,8 +73,8 @@ class Warehouse:
     ) -> list[Partition]:
         """Write the partitions of a run, all of them or none; `vectors`: kind ("user", "item") -> its batches.
 
-        With `overwrite`, the run's partitions of both kinds give way to these; nothing else is touched. Raises
-        `PartitionError` where the run is there already, `VectorError` where vectors cannot be stored.
+        With `overwrite`, they replace the run's partitions of both kinds; nothing else changes. Raises
+        `PartitionError` if the run exists already, `VectorError` if vectors cannot be stored.
         """
         if not vectors or not set(vectors) <= set(KINDS):
             raise VectorError(f"{run}: kinds {sorted(vectors)}, expected some of {list(KINDS)}")
@@ -85,7 +85,7 @@ class Warehouse:
         def refuse() -> None:
             rows = dict(session.rows(session.statements.rows_of_run(run.experiment, run.run)))
             if not overwrite and any(rows.values()):
-                state = "is there already" if rows[MANIFEST] else "is half-written"
+                state = "exists already" if rows[MANIFEST] else "is half-written"
                 raise PartitionError(f"{run} {state} in {self.address}: give another --run, or --overwrite")
 
         refuse()
@@ -99,7 +99,7 @@ class Warehouse:
             session.publish(session.statements.publish(partitions, staging), refuse)
         finally:
             for name in staging.values():
-                # The first error counts; what is left of a session that broke goes with it.
+                # The first error counts; a broken session cannot drop its staging tables.
                 with suppress(Exception):
                     session.drop(name)
         return partitions
@@ -110,11 +110,11 @@ class Warehouse:
         if not tally.vectors or tally.width is None:
             raise VectorError(f"{tally.what}: there are none, give at least one")
         for id_, count in self._session.rows(self._session.statements.doubled_ids(staging)):
-            raise VectorError(f"{tally.what}: id {id_!r} stands {count} times, give every id once")
+            raise VectorError(f"{tally.what}: id {id_!r} occurs {count} times, give every id once")
         return Partition(run.experiment, run.run, run.release, kind, now, tally.vectors, tally.width, tally.digest)
 
     def partitions(self) -> list[tuple[Partition, bool]]:
-        """Every partition, oldest first, and whether it is whole. Vectors that no manifest counts are not whole."""
+        """Return every partition, oldest first, and whether it is complete; vectors without a manifest row are not."""
         self._require_tables()
         rows = self._session.rows(self._session.statements.manifest())
         listed = [_partition(row) for row in rows]
@@ -127,7 +127,7 @@ class Warehouse:
         return out
 
     def partition(self, kind: str, run: str | None = None, experiment: str | None = None) -> Partition:
-        """A whole partition, by default the newest; `PartitionError` where it is missing, torn or ambiguous."""
+        """Return a complete partition, by default the newest; `PartitionError`: missing, incomplete or ambiguous."""
         if kind not in KINDS:
             raise PartitionError(f"kind {kind!r}: give one of {', '.join(KINDS)}")
         found = [
@@ -146,7 +146,7 @@ class Warehouse:
             )
         newest, whole = max(found, key=lambda pair: pair[0].created_at)
         if not whole:
-            raise PartitionError(f"{newest} in {self.address} are half-written (not as the manifest counts): {AGAIN}")
+            raise PartitionError(f"{newest} in {self.address} are half-written (unlike the manifest): {AGAIN}")
         return newest
 
     def read(
@@ -157,10 +157,10 @@ class Warehouse:
         width: int | None = None,
         batch_rows: int = BATCH_ROWS,
     ) -> Iterator[pa.RecordBatch]:
-        """A partition's `id` and `vector` (fixed-size lists of float32), by id; what was read is held to the manifest.
+        """Yield a partition's `id` and `vector` (fixed-size lists of float32), by id; check them against the manifest.
 
-        Raises `VectorError` before anything is read where the vectors are not `width` wide, and `PartitionError` at
-        the end where they are not those that were written.
+        Raises `VectorError` before reading if the vectors are not `width` wide, and `PartitionError` at
+        the end if they are not those that were written.
         """
         import pyarrow as pa
 
@@ -178,22 +178,16 @@ class Warehouse:
     def neighbours(
         self, kind: str, id_: str, k: int = 10, run: str | None = None, experiment: str | None = None
     ) -> list[Moved]:
-        """The k vectors of least cosine distance in the id's own partition, itself left out; exact."""
+        """Return the k vectors with the smallest cosine distance in the id's partition, without itself; exact."""
         stored = self.partition(kind, run, experiment)
         self._require_id(stored, id_)
         statements = self._session.statements
         return self._moved(statements.neighbours(kind, stored.experiment, stored.run, id_, _at_least_one(k)))
 
     def drift(
-        self,
-        kind: str,
-        id_: str | None,
-        before: str,
-        after: str,
-        k: int = 10,
-        experiment: str | None = None,
+        self, kind: str, id_: str | None, before: str, after: str, k: int = 10, experiment: str | None = None
     ) -> Drift:
-        """Cosine distance of an id's vectors in two runs, and the k ids that moved most. A vector of zeros has none."""
+        """Return the cosine distance of an id's vectors in two runs (none for zeros), and the k ids that moved most."""
         old, new = (self.partition(kind, run, experiment) for run in (before, after))
         if old.width != new.width:
             raise VectorError(f"{old} are {old.width} wide, {new} {new.width}: compare runs of one model")
@@ -217,7 +211,7 @@ class Warehouse:
     def _require_id(self, stored: Partition, id_: str) -> None:
         sql = self._session.statements.ids(stored.kind, stored.experiment, stored.run, id_)
         if self._session.rows(sql) == [(0,)]:
-            raise VectorError(f"no id {id_!r} in {stored}: give one that the run knows")
+            raise VectorError(f"no id {id_!r} in {stored}: give an id of the run")
 
     def _require_tables(self) -> None:
         expected = {MANIFEST: MANIFEST_COLUMNS, **{vector_table(kind): VECTOR_COLUMNS for kind in KINDS}}
@@ -233,12 +227,12 @@ class Warehouse:
 
 
 def open_warehouse(url: str, read_only: bool = False) -> Warehouse:
-    """Connect to the warehouse of a URL (see `warehouse.address`); `read_only` lets others read a DuckDB file too."""
+    """Connect to the warehouse of a URL (see `warehouse.address`); `read_only` lets others read a DuckDB file."""
     return Warehouse(open_session(warehouse_address(url), read_only))
 
 
 def _partition(row: Sequence[Any]) -> Partition:
-    """A row of the manifest."""
+    """Return a row of the manifest."""
     kind, experiment, run, release, created_at, vectors, width, digest = row
     return Partition(experiment, run, release, kind, created_at.astimezone(UTC), vectors, width, digest)
 

@@ -1,4 +1,4 @@
-"""Tables of whatever Ibis connects to, as Arrow."""
+"""Tables of any database to which Ibis connects, as Arrow."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class IbisTables:
-    """The tables behind one of Ibis's backends."""
+    """The tables of one of Ibis's backends."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
 
     def types(self, table: str) -> dict[str, str]:
-        """Names and types of the columns; `TableError`, which says what there is, where there is no such table."""
+        """Return names and types of the columns; `TableError` lists the tables if there is no such table."""
         return {name: str(kind) for name, kind in self._table(table).schema().items()}
 
     def read(self, table: str, columns: Sequence[str], order: Sequence[str]) -> pa.Table:
-        """The columns, rows by `order`; what has no type of Arrow's comes as the warehouse writes it as text."""
+        """Return the columns, rows by `order`; a type that Arrow lacks is returned as the warehouse's text."""
         source = self._table(table)
         if order:
             source = source.order_by(*order)
@@ -43,12 +43,12 @@ class IbisTables:
 
     def _there(self, schema: tuple[str, ...]) -> str:
         names: list[str] = []
-        with suppress(Exception):  # a hint; the error is another one
+        with suppress(Exception):  # only for a hint; the error is reported elsewhere
             names = sorted(self._backend.list_tables(database=schema or None))
-        return f"give one of {', '.join(names[:8])}" if names else "give the name of one that is there"
+        return f"give one of {', '.join(names[:8])}" if names else "give the name of an existing one"
 
     def _carried(self, column: Any) -> Any:
-        """The column in a type that Arrow carries whole."""
+        """Return the column in a type that Arrow represents exactly."""
         kind = column.type()
         if kind.is_interval() or kind.is_geospatial():
             raise TypeError(f"is {kind}")
@@ -63,12 +63,12 @@ class IbisTables:
 
 
 def _is_unbounded(kind: Any) -> bool:
-    """Whether it is a decimal of any number of digits, of which Ibis would keep nine behind the point."""
+    """Return whether it is a decimal with any number of digits, of which Ibis would keep nine decimal places."""
     return bool(kind.is_decimal() and kind.precision is None)
 
 
 def _is_vector(kind: Any) -> bool:
-    """Whether it is pgvector's type, which Ibis does not know and would read as text."""
+    """Return whether it is pgvector's type, which Ibis does not know and would read as text."""
     from sqlglot.expressions import DataType
 
     raw = kind.raw_type if kind.is_unknown() else None

@@ -1,4 +1,4 @@
-"""Logs in a warehouse: the columns of one table, as Arrow, in an order that does not depend on the plan."""
+"""Logs in a warehouse: the columns of one table, as Arrow, in an order that does not depend on the query plan."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
 
 
 class Tables(Protocol):
-    """What a kind of warehouse does in a way of its own. Errors are the driver's; a TypeError refuses a column."""
+    """The operations that differ between warehouses. Errors are the driver's; a TypeError refuses a column."""
 
     def types(self, table: str) -> dict[str, str]:
-        """Names and types of a table's columns; `TableError`, which says what there is, where there is none."""
+        """Return names and types of a table's columns; `TableError` lists the tables if there is no such table."""
 
     def read(self, table: str, columns: Sequence[str], order: Sequence[str]) -> pa.Table:
-        """Some columns of a table, in types of Arrow that hold every value as it is."""
+        """Return some columns of a table, in Arrow types that represent every value exactly."""
 
 
 class TableSource:
-    """The tables of one warehouse, of whatever kind Ibis connects to; made by `open_source`."""
+    """The tables of one warehouse of any kind to which Ibis connects; `open_source` makes it."""
 
     def __init__(self, address: Address, tables: Tables) -> None:
         self._address, self._tables = address, tables
 
     def columns(self, table: str) -> list[str]:
-        """Return the names of a table's columns; `TableError` where there is none."""
+        """Return the names of a table's columns; `TableError` if there is no such table."""
         return list(self._types(table))
 
     def read(self, table: str, columns: Sequence[str], order: Sequence[str]) -> pa.Table:
-        """Return `columns` of a table: decimals as such, never as floats, pgvector's vectors as lists of float32.
+        """Return `columns` of a table: decimals are never floats; pgvector's vectors are lists of float32.
 
-        Integers of 128 bits, decimals of any number of digits, UUIDs and types that Arrow lacks come as text. Rows come
-        as they stand in a DuckDB file, by `order` elsewhere.
+        128-bit integers, decimals with any number of digits, UUIDs and types that Arrow lacks become text. Rows have
+        the order of the DuckDB file; elsewhere they are sorted by `order`.
 
         Raises:
-            TableError: A column is of a type that cannot be read, or holds a value that its type of Arrow does not.
+            TableError: The type of a column cannot be read, or a value does not fit into its Arrow type.
 
         """
         types = self._types(table)
@@ -67,7 +67,7 @@ class TableSource:
             raise self._refused_table(table, error) from None
 
     def _refusal(self, table: str, types: dict[str, str], columns: Sequence[str], error: Exception) -> TableError:
-        """The error as one that names the column, where reading a column alone fails too."""
+        """Return the error with the name of the column, if reading that column alone fails too."""
         if not _is_of_the_connection(error):
             for name in columns:
                 try:
@@ -79,7 +79,7 @@ class TableSource:
         return self._refused_table(table, error)
 
     def _refused_table(self, table: str, error: Exception) -> TableError:
-        remedy = "try again" if _is_of_the_connection(error) else "give a table or view that you can read there"
+        remedy = "try again" if _is_of_the_connection(error) else "give a table or view that you can read"
         return TableError(f"{self._address}: table {table!r} cannot be read ({in_one_line(error)}): {remedy}")
 
     def _refused_column(self, table: str, name: str, types: dict[str, str], reason: str) -> TableError:
@@ -99,14 +99,14 @@ def _is_carried(kind: Any) -> bool:
 
 
 def _is_of_the_connection(error: Exception) -> bool:
-    """Whether the warehouse is gone, rather than a value in it that cannot be read."""
+    """Return whether the connection is lost, rather than a value unreadable."""
     name = type(error).__name__
     return isinstance(error, OSError) or name in ("OperationalError", "InterfaceError", "AdminShutdown")
 
 
 @contextmanager
 def open_source(address: Address) -> Iterator[TableSource]:
-    """Connect to the warehouse for reading; `ConnectionRefused` where it does not answer."""
+    """Connect to the warehouse for reading; `ConnectionRefused` if it does not answer."""
     require_ibis(address)
     import ibis
 
@@ -114,9 +114,9 @@ def open_source(address: Address) -> Iterator[TableSource]:
         session: Any = open_session(address, read_only=True)
         backend, close = session.ibis, session.close
     else:
-        # Any backend may stand here, each with errors of its own.
+        # Each backend has errors of its own.
         with (
-            driver_errors(address, Exception, "give the URL of a warehouse that lets you in"),
+            driver_errors(address, Exception, "give the URL of a warehouse that you may connect to"),
             driver_errors(address, ImportError, f"install Ibis's driver, ibis-framework[{address.kind}]"),
         ):
             backend = ibis.connect(address.url)
@@ -124,7 +124,7 @@ def open_source(address: Address) -> Iterator[TableSource]:
     try:
         yield TableSource(address, _tables(address, backend))
     finally:
-        with suppress(Exception):  # a connection that broke cannot be closed either
+        with suppress(Exception):  # a broken connection cannot be closed either
             close()
 
 

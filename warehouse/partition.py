@@ -1,4 +1,4 @@
-"""A partition as the manifest counts it, and the batches of ids and vectors that it is made of."""
+"""A partition as described in the manifest, and its batches of ids and vectors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH_ROWS = 10_000
 
 @dataclass(frozen=True)
 class Run:
-    """What a partition is named by, and the release that its vectors were made with."""
+    """The name of a partition (experiment and run), and the release that made its vectors."""
 
     experiment: str
     run: str
@@ -28,7 +28,7 @@ class Run:
     def __post_init__(self) -> None:
         for name in ("experiment", "run", "release"):
             if not getattr(self, name):
-                raise PartitionError(f"the {name} is empty: name it")
+                raise PartitionError(f"the {name} is empty: give it a name")
 
     def __str__(self) -> str:
         return f"run {self.run!r} of experiment {self.experiment!r}"
@@ -36,7 +36,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Partition(Run):
-    """A row of the manifest; `created_at` is UTC, `digest` is of the ids and vectors in whatever order."""
+    """A row of the manifest; `created_at` is UTC, `digest` does not depend on the order of ids and vectors."""
 
     kind: str
     created_at: datetime
@@ -58,7 +58,7 @@ class Batch:
 
 @dataclass
 class Tally:
-    """Counts what passes, in any order: rows, width, and a digest that is the sum of the rows' own."""
+    """Count rows and width of the batches, in any order, and their digest, the sum of the digests of rows."""
 
     what: str
     width: int | None = None
@@ -70,7 +70,7 @@ class Tally:
         return f"{self._sum:032x}"
 
     def batches(self, source: Iterable[pa.RecordBatch]) -> Iterator[Batch]:
-        """The batches of `source` (columns `id` and `vector`), checked, at most `BATCH_ROWS` rows at a time."""
+        """Yield the checked batches of `source` (columns `id` and `vector`), at most `BATCH_ROWS` rows at a time."""
         for given in source:
             for start in range(0, given.num_rows, BATCH_ROWS):
                 yield self._counted(given.slice(start, BATCH_ROWS))
@@ -99,7 +99,7 @@ class Tally:
             raise VectorError(f"{self.what}: ids are {column.type}, expected strings: cast them")
         ids: list[str] = column.to_pylist()
         if "" in ids or any("\0" in id_ for id_ in ids):
-            raise VectorError(f"{self.what}: an id is empty or holds a zero byte, leave it out")
+            raise VectorError(f"{self.what}: an id is empty or contains a zero byte, leave it out")
         return ids
 
     def _matrix(self, given: pa.RecordBatch) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -123,5 +123,7 @@ class Tally:
                 column.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(len(column), -1)
             )
         if not np.isfinite(matrix).all():
-            raise VectorError(f"{self.what}: a vector holds NaN or infinity (as float32): correct the model's output")
+            raise VectorError(
+                f"{self.what}: a vector contains NaN or infinity (as float32): correct the model's output"
+            )
         return matrix

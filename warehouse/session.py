@@ -1,4 +1,4 @@
-"""A session in a warehouse: what each driver does in its own way, so that everything above is the same code."""
+"""A session in a warehouse: the operations that differ between drivers, below code that is the same for all."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ class Session(Protocol):
     statements: Statements
 
     def prepare(self) -> None:
-        """Create the vector tables where they are not there yet."""
+        """Create the vector tables if they do not exist."""
 
     def columns(self, table: str) -> dict[str, str]:
-        """Names and types of a table's columns; none where there is no such table."""
+        """Return names and types of a table's columns; none if there is no such table."""
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """All rows of a small answer."""
+        """Return all rows of a small answer."""
 
     def batches(self, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
-        """An answer as it comes, about `rows` rows at a time."""
+        """Stream an answer, about `rows` rows at a time."""
 
     def stage(self, kind: str) -> str:
-        """Create an empty staging table; its name as SQL has it."""
+        """Create an empty staging table; return its name in SQL."""
 
     def append(self, staging: str, batches: Iterable[Batch]) -> None:
-        """Write the batches into a staging table."""
+        """Write the batches to a staging table."""
 
     def drop(self, staging: str) -> None:
         """Drop a staging table."""
 
     def publish(self, statements: list[str], refuse: Callable[[], None]) -> None:
-        """Run `refuse`, which may raise, and the statements: all of them or none."""
+        """Run `refuse`, which may raise, and then the statements: all of them or none."""
 
     def close(self) -> None:
-        """End the session; what is not published is gone."""
+        """Close the session; unpublished data are discarded."""
 
 
 def driver_errors(
     address: Address, raised: type[Exception] | tuple[type[Exception], ...], remedy: str
 ) -> AbstractContextManager[None]:
-    """Return a block in which what the driver raises becomes `ConnectionRefused`, one line about the warehouse."""
+    """Return a block in which the driver's errors become `ConnectionRefused`, one line about the warehouse."""
     return map_errors(Becomes(raised, lambda error: ConnectionRefused(f"{address}: {in_one_line(error)}: {remedy}")))

@@ -1,10 +1,10 @@
-"""The SQL of the vector tables, one text for every warehouse but for what `Dialect` says.
+"""The SQL of the vector tables, the same text for every warehouse except for the parts in `Dialect`.
 
     user_vectors, item_vectors   id, vector, experiment, run, release, created_at
-    vector_runs                  the manifest, a row for each partition: kind, experiment, run, release, created_at,
+    vector_runs                  the manifest, one row per partition: kind, experiment, run, release, created_at,
                                  vector_count, width, digest
 
-A partition is the rows of one kind, experiment and run; it is whole where its rows are those that the manifest counts.
+A partition is the rows of one kind, experiment and run; it is complete if the manifest has the same number of rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MANIFEST_COLUMNS = ("kind", "experiment", "run", "release", "created_at", "vecto
 
 
 def vector_table(kind: str) -> str:
-    """The name of a kind's table."""
+    """Return the name of the table of a kind."""
     return f"{kind}_vectors"
 
 
@@ -48,7 +48,7 @@ class Statements:
         return str(sge.convert(value).sql(self.dialect.name))
 
     def create(self) -> list[str]:
-        """The tables, where they are not there yet."""
+        """Return the statements that create the tables if they do not exist."""
         sql = self.dialect
         types = {"vector": sql.vector, "created_at": sql.instant, "vector_count": sql.whole, "width": sql.whole}
         return [
@@ -69,14 +69,14 @@ class Statements:
         return f"SELECT id, count(*) FROM {staging} GROUP BY id HAVING count(*) > 1 ORDER BY id LIMIT 1"
 
     def rows_of_run(self, experiment: str, run: str) -> str:
-        """[name of the table, rows] of a run in each table, the manifest's included."""
+        """Select [name of the table, rows] of a run in each table, the manifest included."""
         return " UNION ALL ".join(
             f"SELECT {self.literal(name)}, count(*) FROM {self.table(name)} WHERE {self._of(experiment, run)}"
             for name in (MANIFEST, *map(vector_table, KINDS))
         )
 
     def publish(self, partitions: Sequence[Partition], staging: Mapping[str, str]) -> list[str]:
-        """One transaction's statements: a run's partitions in place of whatever stood there before.
+        """Return the statements of one transaction that replaces a run's partitions.
 
         staging: kind -> its staging table, of the columns `id` and `vector`.
         """
@@ -98,12 +98,12 @@ class Statements:
         return out
 
     def manifest(self) -> str:
-        """Every partition, the newest last: the manifest's columns."""
+        """Select every partition, the newest last: the manifest's columns."""
         columns = ", ".join(MANIFEST_COLUMNS)
         return f"SELECT {columns} FROM {self.table(MANIFEST)} ORDER BY created_at, experiment, run, kind"
 
     def measured(self, kind: str) -> str:
-        """[experiment, run, rows, least width, greatest width] of every partition that stands in a kind's table."""
+        """Select [experiment, run, rows, least width, greatest width] of every partition in the table of a kind."""
         width = self.dialect.width.format(v="vector")
         return (
             f"SELECT experiment, run, count(*), min({width}), max({width}) FROM {self.table(vector_table(kind))} "
@@ -111,18 +111,18 @@ class Statements:
         )
 
     def vectors(self, kind: str, experiment: str, run: str) -> str:
-        """[id, vector] of a partition, by id."""
+        """Select [id, vector] of a partition, by id."""
         floats = self.dialect.floats.format(v="vector")
         source = self.table(vector_table(kind))
         return f"SELECT id, {floats} AS vector FROM {source} WHERE {self._of(experiment, run)} ORDER BY id"
 
     def ids(self, kind: str, experiment: str, run: str, id_: str) -> str:
-        """The number of rows that an id has in a partition."""
+        """Select the number of rows of an id in a partition."""
         source = self.table(vector_table(kind))
         return f"SELECT count(*) FROM {source} WHERE {self._of(experiment, run)} AND id = {self.literal(id_)}"
 
     def neighbours(self, kind: str, experiment: str, run: str, id_: str, k: int) -> str:
-        """[id, distance] of the k nearest in the same partition, itself left out; a vector of zeros is near nothing."""
+        """Select [id, distance] of the k nearest others in the same partition; a vector of zeros is near to nothing."""
         source = self.table(vector_table(kind))
         distance = self.dialect.distance.format(a="other.vector", b="probe.vector")
         return (
@@ -135,7 +135,7 @@ class Statements:
         )
 
     def drift(self, kind: str, before: tuple[str, str], after: tuple[str, str], id_: str | None, k: int) -> str:
-        """[id, distance] between two partitions, given as (experiment, run): of one id, or the k that moved most."""
+        """Select [id, distance] between two partitions (experiment, run): of one id, or of the k that moved most."""
         source = self.table(vector_table(kind))
         distance = self.dialect.distance.format(a="old.vector", b="new.vector")
         of_id = "" if id_ is None else f" AND id = {self.literal(id_)}"

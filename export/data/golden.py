@@ -1,6 +1,6 @@
-"""Golden rows: requests that every hop is checked on, recorded ones and ugly ones.
+"""Golden rows: the recorded and malformed requests on which every hop is verified.
 
-A row is what a client sends: feature name -> str or None, int, float or None, list of str, list of float or None.
+A row is a request of a client: feature name -> str or None, int, float or None, list of str, list of float or None.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Arrays = dict[str, NDArray[Any]]
 
 RECORDED = 48
 NON_FINITE = (-5.0, -math.inf, math.inf, math.nan)
-"""Numbers that are not finite, or whose log(1 + x) is not."""
+"""Numbers that are not finite or whose log(1 + x) is not."""
 UNICODE = UNKNOWN_TEXT
 
 
 def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
-    """Ugly rows, of which the first has no null; recorded rows at even distances; rows of non-finite numbers."""
+    """Return malformed rows, the first without nulls; evenly spaced recorded rows; rows with non-finite numbers."""
     features = fitted.schema_.request_features
     recorded = recorded_rows(data, features, RECORDED)
     known = read_item_ids(data)[FIRST_KNOWN_ID:]
@@ -66,17 +66,17 @@ def golden_rows(data: str | Path, fitted: FittedSchema) -> list[Row]:
 
 
 def unknown_row(features: tuple[Feature, ...]) -> Row:
-    """A request of values that no fit has seen; none is null."""
+    """Return a request of values that no fit has seen, without nulls."""
     return {feature.name: feature.edges.unknown for feature in features}
 
 
 def null_row(features: tuple[Feature, ...]) -> Row:
-    """A request of nulls, and of 0 where an int has none."""
+    """Return a request of nulls, with 0 for ints, which have no null."""
     return {feature.name: feature.edges.null for feature in features}
 
 
 def recorded_rows(data: str | Path, features: tuple[Feature, ...], most: int) -> list[Row]:
-    """At most so many rows of the validation split, at even distances; of another split where it has none."""
+    """Return at most `count` evenly spaced rows of the validation split, of another split if it has none."""
     import pyarrow as pa
 
     for split in ("validation", "test", "train"):
@@ -91,7 +91,7 @@ def recorded_rows(data: str | Path, features: tuple[Feature, ...], most: int) ->
 
 
 def count_recorded(data: str | Path, most: int) -> int:
-    """How many rows `recorded_rows` gives."""
+    """Return the number of rows that `recorded_rows` returns."""
     import pyarrow.parquet as pq
 
     for split in ("validation", "test", "train"):
@@ -102,7 +102,7 @@ def count_recorded(data: str | Path, most: int) -> int:
 
 
 def read_item_ids(data: str | Path) -> list[str]:
-    """The raw id of every encoded id, "" for the special ones, from `item_index.parquet`."""
+    """Return the raw id of every encoded id, "" for special ids, from `item_index.parquet`."""
     ids: list[str] = read_columns(Path(data) / "item_index.parquet", ["item_id"])["item_id"].to_pylist()
     return ids
 
@@ -112,7 +112,7 @@ def _number(feature: Feature, value: float) -> Any:
 
 
 def request_tensors(features: tuple[Feature, ...], rows: Rows[Row]) -> Arrays:
-    """The tensors that a client sends for rows: [B, 1], [B, dim], sequences [B, longest of them, at least 1]."""
+    """Return the tensors that a client sends for rows: [B, 1], [B, dim], sequences [B, longest of them, at least 1]."""
     return {feature.name: _request_tensor(feature, [row[feature.name] for row in rows]) for feature in features}
 
 
@@ -134,14 +134,14 @@ def _request_tensor(feature: Feature, values: list[Any]) -> NDArray[Any]:
 
 
 def workflow_frame(features: tuple[Feature, ...], rows: Rows[Row]) -> pd.DataFrame:
-    """Rows as `preprocessing.workflow.transform` takes them."""
+    """Return rows in the form for `preprocessing.workflow.transform`."""
     import pandas as pd
 
     return pd.DataFrame({feature.name: [row[feature.name] for row in rows] for feature in features})
 
 
 def arrow_schema(features: tuple[Feature, ...]) -> pa.Schema:
-    """The Parquet columns of rows."""
+    """Return the Parquet columns of rows."""
     import pyarrow as pa
 
     return pa.schema([(feature.name, feature.arrow()) for feature in features])

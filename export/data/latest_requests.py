@@ -1,4 +1,4 @@
-"""The latest request of every user, encoded: what users' vectors are made of."""
+"""The latest encoded request of every user, from which the users' vectors are computed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stage.parquet import FIT_AGAIN, read_columns
 
 @dataclass(frozen=True)
 class Latest:
-    """Where the latest rows of some users stand: places in one encoded Parquet file."""
+    """The positions of the latest rows of some users in one encoded Parquet file."""
 
     file: Path
     users: list[str]
@@ -28,7 +28,7 @@ class Latest:
 
 
 def latest_rows(data: Path) -> list[Latest]:
-    """The place of every user's latest request over all splits; users in the order of their first request."""
+    """Return the position of every user's latest request over all splits; users in the order of first requests."""
     newest: dict[str, tuple[Any, Path, int]] = {}
     for split in ("train", "validation", "test"):
         for file in sorted((data / "requests" / split).glob("week=*/*.parquet")):
@@ -51,7 +51,7 @@ def latest_rows(data: Path) -> list[Latest]:
 def encoded_batches(
     latest: list[Latest], features: tuple[Feature, ...], size: int
 ) -> Iterator[tuple[list[str], Arrays]]:
-    """Users and the tensors of `features`, at most `size` rows at a time; a batch may span files."""
+    """Yield users and the tensors of `features`, at most `size` rows at a time; a batch may span files."""
     users: list[str] = []
     tables: list[pa.Table] = []
     for each in latest:
@@ -69,7 +69,7 @@ def encoded_batches(
 
 
 def encoded_tensors(features: tuple[Feature, ...], table: pa.Table) -> Arrays:
-    """Columns of encoded rows as the served tensors."""
+    """Return columns of encoded rows as the served tensors."""
     return {feature.name + ENCODED: _tensor(feature, table[feature.name]) for feature in features}
 
 

@@ -1,4 +1,4 @@
-"""A workflow that `preprocessing fit` saved, opened once; one that is torn or not whole gets one line."""
+"""The workflow that `preprocessing fit` saved, opened once; a damaged or incomplete one gives one line."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class SavedWorkflow:
-    """What `nvtabular.Workflow.save` wrote into `folder`.
+    """The workflow that `nvtabular.Workflow.save` wrote into `folder`.
 
-    Every method raises `RepositoryError` where it is none, or lacks a vocabulary.
+    Every method raises `RepositoryError` if the folder has no workflow, or lacks a vocabulary.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,12 +36,12 @@ class SavedWorkflow:
 
     @cached_property
     def opened(self) -> Any:
-        """The workflow itself."""
+        """The NVTabular workflow."""
         from preprocessing.workflow import load_workflow
 
         try:
             return load_workflow(self.folder)
-        except Exception as error:  # of pickle, JSON, the file system, NVTabular
+        except Exception as error:  # errors of pickle, JSON, the file system, NVTabular
             raise RepositoryError(
                 f"{self.folder}: no workflow can be loaded ({first_line(error)}): {FIT_AGAIN}"
             ) from None
@@ -54,11 +54,11 @@ class SavedWorkflow:
 
         try:
             return transform(self.opened, features, frame)
-        except (OSError, pa.ArrowException) as error:  # what it was fitted with is read when it runs
+        except (OSError, pa.ArrowException) as error:  # the vocabularies are read when it runs
             raise RepositoryError(f"{self.folder}: cannot be run ({first_line(error)}): {FIT_AGAIN}") from None
 
     def encode(self, features: tuple[Feature, ...], rows: list[Row]) -> Arrays:
-        """Encode requests as the training rows were encoded: `NAME.encoded` tensors.
+        """Encode requests like the training rows, as `NAME.encoded` tensors.
 
         Sequences are padded to the longest of the rows, at most `max_length`.
         """
@@ -67,7 +67,7 @@ class SavedWorkflow:
 
 
 def _tensor(feature: Feature, rows: list[Row], values: list[Any]) -> Any:
-    """The values of one feature, [N, ...]; an open length is that of the longest list that was sent."""
+    """Return the values of one feature, [N, ...]; an open length is that of the longest list."""
     import numpy as np
 
     layout = feature.encoded

@@ -1,6 +1,6 @@
-"""Vectors of all users or items of a repository, as its exported encoders give them, a batch at a time.
+"""Vectors of all users or items of a repository from its exported encoders, batch by batch.
 
-A user's vector is that of the latest request in any split. Ids are raw; the special ones of items are left out.
+A user's vector is that of the latest request in any split. Ids are raw; the special ids of items are left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Kind = Literal["user", "item"]
 
 @dataclass(frozen=True)
 class Batch:
-    """ids: B of them; vectors: [B, D] float32; repeats: `repeat_items` and `repeat_logits` [B, R], or nothing."""
+    """ids: B ids; vectors: [B, D] float32; repeats: `repeat_items` and `repeat_logits` [B, R], or empty."""
 
     ids: list[str]
     vectors: NDArray[np.float32]
@@ -34,9 +34,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Embeddings:
-    """`count` ids with a vector each, `width` floats; `batches` are computed as they are asked for, once.
+    """`count` ids, each with a vector of `width` floats; `batches` are computed on iteration, once.
 
-    encoder: the model that makes the vectors, and `digest` its encoder digest. repeats: whether batches have them.
+    encoder: the model that makes the vectors; `digest`: its encoder digest. repeats: whether batches have repeats.
     """
 
     kind: Kind
@@ -49,7 +49,7 @@ class Embeddings:
 
 
 def user_embeddings(repository: Path, data: Path, vectors: Vectors, size: int) -> Embeddings:
-    """Return those of every user in the requests of `data`, encoded `size` at a time."""
+    """Return the vectors of every user in the requests of `data`, encoded `size` at a time."""
     local, latest = LocalRepository(repository), latest_rows(data)
     outputs = local.config(vectors.encoder).outputs
 
@@ -70,7 +70,7 @@ def user_embeddings(repository: Path, data: Path, vectors: Vectors, size: int) -
 
 
 def item_embeddings(repository: Path, data: Path, fitted: FittedSchema, items: ItemVectors, size: int) -> Embeddings:
-    """Return those of every item: nothing is computed, these are the vectors that the repository serves."""
+    """Return the vectors of every item that the repository serves, without computing any."""
     vectors = items.read(repository, fitted)[FIRST_KNOWN_ID:]
     ids = read_item_ids(data)[FIRST_KNOWN_ID:]
     parts = (slice(start, start + size) for start in range(0, len(ids), size))

@@ -1,7 +1,7 @@
-"""Embeddings as one Parquet file, whole or not at all.
+"""Embeddings as one Parquet file, written completely or not at all.
 
-Columns `user` (or `item`), `embedding` (D floats) and, of users whose model has repeat sequences, `repeat_items` and
-`repeat_logits` without padding. The metadata hold the schema's digest and the encoder's.
+Columns are `user` (or `item`), `embedding` (D floats) and, for users of a model with repeat sequences, `repeat_items`
+and `repeat_logits` without padding. The metadata contain the digests of the schema and the encoder.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from stage.progress import counting
 from stage.write_errors import writing
 
 SCHEMA_DIGEST = b"schema_digest"
-"""The key of it in the metadata."""
+"""The key of the encoder digest in the metadata."""
 
 
 @contextmanager
 def partial_file(output: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> Iterator[Path]:
-    """A path beside `output`; what was written there takes its place when the block ends without an error.
+    """Yield a path next to `output`, which replaces it when the block ends without an error.
 
-    Raises `OutputError` where `output` is one of `inputs`, which the command reads, or lies in one.
+    Raises `OutputError` if `output` is one of the command's `inputs` or lies in one.
     """
     require_apart(output, inputs, "give another file")
     if output.is_dir():
         raise OutputError(f"{output}: is a folder, give a file")
     if output.exists() and not overwrite:
-        raise OutputError(f"{output}: is there already, give another file or --overwrite")
+        raise OutputError(f"{output}: exists already, give another file or --overwrite")
     make_folder_of(output)
     partial = output.absolute().with_name(f".{output.name}.partial-{os.getpid()}")
     try:

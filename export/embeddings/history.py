@@ -1,4 +1,4 @@
-"""Embeddings as a run in a warehouse: a partition of each kind, published together or not at all."""
+"""Embeddings as a run in a warehouse: one partition per kind, published together or not at all."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _DIGITS = 16
 
 
 def release_of(embeddings: Sequence[Embeddings]) -> str:
-    """The encoders that made a run: the first 16 hex digits of each one's digest, the users' first, joined by "-".
+    """Return the release of a run: the first 16 hex digits of each encoder's digest, the users' first, joined by "-".
 
-    `encoder_digest(repository, model)` of the repository that they were of begins with them.
+    `encoder_digest(repository, model)` of the repository that made the run begins with these digits.
     """
     return "-".join(each.digest[:_DIGITS] for each in embeddings)
 
 
 def new_run(registered: Mapping[str, Any] | None) -> str:
-    """The MLflow run of a model that came out of the registry, as its verify.json says; else the time, UTC."""
+    """Return the MLflow run in verify.json if the model came from the registry, else the time, UTC."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return (registered or {}).get("run") or now.replace("+00:00", "Z")
 
 
 def write_history(embeddings: Sequence[Embeddings], address: Address, run: Run, overwrite: bool) -> None:
-    """Stream the vectors of a run into its partitions. Raises what `Warehouse.write_run` does, with nothing written."""
+    """Stream the vectors of a run to its partitions. Raises as `Warehouse.write_run`, with nothing written."""
     if address.kind == "duckdb":
         make_folder_of(Path(address.path))
     totals = {f"{each.kind}s": each.count for each in embeddings}
@@ -44,7 +44,7 @@ def write_history(embeddings: Sequence[Embeddings], address: Address, run: Run, 
 
 
 def _record_batches(embeddings: Embeddings, advance: Callable[[str, int], None]) -> Iterator[pa.RecordBatch]:
-    """Batches as large as the warehouse takes them: each is a statement there, or a job."""
+    """Yield batches of the warehouse's size, because each is one statement or job there."""
     ids: list[str] = []
     parts = []
     for batch in embeddings.batches:

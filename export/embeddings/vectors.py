@@ -1,4 +1,4 @@
-"""What a family says of its vectors: which exported encoder makes them, and of what."""
+"""A family's description of its vectors: the exported encoder and its inputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from preprocessing.schema import Feature, FittedSchema
 
 @dataclass(frozen=True)
 class ItemVectors:
-    """`encoder`: the model that made them. `read`: those of every id that a repository serves, [I, D]."""
+    """`encoder`: the model that made the vectors. `read`: return the served vectors of every id, [I, D]."""
 
     encoder: str
     read: Callable[[Path, FittedSchema], NDArray[np.float32]]
@@ -22,9 +22,9 @@ class ItemVectors:
 
 @dataclass(frozen=True)
 class Vectors:
-    """Users' vectors are `tensor` [B, D] of the model `encoder` as a step of `chain`, which reads `features`.
+    """Users' vectors are the output `tensor` [B, D] of the model `encoder`, a step of `chain` that reads `features`.
 
-    `nothing`: why users have none, else "". `items`: None where items have no vectors of their own.
+    `nothing`: the reason if users have no vectors, else "". `items`: None if items have no vectors of their own.
     """
 
     encoder: str

@@ -1,8 +1,8 @@
-"""The chain as one ONNX graph: what the ensemble's members do, without a hop between them.
+"""The chain as one ONNX graph: the members of the ensemble without hops between them.
 
-Nodes and tensors keep the names that they have in their member, behind the member's own; tensors that pass between
-members keep theirs. Equal constants of several members, the item table above all, are stored once. The members' checks
-of ids are left out: all ids come from the graph itself.
+Names of nodes and tensors are those in the member, prefixed with the member's name; tensors that pass between
+members keep their names. Equal constants of several members, such as the item table, are stored once. The members'
+checks of ids are left out, because all ids come from the graph itself.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ def write_fused(
     """Chain ONNX files by the names of their inputs and outputs.
 
     Args:
-        members: Member name -> file, in the order of the chain. Each takes the graph's inputs and what members before
-            it give.
-        outputs: Tensors that come out, in this order.
+        members: Member name -> file, in the order of the chain. Each takes inputs of the graph and outputs of earlier
+            members.
+        outputs: The graph's outputs, in this order.
         path: The file to write.
-        inputs: The graph's inputs, in this order; those of the first member if absent.
+        inputs: The graph's inputs, in this order; by default those of the first member.
 
     Raises:
-        GraphError: A member takes what none before it gives, or the members need different versions of an operator set.
+        GraphError: A member takes a tensor that no earlier one returns, or the members need different opset versions.
 
     """
     models = {name: onnx.load(file) for name, file in members.items()}
@@ -46,7 +46,7 @@ def write_fused(
         entries,
         [given[name] for name in outputs],
     )
-    # ONNX Runtime fuses fewer nodes where it does not know shapes, and would answer with other last bits.
+    # ONNX Runtime fuses fewer nodes if it does not know shapes, and the last bits of answers would differ.
     fused.value_info.extend(_value_infos(graphs, entries))
     fused.initializer.extend(_stored_once(graphs, fused.node))
     opsets = [helper.make_opsetid(domain, version) for domain, version in _opsets(models).items()]
@@ -56,7 +56,7 @@ def write_fused(
 
 
 def _prefixed(member: str, graph: onnx.GraphProto) -> onnx.GraphProto:
-    """The graph with `MEMBER/` before every name but those of its inputs and outputs."""
+    """Return the graph with `MEMBER/` before every name except those of its inputs and outputs."""
     kept = {"", *(each.name for each in (*graph.input, *graph.output))}
 
     def renamed(name: str) -> str:
@@ -65,7 +65,7 @@ def _prefixed(member: str, graph: onnx.GraphProto) -> onnx.GraphProto:
     without_checks(graph)
     for node in graph.node:
         if any(attribute.HasField("g") for attribute in node.attribute):
-            raise GraphError(f"{member}: {node.op_type} {node.name} holds a graph of its own: cannot be fused")
+            raise GraphError(f"{member}: {node.op_type} {node.name} has a subgraph: cannot be fused")
         node.name = f"{member}/{node.name}"
         node.input[:] = [renamed(name) for name in node.input]
         node.output[:] = [renamed(name) for name in node.output]
@@ -79,7 +79,7 @@ def _prefixed(member: str, graph: onnx.GraphProto) -> onnx.GraphProto:
 def _value_infos(
     graphs: Sequence[onnx.GraphProto], entries: Sequence[onnx.ValueInfoProto]
 ) -> list[onnx.ValueInfoProto]:
-    """The shapes that the members state of tensors inside the graph: of those that pass, their first taker's."""
+    """Return the shapes of tensors inside the graph, from the members; for a passed tensor, of its first consumer."""
     ends = {each.name for each in (*entries, *graphs[-1].output)}
     stated: dict[str, onnx.ValueInfoProto] = {}
     for graph in graphs:
@@ -90,14 +90,14 @@ def _value_infos(
 
 
 def _stored_once(graphs: Sequence[onnx.GraphProto], nodes: Sequence[onnx.NodeProto]) -> list[onnx.TensorProto]:
-    """The constants of all graphs, equal ones once; the nodes are made to read what is kept."""
+    """Return the constants of all graphs, equal ones once, and let the nodes read these."""
     kept: dict[bytes, onnx.TensorProto] = {}
     name_of: dict[str, str] = {}
     for graph in graphs:
         for initializer in graph.initializer:
             name, initializer.name = initializer.name, ""
             same = kept.setdefault(initializer.SerializeToString(deterministic=True), initializer)
-            # The first one of its content names it.
+            # The first constant with this content gives the name.
             initializer.name = name
             name_of[name] = same.name
     for node in nodes:
@@ -110,7 +110,7 @@ def _require_given(members: Sequence[str], graphs: Sequence[onnx.GraphProto], en
     for member, graph in zip(members, graphs, strict=True):
         for each in graph.input:
             if each.name not in given:
-                raise GraphError(f"{member}: takes {each.name}, which no model before it gives: export them together")
+                raise GraphError(f"{member}: takes {each.name}, which no earlier model returns: export them together")
         given |= {each.name for each in graph.output}
 
 

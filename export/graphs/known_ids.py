@@ -1,8 +1,8 @@
-"""Ids that no fit gave mean unknown: a graph that looks ids up answers to any of them, whoever sent it.
+"""The check of ids: an id out of range means unknown, so a graph with lookups answers to any id.
 
-A row that cannot be looked up would fail its whole batch, other callers' rows with it, where a batch is run as one, as
-NVIDIA's own backends do. So a member begins with a check of each input of ids. A fused graph needs none: there all ids
-come out of vocabularies.
+A row with a failing lookup would fail its whole batch, with rows of other callers, in backends that run a batch as one,
+like NVIDIA's own. So a member begins with a check of each input of ids. A fused graph needs none, because all its ids
+come from vocabularies.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     import onnx
 
 CHECK = "known_ids/"
-"""In front of the names of the nodes and tensors that check."""
+"""Prefix of the names of nodes and tensors of the check."""
 
 Counts = Mapping[str, int]
-"""Of each tensor of ids, by name, how many there are: ids are 0 … count - 1."""
+"""The number of ids of each tensor of ids, by name: ids are 0 … count - 1."""
 
 
 def id_counts(fitted: FittedSchema, *of_items: str) -> Counts:
-    """Count the ids of every encoded feature, and of the tensors `of_items`, which hold items."""
+    """Return the number of ids of every encoded feature, and of the tensors `of_items`, which contain items."""
     schema = fitted.schema_
     counts = dict.fromkeys(of_items, fitted.items)
     for feature in (*schema.request_features, schema.item_id, *schema.item_features):
@@ -40,7 +40,7 @@ def id_counts(fitted: FittedSchema, *of_items: str) -> Counts:
 
 
 class CheckedGraph(nn.Module):
-    """A module of positional tensors that takes ids out of range for unknown ones; the others reach it unchanged."""
+    """A wrapper of a module of positional tensors that replaces ids out of range with the unknown id."""
 
     def __init__(self, graph: nn.Module, inputs: Sequence[Tensor], counts: Counts) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class CheckedGraph(nn.Module):
 
 
 def check_file(path: Path, counts: Counts) -> None:
-    """`check_ids` of an ONNX file."""
+    """Apply `check_ids` to an ONNX file."""
     import onnx
 
     model = onnx.load(path)
@@ -66,7 +66,7 @@ def check_file(path: Path, counts: Counts) -> None:
 
 
 def check_ids(graph: onnx.GraphProto, counts: Counts) -> None:
-    """Put a check in front of every input of ids."""
+    """Insert a check after every input of ids."""
     import onnx
     from onnx import helper
 
@@ -103,7 +103,7 @@ def check_ids(graph: onnx.GraphProto, counts: Counts) -> None:
 
 
 def without_checks(graph: onnx.GraphProto) -> None:
-    """Take out what `check_ids` put in."""
+    """Remove the checks of `check_ids`."""
     named = {
         node.output[0]: node.input[1] for node in graph.node if node.name.startswith(CHECK) and node.op_type == "Where"
     }

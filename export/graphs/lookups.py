@@ -1,4 +1,4 @@
-"""ONNX graphs that look raw ids up."""
+"""ONNX graphs that look up raw ids."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from export.triton.tensors import ITEM_ID, ITEM_IDS
 
 
 def write_decode(item_ids: Sequence[str], top_k: int, path: Path) -> None:
-    """Write a graph that looks raw ids up: item_ids [B, K] int64 -> item_id [B, K] string.
+    """Write a graph that looks up raw ids: item_ids [B, K] int64 -> item_id [B, K] string.
 
-    `item_ids[r]` belongs to id r. K is `top_k`; what is no id comes out as "", as unknown ids do.
+    `item_ids[r]` belongs to id r. K is `top_k`; an id out of range becomes "", like unknown ids.
     """
     import onnx
     from onnx import TensorProto, helper

@@ -1,4 +1,4 @@
-"""Modules and lookups as ONNX files that ONNX Runtime 1.19 (Triton's image 24.12) and newer load."""
+"""The export of modules and lookups to ONNX files for ONNX Runtime 1.19 (Triton's image 24.12) and newer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write_onnx(module: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Te
                 verbose=False,
             )
             assert program is not None
-            # Torch notes at every node which line of which file it comes from, with this machine's paths.
+            # Torch records at every node its source file and line, with paths of this machine.
             for node in program.model.graph.all_nodes():
                 node.metadata_props.clear()
             program.model.ir_version = IR_VERSION
@@ -47,9 +47,9 @@ def write_onnx(module: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Te
 
 
 def example_inputs(inputs: Sequence[Tensor]) -> tuple[torch.Tensor, ...]:
-    """Three rows for tracing, [3, ...], ids 1, the last row with padding.
+    """Return three rows for tracing, [3, ...], with ids 1 and padding in the last row.
 
-    Lengths are at least 2 where they may be: 0 and 1 would be taken for constants.
+    Lengths are at least 2 if possible, because 0 and 1 would become constants.
     """
     return tuple(_example(tensor) for tensor in inputs)
 
@@ -69,7 +69,7 @@ def _dynamic_shapes(inputs: Sequence[Tensor]) -> tuple[dict[int, torch.export.Di
     for tensor in inputs:
         shape = {0: batch}
         if -1 in tensor.dims and tensor.longest != 1:
-            # repeat_items and repeat_logits have one length.
+            # repeat_items and repeat_logits have the same length.
             name = "repeat_length" if tensor.name.startswith("repeat_") else f"{tensor.name.split('.')[0]}_length"
             shape[1] = lengths.setdefault(name, torch.export.Dim(name, min=1, max=tensor.longest))
         shapes.append(shape)
@@ -78,7 +78,7 @@ def _dynamic_shapes(inputs: Sequence[Tensor]) -> tuple[dict[int, torch.export.Di
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Torch's exporters speak of their own insides (missing torchvision, deprecated calls, axis names): not here."""
+    """Silence torch's exporters, which warn about their own internals (torchvision, deprecated calls, axis names)."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

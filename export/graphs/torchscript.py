@@ -1,4 +1,4 @@
-"""Modules as TorchScript, by tracing."""
+"""The export of modules to TorchScript, by tracing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write_torchscript(module: nn.Module, inputs: Sequence[Tensor], path: Path) -
     """Trace a module of positional tensors and save it; torch's functions keep batch and lengths dynamic."""
     with torch.no_grad(), quiet():
         traced = torch.jit.trace(module, example_inputs(inputs), check_trace=False)  # type: ignore[no-untyped-call]
-        # Not into the file itself: on a full disk torch ends the process.
+        # Not directly to the file, because torch ends the process if the disk is full.
         content = io.BytesIO()
         torch.jit.save(torch.jit.freeze(traced), content)
     path.write_bytes(content.getbuffer())

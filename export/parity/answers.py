@@ -1,4 +1,4 @@
-"""Torch's answers to golden rows, kept in a file of the repository, and the answers of its chains in the same form."""
+"""Torch's answers to golden rows, stored in the repository, and the answers of its chains in the same form."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 KEPT = "torch."
-"""In front of the answers' column names: no feature's name has a dot."""
+"""Prefix of the columns of answers; no feature's name has a dot."""
 ALONE = 20
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Golden rows and torch's answers to them by name, [N, ...]; of a ranking item_ids and score, [N, K]."""
+    """Golden rows and torch's answers by name, [N, ...]; for a ranking item_ids and score, [N, K]."""
 
     rows: list[Row]
     answers: Arrays
 
 
 def golden_file(family: str) -> str:
-    """Return the name of the file of a family's golden rows: a folder would be a model to Triton."""
+    """Return the file name of a family's golden rows; Triton would take a folder for a model."""
     return f"golden.{family}.parquet"
 
 
 def best_items(scores: Tensor, top_k: int) -> Arrays:
-    """Return item_ids and score [N, K] of scores [N, I], best first and by id where they tie.
+    """Return item_ids and score [N, K] of scores [N, I], best first, ties by id.
 
     A score of -inf has the id 0.
     """
@@ -47,7 +47,7 @@ def best_items(scores: Tensor, top_k: int) -> Arrays:
 
 
 def model_features(features: tuple[Feature, ...], encoded: Arrays) -> dict[str, Tensor]:
-    """Return served tensors as a model takes them: by feature name, scalars [B, 1] -> [B]."""
+    """Return served tensors as model inputs: by feature name, scalars [B, 1] -> [B]."""
     import torch
 
     tensors = {feature.name: torch.from_numpy(encoded[feature.name + ENCODED]) for feature in features}
@@ -58,7 +58,7 @@ def model_features(features: tuple[Feature, ...], encoded: Arrays) -> dict[str, 
 
 
 def write_reference(reference: Reference, features: tuple[Feature, ...], path: Path) -> None:
-    """Write the rows and torch's answers to them, in place of a file that may be linked from elsewhere."""
+    """Write the rows and torch's answers to a new file; an old one may be linked from elsewhere."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -70,7 +70,7 @@ def write_reference(reference: Reference, features: tuple[Feature, ...], path: P
 
 
 def read_reference(features: tuple[Feature, ...], path: Path) -> Reference:
-    """Read golden rows and what torch answered to them when the repository was exported."""
+    """Read golden rows and torch's answers to them at the export of the repository."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -85,7 +85,7 @@ def read_reference(features: tuple[Feature, ...], path: Path) -> Reference:
 
 
 def requests_of(rows: list[Row]) -> list[list[Row]]:
-    """Return the golden rows as requests: the first of them alone, the rest as one."""
+    """Return the golden rows as two requests: the first row alone, and all other rows."""
     requests = [[row] for row in rows[:ALONE]] + [rows[ALONE:]]
     return [rows for rows in requests if rows]
 
@@ -93,11 +93,11 @@ def requests_of(rows: list[Row]) -> list[list[Row]]:
 def decoded_answers(
     answers: list[Arrays], encoded_ids: Mapping[str, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return answers of a chain put together, [N, K]: encoded ids and scores."""
+    """Return the concatenated answers of a chain, [N, K]: encoded ids and scores."""
     ids = np.array([[encoded_ids[item] for item in row] for each in answers for row in each[ITEM_ID].tolist()])
     return ids, np.concatenate([each[SCORE] for each in answers])
 
 
 def without_ranking(answers: Arrays) -> Arrays:
-    """Return the answers that are no ranking."""
+    """Return the answers that are not rankings."""
     return {name: values for name, values in answers.items() if name not in (ITEM_IDS, SCORE)}

@@ -1,6 +1,6 @@
-"""Compare what a hop answers with what it should; refuse a difference beyond the tolerance.
+"""The comparison of a hop's answer with the expected one, which refuses differences beyond the tolerance.
 
-Ids may differ only where scores tie: where the score of the id found and that of the id expected are no further apart
+Ids may differ only if scores tie: the scores of the found and the expected id are not further apart
 than the tolerance.
 """
 
@@ -18,7 +18,7 @@ from preprocessing.schema import PADDING_ID
 
 TOLERANCE = 1e-4
 LEAST_RECALL = 0.95
-"""Of an approximate index, over the golden rows: few, and strange ones among them."""
+"""The least recall of an approximate index over the golden rows, which are few and partly malformed."""
 
 
 def compare_tensors(
@@ -53,7 +53,7 @@ def compare_rankings(
     for row in np.flatnonzero((ids != expected[ITEM_IDS]).any(axis=1)).tolist():
         wanted_ids, wanted = expected[ITEM_IDS][row], expected[SCORE][row]
         of_item = dict(zip(wanted_ids.tolist(), wanted.tolist(), strict=True))
-        # An id that torch ranked below the last place can only tie with that place.
+        # An id that torch ranked below the last rank can only tie with that rank.
         of_found = np.array([of_item.get(item, wanted[-1]) for item in ids[row].tolist()])
         no_item = (ids[row] == PADDING_ID) | (wanted_ids == PADDING_ID)
         wrong = (ids[row] != wanted_ids) & (no_item | (_differences(wanted, of_found) > tolerance))
@@ -61,14 +61,14 @@ def compare_rankings(
         if wrong.any() or len(set(filled)) < len(filled):
             rank = int(wrong.argmax())
             seen = (
-                f"golden row {row}, rank {rank + 1} is item {ids[row][rank]}" if wrong.any() else "an item stands twice"
+                f"golden row {row}, rank {rank + 1} is item {ids[row][rank]}" if wrong.any() else "an item occurs twice"
             )
-            raise ParityError(f"{hop}: {seen}, the trained model says {wanted_ids[rank]}: {IF_CHANGED}")
+            raise ParityError(f"{hop}: {seen}, the trained model has {wanted_ids[rank]}: {IF_CHANGED}")
     return difference
 
 
 def _differences(values: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
-    """Return absolute differences; equal infinities do not differ, nor do two NaN; any other such pair does."""
+    """Return absolute differences: 0 for equal infinities and two NaN, infinite for other such pairs."""
     with np.errstate(invalid="ignore"):
         same = (values == other) | ((values != values) & (other != other))
         apart = np.abs(values.astype(np.float64) - other.astype(np.float64))

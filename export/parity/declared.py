@@ -1,9 +1,9 @@
-"""Hold every graph of a repository against its config.pbtxt, as NVIDIA's backends do when they load it.
+"""The comparison of a repository's graphs with their config.pbtxt, by the rules of NVIDIA's backends.
 
-An ONNX graph's inputs and outputs are those of the config, by name and dtype. Outputs have the config's very shape: -1
-is a length that the graph leaves open too. An input may leave a length open where the config says a number; a number of
-the graph's has to be the config's. The batch is open. A TorchScript module's tensors are found by the number at the end
-of their names, and are no strings.
+An ONNX graph's inputs and outputs equal those of the config in name and dtype. Outputs have exactly the config's shape:
+-1 is a length that is open in the graph too. An input's length may be open in the graph and a number in the config; a
+number in the graph has to be the config's. The batch is open. TorchScript tensors are found by the number at the end
+of their names, and are not strings.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from export.triton.files import TORCHSCRIPT, model_path
 from export.triton.tensors import Tensor
 
 _ONNX_DTYPES = {"tensor(string)": "string", "tensor(int64)": "int64", "tensor(float)": "float32"}
-_REMEDY = "export the repository again with this version of naiad, and report it where that does not help"
+_REMEDY = "export the repository again with this version of naiad, and report it if that does not help"
 
 
 def require_declared(repository: str | Path) -> None:
-    """Raises `DeclarationError` naming the model, the tensor and both shapes, where a backend would not load it."""
+    """Raise `DeclarationError` with the model, the tensor and both shapes if a backend would not load a model."""
     for path in sorted(Path(repository).glob("*/config.pbtxt")):
         config = read_config(repository, path.parent.name)
         if config.backend == "onnxruntime":
@@ -51,7 +51,7 @@ def _compare_side(config: ModelConfig, side: str, declared: tuple[Tensor, ...], 
             )
         shape = [size if isinstance(size, int) else -1 for size in node.shape]
         wanted = [-1, *tensor.dims]
-        # An open length of an input takes whatever the config promises.
+        # An open length of an input accepts any size in the config.
         same = side == "input" and len(shape) == len(wanted)
         seen = [own if one == -1 else one for one, own in zip(shape, wanted, strict=True)] if same else shape
         if seen != wanted or shape[:1] != [-1]:

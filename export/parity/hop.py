@@ -1,4 +1,4 @@
-"""A hop: one step of a served chain, which can be held against what it should answer by itself."""
+"""A hop: one step of a served chain, which can be verified alone."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from stage.progress import Report
 
 Differences = dict[str, float]
-"""The largest difference of each hop, by its name."""
+"""The largest difference of each hop, by name."""
 
 
 @dataclass(frozen=True)
 class Hop:
-    """`name`: of the model that is checked, but where one is checked in two ways. `check`: returns the largest
-    difference; raises `ParityError` beyond the tolerance, `RepositoryError` where a model cannot be run."""
+    """`name`: name of the verified model (different if a model is verified in two ways). `check`: returns the largest
+    difference; raises `ParityError` beyond the tolerance, `RepositoryError` if a model cannot be run."""
 
     name: str
     check: Callable[[], float]
 
 
 def check_hops(hops: Sequence[Hop], report: Report) -> Differences:
-    """Check every hop, in this order. Raises at the first that fails."""
+    """Verify every hop, in this order. Raises at the first that fails."""
     differences: Differences = {}
     for hop in hops:
         report(f"verify {hop.name}")

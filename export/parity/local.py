@@ -1,4 +1,4 @@
-"""Run a repository's models in this process, without a server, by what their config.pbtxt says."""
+"""The models of a repository, run in this process by their config.pbtxt, without a server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Run = Callable[[Arrays], Arrays]
 
 
 class LocalRepository:
-    """A repository's models by name; each is loaded when it is first asked for.
+    """The models of a repository by name; each is loaded at its first use.
 
     Args:
         folder: The model repository.
@@ -33,19 +33,19 @@ class LocalRepository:
         self._configs: dict[str, ModelConfig] = {}
 
     def holds(self, model: str) -> bool:
-        """Whether the repository has the model."""
+        """Return whether the repository has the model."""
         return (self.folder / model / "config.pbtxt").is_file()
 
     def config(self, model: str) -> ModelConfig:
-        """A model's config.pbtxt, read once."""
+        """Return a model's config.pbtxt, read once."""
         if model not in self._configs:
             self._configs[model] = read_config(self.folder, model)
         return self._configs[model]
 
     def run(self, model: str, inputs: Arrays) -> Arrays:
-        """Answer one batch `{name: [B, ...]}` under the model's own names.
+        """Return the model's answer to one batch `{name: [B, ...]}`, with the model's own names.
 
-        Raises `RepositoryError` where the model cannot be loaded, or fails: it is not of one export with the others.
+        Raises `RepositoryError` if the model cannot be loaded or fails, for example if it is from another export.
         """
         try:
             if model not in self._loaded:
@@ -53,13 +53,13 @@ class LocalRepository:
             return self._loaded[model](inputs)
         except BadInput:
             raise
-        except Exception as error:  # of ONNX Runtime, torch, FAISS, NVTabular
+        except Exception as error:  # errors of ONNX Runtime, torch, FAISS, NVTabular
             raise RepositoryError(
                 f"{model} of {self.folder} fails ({first_line(error)}): export the repository again"
             ) from error
 
     def run_step(self, ensemble: str, model: str, tensors: Arrays) -> Arrays:
-        """Answer as a step of an ensemble does: with those of `tensors` that it takes, under the ensemble's names."""
+        """Return the answer of a step: the model's inputs taken from `tensors`, all under the ensemble's names."""
         for step in self.config(ensemble).steps:
             if step.model == model:
                 optional = self.config(model).optional

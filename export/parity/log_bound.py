@@ -1,4 +1,4 @@
-"""How far a compiled logarithm may be from NVTabular's, as encoded: numpy's float32 log is 4 ulp from the true one."""
+"""The bound between compiled logarithms and NVTabular's, as encoded: numpy's float32 log is 4 ulp from the true one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOG_ULPS = 4
 
 
 def log_bound(encoded: NDArray[np.float32], mean: float = 0.0, std: float = 1.0) -> NDArray[np.float64]:
-    """The bound for each (log - mean) / std, any shape: `LOG_ULPS` of the log, and what each later step rounds."""
+    """Return the bound for each (log - mean) / std, any shape: `LOG_ULPS` of the log, plus rounding of later steps."""
     scale = std if std > 0 else 1.0
     with np.errstate(all="ignore"):
         log = encoded.astype(np.float64) * scale + mean

@@ -1,4 +1,4 @@
-"""The files that a repository's models run, opened so that one which is missing, torn or too new gets one line."""
+"""The loaders of a repository's model files, which report a missing, damaged or too new file in one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _REMEDY = "export the repository again"
 
 
 def open_session(path: Path, threads: int = 0, optimized: bool = True) -> Any:
-    """An ONNX Runtime session on the CPU; `threads`: 0 for all cores. Raises `RepositoryError`."""
+    """Return an ONNX Runtime session on the CPU; `threads`: 0 for all cores. Raises `RepositoryError`."""
     import onnxruntime
 
     require_file(path)
@@ -21,12 +21,12 @@ def open_session(path: Path, threads: int = 0, optimized: bool = True) -> Any:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors have no root of their own
+    except Exception as error:  # ONNX Runtime's errors have no common root
         raise RepositoryError(f"{path}: ONNX Runtime cannot load it ({first_line(error)}): {_REMEDY}") from None
 
 
 def open_torchscript(path: Path) -> Any:
-    """A TorchScript module on the CPU. Raises `RepositoryError`."""
+    """Return a TorchScript module on the CPU. Raises `RepositoryError`."""
     import torch
 
     from export.graphs.onnx import quiet
@@ -40,6 +40,6 @@ def open_torchscript(path: Path) -> Any:
 
 
 def require_file(path: Path) -> None:
-    """Raises `RepositoryError` where there is none."""
+    """Raise `RepositoryError` if there is no such file."""
     if not path.is_file():
         raise RepositoryError(f"no {path}: {_REMEDY}")

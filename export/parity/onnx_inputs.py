@@ -1,4 +1,4 @@
-"""Request tensors as ONNX Runtime's Python takes them."""
+"""Request tensors in the form of ONNX Runtime's Python API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from export.data.golden import Arrays
 
 
 def onnx_inputs(arrays: Arrays) -> Arrays:
-    """Strings as str (ONNX Runtime would take bytes for their repr); what is not UTF-8 becomes U+FFFD, as in
+    """Return strings as str (ONNX Runtime would use the repr of bytes); invalid UTF-8 becomes U+FFFD, as in
     `preprocess_nvtabular`."""
     return {name: _decoded(array) if array.dtype.kind == "O" else array for name, array in arrays.items()}
 

@@ -1,4 +1,4 @@
-"""The python-backend models of a repository, run in this process by the very files that the server runs."""
+"""The python-backend models of a repository, run in this process from the files that the server runs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from export.errors import RepositoryError, first_line
 from export.triton.config import TRITON_DTYPES, ModelConfig
 
 RunModel = Callable[[str, Arrays], Arrays]
-"""Runs a model of the repository by its name: what the server offers to models that call others."""
+"""A function that runs a model of the repository by name, as the server offers to models that call others."""
 
 
 def open_python(path: Path, config: ModelConfig, run_model: RunModel) -> Callable[[Arrays], Arrays]:
-    """A model that answers a request, `{name: [B, ...]}`. Raises `RepositoryError` where the model refuses to load."""
+    """A model that answers a request `{name: [B, ...]}`. Raises `RepositoryError` if the model refuses to load."""
     answer_requests = _answer_requests(path, config, run_model)
 
     def run(arrays: Arrays) -> Arrays:
@@ -32,16 +32,16 @@ def open_python(path: Path, config: ModelConfig, run_model: RunModel) -> Callabl
 def _answer_requests(path: Path, config: ModelConfig, run_model: RunModel) -> Any:
     module = load_module(path, config.name)
     try:
-        # Every output is given, so none need be named.
+        # Every output is returned, so none needs to be requested.
         return module.open_model(_as_json(config), path.parent, lambda model, inputs, _: run_model(model, inputs))
     except ValueError as refusal:
         raise RepositoryError(f"{config.name}: {refusal}") from None
 
 
 def load_module(path: Path, model: str) -> Any:
-    """The file of a python model as a module; a release holds no bytecode of whoever looked at it.
+    """Import the file of a python model as a module, without writing bytecode into the release.
 
-    Raises `RepositoryError` where it is no such file.
+    Raises `RepositoryError` if it is not such a file.
     """
     specification = importlib.util.spec_from_file_location(f"naiad_model_{model}", path)
     assert specification is not None
@@ -50,7 +50,7 @@ def load_module(path: Path, model: str) -> Any:
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         specification.loader.exec_module(module)
-    except Exception as error:  # the file may hold anything
+    except Exception as error:  # the file may contain anything
         raise RepositoryError(f"{path}: cannot be run ({first_line(error)}): export the repository again") from None
     finally:
         sys.dont_write_bytecode = writes_bytecode
@@ -58,7 +58,7 @@ def load_module(path: Path, model: str) -> Any:
 
 
 def _as_json(config: ModelConfig) -> dict[str, Any]:
-    """What of a config the python models read, as the server hands it to them."""
+    """Return the parts of a config that python models read, in the server's form."""
     return {
         "max_batch_size": config.max_batch_size,
         "input": [{"name": t.name, "data_type": TRITON_DTYPES[t.dtype], "dims": list(t.dims)} for t in config.inputs],

@@ -1,6 +1,6 @@
-"""config.pbtxt, both ways: `to_text` prints what `from_text` reads back.
+"""config.pbtxt in both directions: `from_text` reads what `to_text` prints.
 
-Built as Triton's own protobuf and printed with `text_format`; no string is put together by hand.
+It is built as Triton's own protobuf and printed with `text_format`; no string is built by hand.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DTYPES: dict[str, Dtype] = {name: dtype for dtype, name in TRITON_DTYPES.items(
 
 @dataclass(frozen=True)
 class Step:
-    """One model of an ensemble: the model's tensor name -> the ensemble's."""
+    """A model of an ensemble, with maps from the model's tensor names to the ensemble's."""
 
     model: str
     inputs: Mapping[str, str]
@@ -32,7 +32,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Warmup:
-    """A request that the server makes itself before a model is ready: zeros and empty strings of these shapes."""
+    """A warmup request of the server before a model is ready: zeros and empty strings of these shapes."""
 
     name: str
     batch_size: int
@@ -41,12 +41,12 @@ class Warmup:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What the config.pbtxt of a model says.
+    """The content of a model's config.pbtxt.
 
-    `optional`: names of inputs that a request may leave out; only Python models do without one. `ragged`: names of
-    inputs whose length may differ between the requests of one dynamic batch. Every model but an ensemble is one
-    KIND_AUTO instance that batches dynamically without a delay: requests that arrive while the instance is busy meet
-    in its next batch, and one that finds it idle does not wait.
+    `optional`: names of inputs that a request may leave out; only Python models support this. `ragged`: names of
+    inputs whose length may differ between the requests of one dynamic batch. Every model except an ensemble is one
+    KIND_AUTO instance that batches dynamically without a delay: requests that arrive while the instance is busy form
+    its next batch, and a request that finds it idle does not wait.
     """
 
     name: str
@@ -62,14 +62,14 @@ class ModelConfig:
 
 
 def to_text(config: ModelConfig) -> str:
-    """Print a config as config.pbtxt."""
+    """Return a config as the text of config.pbtxt."""
     from google.protobuf import text_format
 
     return text_format.MessageToString(_message(config))
 
 
 def from_text(text: str) -> ModelConfig:
-    """Read a config.pbtxt that `to_text` printed; `longest` of a tensor is not in it."""
+    """Read a config.pbtxt that `to_text` printed; it does not contain `longest` of a tensor."""
     from google.protobuf import text_format
     from tritonclient.grpc import model_config_pb2
 
@@ -97,7 +97,7 @@ def from_text(text: str) -> ModelConfig:
 
 
 def read_config(repository: str | Path, model: str) -> ModelConfig:
-    """Read a model's config.pbtxt. Raises `RepositoryError` where there is none or it is not one."""
+    """Read a model's config.pbtxt. Raises `RepositoryError` if it is missing or malformed."""
     from google.protobuf.text_format import ParseError
 
     path = Path(repository) / model / "config.pbtxt"
@@ -106,7 +106,7 @@ def read_config(repository: str | Path, model: str) -> ModelConfig:
     except (FileNotFoundError, NotADirectoryError):
         raise RepositoryError(f"no {model}/config.pbtxt in {repository}: give what `export repository` wrote") from None
     except (ParseError, OSError, UnicodeDecodeError, KeyError) as error:
-        raise RepositoryError(f"{path}: not a config.pbtxt of ours ({error}): {_REMEDY}") from None
+        raise RepositoryError(f"{path}: not a config.pbtxt of naiad ({error}): {_REMEDY}") from None
     tensors = (*config.inputs, *config.outputs)
     for what, is_there in (
         (f"its name is {config.name!r}, expected {model!r}", config.name == model),

@@ -1,4 +1,4 @@
-"""What the configs of all models of a plan have in common, and how an ensemble chains them."""
+"""The common parts of all configs of a plan, and the chaining of models in an ensemble."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from export.triton.plan import DECODE, PREPROCESS, PREPROCESS_NVTABULAR, Plan
 from export.triton.tensors import Tensor
 from export.triton.version import naiad_version
 
-# One thread a model: on a busy server the requests keep the cores busy, and threads of one request wait for each other.
-# TorchScript's optimizer would hold up the first requests, and gains nothing here (tried on CPU).
+# One thread per model: on a busy server requests keep the cores busy, and threads of one request wait for each other.
+# TorchScript's optimizer would delay the first requests, and gains nothing here (tried on CPU).
 _RUNTIME: dict[Backend, dict[str, str]] = {
     "onnxruntime": {"intra_op_thread_count": "1", "inter_op_thread_count": "1"},
     "pytorch": {"INTRA_OP_THREAD_COUNT": "1", "DISABLE_OPTIMIZED_EXECUTION": "true"},
@@ -18,7 +18,7 @@ _RUNTIME: dict[Backend, dict[str, str]] = {
 
 
 def ensemble(plan: Plan, name: str, request: tuple[Tensor, ...], members: tuple[ModelConfig, ...]) -> ModelConfig:
-    """The members one after the other, tensors passed by name; what nobody takes is not asked for."""
+    """Return the chain of members, with tensors passed by name; unused outputs are not requested."""
     taken = {tensor.name for config in members for tensor in config.inputs} | {tensor.name for tensor in plan.answer}
     return ModelConfig(
         name=name,
@@ -39,7 +39,7 @@ def member(
     outputs: tuple[Tensor, ...],
     parameters: dict[str, str] | None = None,
 ) -> ModelConfig:
-    """A model with what every one of them says: the family, the digest, the backend's settings, warmups."""
+    """Return a model with the common parts: the family, the digest, the backend's settings, warmups."""
     longest = tuple(
         replace(tensor, dims=tuple(tensor.longest or 1 if d == -1 else d for d in tensor.dims)) for tensor in inputs
     )
@@ -50,7 +50,7 @@ def member(
         inputs=inputs,
         outputs=outputs,
         parameters=dict(sorted({**_about(plan), **_RUNTIME.get(backend, {}), **(parameters or {})}.items())),
-        # The python backend is handed its requests one by one, so only there may their lengths differ.
+        # The python backend gets its requests one by one, so only there may their lengths differ.
         ragged=frozenset(t.name for t in inputs if -1 in t.dims) if backend == "python" else frozenset(),
         warmup=tuple(
             Warmup(name, rows, tuple(sorted(longest, key=lambda tensor: tensor.name)))
@@ -65,7 +65,7 @@ def _about(plan: Plan) -> dict[str, str]:
 
 
 def _step(config: ModelConfig, taken: set[str]) -> Step:
-    """A step whose tensors have the same names inside and outside, but for the numbers that TorchScript asks for."""
+    """Return a step with the same tensor names inside and outside, except for TorchScript's numbers."""
     inside = as_backend_takes(config)
     return Step(
         config.name,
@@ -75,7 +75,7 @@ def _step(config: ModelConfig, taken: set[str]) -> Step:
 
 
 def as_backend_takes(config: ModelConfig) -> ModelConfig:
-    """For Triton's pytorch backend `name__INDEX`: so it finds a tensor among forward's arguments and results."""
+    """Return `name__INDEX`, by which Triton's pytorch backend finds a tensor among forward's arguments and results."""
     if config.backend != "pytorch":
         return config
     names = {tensor.name: f"{tensor.name}__{place}" for place, tensor in enumerate(config.inputs)}
@@ -101,14 +101,14 @@ def served_in_three_ways(
     chain: tuple[ModelConfig, ...],
     beside: tuple[ModelConfig, ...] = (),
 ) -> tuple[ModelConfig, ...]:
-    """All models of a family: what preprocesses, the chain behind it, what stands beside, and the ways through them.
+    """Return all models of a family: preprocessing, the chain after it, other models, and the ensembles.
 
     Args:
-        plan: What of it the repository can have.
-        names: Of the default ensemble, of the one by NVTabular, of the fused graph.
-        request: What each of the three takes.
-        chain: The models behind preprocessing.
-        beside: Models that are no part of it.
+        plan: The plan of the repository.
+        names: Names of the default ensemble, of the one with NVTabular, and of the fused graph.
+        request: The inputs of each of the three.
+        chain: The models after preprocessing.
+        beside: Models outside of the chain.
 
     """
     default, by_nvtabular, fused = names
@@ -128,7 +128,7 @@ def served_in_three_ways(
 
 
 def preprocessing(plan: Plan) -> ModelConfig:
-    """The model that default ensembles begin with."""
+    """Return the first model of default ensembles."""
     if plan.compiled:
         return member(plan, PREPROCESS, "onnxruntime", plan.request, plan.encoded)
     return _interpreted(plan)

@@ -1,4 +1,4 @@
-"""Where the files of a model lie in a repository."""
+"""The paths of a model's files in a repository."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from export.triton.config import Backend
 VERSION = "1"
 ONNX, TORCHSCRIPT, PYTHON = "model.onnx", "model.pt", "model.py"
 GRAPH_FILES: dict[Backend, str] = {"onnxruntime": ONNX, "pytorch": TORCHSCRIPT, "python": PYTHON}
-"""What a model of a backend runs."""
+"""The file that a model of a backend runs."""
 
 COMMITTED = Path(__file__).parents[2] / "model_repository"
-"""The python-backend models, as they are in git."""
+"""The python-backend models in git."""
 
 
 def version_folder(repository: str | Path, model: str) -> Path:
-    """Return the folder of the version of `model` that is served."""
+    """Return the folder of the served version of `model`."""
     return Path(repository) / model / VERSION
 
 

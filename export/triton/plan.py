@@ -1,4 +1,4 @@
-"""What the configs of one family are made of."""
+"""The plan of one family's configs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from export.triton.tensors import ITEM_ID, ITEM_IDS, SCORE, Tensor, encoded_tens
 from preprocessing.schema import Schema
 
 PREPROCESS, PREPROCESS_NVTABULAR, DECODE = "preprocess", "preprocess_nvtabular", "decode"
-"""The models that all families share."""
+"""The models shared by all families."""
 
 Format = Literal["onnx", "torchscript"]
 BACKENDS: dict[Format, Backend] = {"onnx": "onnxruntime", "torchscript": "pytorch"}
@@ -18,9 +18,9 @@ BACKENDS: dict[Format, Backend] = {"onnx": "onnxruntime", "torchscript": "pytorc
 
 @dataclass(frozen=True)
 class Plan:
-    """A schema, the sizes of a model, and how the repository is exported; a family adds what else its configs need.
+    """A schema, the sizes of a model, and the options of the export; a family adds what its configs need.
 
-    `digest` is empty for a schema that was never fitted. `dim`: width of the vectors. `compiled`: whether the workflow
+    `digest` is empty for a schema without a fit. `dim`: width of the vectors. `compiled`: whether the workflow
     has an equal graph. `reference_path`: whether NVTabular itself is served next to that graph.
     """
 
@@ -38,7 +38,7 @@ class Plan:
 
     @property
     def fused(self) -> bool:
-        """Whether all of the chain is ONNX, and so can be one graph."""
+        """Whether the whole chain is ONNX, so that it can be one graph."""
         return self.compiled and self.format == "onnx"
 
     @property

@@ -1,7 +1,7 @@
-"""The tensors that pass between the models of the repository, as the schema asks for them.
+"""The tensors between the models of the repository, derived from the schema.
 
-A request carries feature `x` as `x`; encoded by the workflow it is called `x.encoded`: an ONNX graph that holds both
-needs two names, and the schema's names have no dot. Shapes leave out the batch; -1 is a length that a request chooses.
+A request has feature `x` as `x`; encoded by the workflow it is called `x.encoded`. An ONNX graph with both
+needs two names, and the schema's names have no dot. Shapes are without the batch; -1 is a length chosen by the request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ITEM_ID, SCORE, ITEM_IDS = "item_id", "score", "item_ids"
 
 @dataclass(frozen=True)
 class Tensor:
-    """A model's input or output; `longest` is the most that the -1 in `dims` may become, where that is known."""
+    """A model's input or output; `longest` is the maximum of the -1 in `dims`, if known."""
 
     name: str
     dtype: Dtype
@@ -30,12 +30,12 @@ class Tensor:
 
 
 def request_tensor(feature: Feature) -> Tensor:
-    """What a client sends for a feature."""
+    """Return the tensor that a client sends for a feature."""
     return _tensor(feature.name, feature.request)
 
 
 def encoded_tensor(feature: Feature) -> Tensor:
-    """What the workflow makes of a feature: sequences and texts are padded right with 0."""
+    """Return the encoded tensor of a feature; sequences and texts are padded right with 0."""
     return _tensor(feature.name + ENCODED, feature.encoded)
 
 

@@ -1,1 +1,1 @@
-"""Drafting a schema of a log: every guess is a proposal in a file that a person reads, with what was seen."""
+"""Drafts of a schema for a log: every guess is a proposal in a file, with a comment on what was found."""

@@ -1,4 +1,4 @@
-"""How a column's times may be read: the keys of `[log]` that read them, or the readings to choose from."""
+"""Readings of a time column: the keys of `[log]` that read it, or the formats to choose from."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Clock:
 
     Attributes:
         keys: Keys of `[log]` that make it.
-        words: What was seen.
-        choices: Formats that read the column as well; one of them is to be chosen.
-        times: The times; None while there is a choice, where they are only an order, or where nothing reads them.
+        words: What was found.
+        choices: Formats that also read the column; the user has to choose one.
+        times: The times; None if there is a choice, if they are only an order, or if no format reads them.
 
     """
 
@@ -44,7 +44,7 @@ class Clock:
 
 
 def clock_of(column: pa.ChunkedArray, name: str, log: Log) -> Clock:
-    """Find how `column` can be read as times: as `log` says already, else in one of the usual ways."""
+    """Return a reading of `column` as times: the one that `log` states, else one of the usual formats."""
     if log.time_unit == "order":
         return Clock({"time_unit": "order"}, "only an order")
     try:
@@ -76,11 +76,11 @@ def _other_reading(column: pa.ChunkedArray, name: str, log: Log) -> Clock | None
         whole_numbers(column, name, log)
     except (LogError, pa.ArrowException):
         return None
-    return Clock({"time_unit": "order"}, "whole numbers that are no dates: taken as an order")
+    return Clock({"time_unit": "order"}, "whole numbers that are not dates: taken as an order")
 
 
 def _formats(written: pa.ChunkedArray) -> list[str]:
-    """The usual formats that read all of a column; digits alone are a date only where there are eight."""
+    """Return the usual formats that read all of a column; digits alone are a date only if there are eight."""
     digits = bool(pc.all(pc.match_substring_regex(written, "^[0-9]+$")).as_py())
     dates = bool(pc.all(pc.match_substring_regex(written, "^[12][0-9]{7}$")).as_py())
     return [] if digits and not dates else formats_of(written)

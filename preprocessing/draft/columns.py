@@ -1,4 +1,4 @@
-"""What a column holds, as far as the rows that were looked at tell."""
+"""The contents of a column, as far as the inspected rows show them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Seen:
     """A column of N rows.
 
     Attributes:
-        codes: [N] places in `values`, -1 is null.
+        codes: [N] positions in `values`, -1 is null.
         values: [U] the different values as text.
         null_like: Text that may mean null -> its rows.
-        dim: Length of its vectors, 0 where it holds none.
+        dim: Length of its vectors, 0 if it has none.
 
     """
 
@@ -54,9 +54,9 @@ class Seen:
         return float((self.codes < 0).mean())
 
     def words(self) -> str:
-        """Return what was seen, in words: the values, the share of nulls, the most frequent values."""
+        """Return the contents in words: the values, the share of nulls, the most frequent values."""
         if self.kind in ("vectors", "other"):
-            return f"vectors of {self.dim} numbers" if self.dim else "of a type that is no text, number or time"
+            return f"vectors of {self.dim} numbers" if self.dim else "of a type that is not text, number or time"
         counts = np.bincount(self.codes[self.codes >= 0], minlength=self.distinct)
         often = [shown(self.values[place]) for place in np.argsort(-counts, kind="stable")[:3]]
         empty = f", {self.nulls:.1%} null" if self.nulls else ""
@@ -69,18 +69,18 @@ class Seen:
 
 
 def shown(value: str) -> str:
-    """Return a value as a comment may hold it: quoted, on one line, not long."""
+    """Return a value for a comment: quoted, short, on one line."""
     return json.dumps(value if len(value) <= SHOWN else value[: SHOWN - 1] + "…", ensure_ascii=False)
 
 
 def look(table: RawTable, log: Log) -> dict[str, Seen]:
-    """Look at every column of a table."""
+    """Inspect every column of a table."""
     return {name: _look(table.table[name], name, log) for name in dict.fromkeys(table.columns)}
 
 
 def _look(column: pa.ChunkedArray, name: str, log: Log) -> Seen:
     kind = column.type
-    if not name:  # such as an index that pandas wrote: nothing can be read by it
+    if not name:  # such as an index that pandas wrote: a schema cannot name it
         return Seen(name, "other", np.full(len(column), -1), [], {})
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return _vectors(column, name)
@@ -106,7 +106,7 @@ def _look(column: pa.ChunkedArray, name: str, log: Log) -> Seen:
 
 
 def _codes(series: Any, name: str) -> Seen | None:
-    """A column of floats, None where they are whole numbers."""
+    """Return a column of floats, None if they are whole numbers."""
     import pandas as pd
 
     if (series.dropna() % 1 == 0).all():
@@ -130,7 +130,7 @@ def _kind_of_texts(values: list[str], decimal: str) -> Kind:
     if all(ISO_DATE.match(value.strip()) for value in values):
         return "times"
     numbers = [value.strip().replace(decimal, ".") for value in values]
-    if any(LEADING_ZERO.match(number) for number in numbers):  # a code, whose zeros would be lost
+    if any(LEADING_ZERO.match(number) for number in numbers):  # a code, which would lose its leading zeros
         return "texts"
     if all(re.match(WHOLE_NUMBER, number) for number in numbers):
         return "whole numbers"
@@ -138,7 +138,7 @@ def _kind_of_texts(values: list[str], decimal: str) -> Kind:
 
 
 def decimal_comma_seen(table: RawTable, log: Log) -> str | None:
-    """Return the name of a column of numbers such as 1,50; None where there is none, or one such as 1.50 too."""
+    """Return the name of a column of numbers such as 1,50; None if there is none, or also one such as 1.50."""
     if log.decimal == ",":
         return None
     columns = look(table, log).values()

@@ -1,4 +1,4 @@
-"""A draft as the text of a TOML file: what was found, as keys with comments."""
+"""The text of a draft: a TOML file whose keys have comments on what was found."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Parts:
 
 
 def parts_of(name: str, found: Found, given: Mapping[str, Any], titled: str | None) -> Parts:
-    """Put together what was found; a role that no column looks like is written with the role's own name."""
+    """Compose the parts of a draft; a role without a matching column gets its own name as column."""
     roles = {role: each.column for role, each in found.roles.items()}
     if not {"user", "session"} & set(roles):
         roles["user"] = "user"
@@ -58,7 +58,7 @@ def text_of(parts: Parts, split: Mapping[str, Any], split_words: str, doubts: li
             list(_columns(parts)),
             splitting,
             *(feature_lines(proposal) for proposal in parts.proposals),
-            ["# Columns that are no feature:", *left] if left else [],
+            ["# Columns that are not features:", *left] if left else [],
         ]
     )
 
@@ -68,8 +68,8 @@ def _head(parts: Parts) -> list[str]:
     rows = f"{len(found.log.table):,} rows"
     rows = f"its first {rows}" if found.log.more else rows
     return comment(
-        f"Drafted from {found.log.file.name} ({rows}): everything here is a guess to be read. "
-        "'choose' marks what only you know. What each key means: docs/schema.md."
+        f"Drafted from {found.log.file.name} ({rows}): everything here is a guess for you to check. "
+        "'choose' marks what only you know. docs/schema.md explains every key."
     )
 
 
@@ -78,7 +78,7 @@ def _why_excluded(parts: Parts) -> str:
 
 
 def _log(parts: Parts) -> Iterator[str]:
-    """The lines of `[log]`."""
+    """Return the lines of `[log]`."""
     found = parts.found
     yield "[log]"
     for key, value in parts.given.items():
@@ -106,7 +106,7 @@ def _log(parts: Parts) -> Iterator[str]:
 
 
 def _null_values(found: Found) -> Iterator[str]:
-    """Texts that may mean null, as a comment: they may be values as well."""
+    """Return texts that may mean null, as a comment, because they may also be values."""
     tables = [found.log, *(side.looked for side in found.sides.values())]
     seen = {
         (text, column.name): rows
@@ -121,7 +121,7 @@ def _null_values(found: Found) -> Iterator[str]:
 
 
 def _columns(parts: Parts) -> Iterator[str]:
-    """The lines of `[log.columns]`."""
+    """Return the lines of `[log.columns]`."""
     found = parts.found
     yield "[log.columns]"
     for role, column in parts.columns.model_dump(exclude_none=True).items():

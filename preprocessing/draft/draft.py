@@ -1,4 +1,4 @@
-"""`preprocessing schema`: a draft of a schema, tried out on the rows that were looked at."""
+"""`preprocessing schema`: a draft of a schema, tried out on the inspected rows."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ TRAINING = 0.5
 
 
 def draft(source: Source, changes: Changes, name: str) -> str:
-    """Return a schema of the log as the text of a TOML file; `changes` are what the command line states of it.
+    """Return a schema for the log as the text of a TOML file; `changes` are the settings of the command line.
 
     Raises:
-        LogError: The log, or a table of it, cannot be read at all.
+        LogError: The log or one of its tables cannot be read at all.
 
     """
     if source.log is None or "://" in str(source.log):
-        raise LogError(f"--from {source.log}: is no file or folder: write some rows of the table to one")
+        raise LogError(f"--from {source.log}: is not a file or folder: write some rows of the table to a file")
     given = Changes(changes.columns).of({}).get("log", {}).get("columns", {})
     found = find(source, _layout(changes.log), given)
     parts = parts_of(name, found, changes.log, given.get("title") or _title_of_log(found))
@@ -53,7 +53,7 @@ def _layout(keys: Mapping[str, Any]) -> Log:
 
 
 def _title_of_log(found: Found) -> str | None:
-    """A column of the log that names its items, where there is no item table."""
+    """Return the column of the log with the names of its items, if there is no item table."""
     item = found.of_role("item")
     if item is None or "item" in found.sides:
         return None
@@ -64,7 +64,7 @@ def _title_of_log(found: Found) -> str | None:
 
 
 def _tried(parts: Parts) -> tuple[dict[str, Any], str, list[str]]:
-    """The split that works on the rows seen, in keys and in words, and what a fit would refuse."""
+    """Return the split that works on the inspected rows, in keys and in words, and what a fit would refuse."""
     fallback = {"kind": "time", "validation_days": 14, "test_days": 14}
     clock = parts.found.clock
     if clock.is_order:
@@ -79,7 +79,7 @@ def _tried(parts: Parts) -> tuple[dict[str, Any], str, list[str]]:
         split, words, chosen = _split(schema, log)
         require_learnable(schema, log, chosen, number_items(schema, log, chosen))
     except BadInput as error:
-        return fallback, "not tried out, see above", [f"choose: as it stands, preprocessing fit refuses it: {error}"]
+        return fallback, "not tried out, see above", [f"choose: preprocessing fit would refuse this schema: {error}"]
     return split, words, []
 
 
@@ -89,7 +89,7 @@ def _raw_log(schema: Schema, found: Found) -> RawLog:
 
 
 def _split(schema: Schema, log: RawLog) -> tuple[dict[str, Any], str, np.ndarray[Any, Any]]:
-    """The first split that leaves sessions for all three parts, at least half of them to train on if there is one."""
+    """Return the first split with sessions in all three parts, preferably with at least half of them in training."""
     by_time = [{"kind": "time", "validation_days": days, "test_days": days} for days in DAYS_TRIED]
     by_sessions = [{"kind": "sessions", **shares} for shares in SHARES_TRIED]
     tried: list[dict[str, Any]] = [*by_time, {"kind": "leave_one_out"}, *by_sessions, {"kind": "random"}]
@@ -103,19 +103,19 @@ def _split(schema: Schema, log: RawLog) -> tuple[dict[str, Any], str, np.ndarray
         words = ", ".join(f"{share:.1%} {part}" for part, share in shares.items())
         works.append((keys, f"of the sessions seen: {words}", chosen, shares["train"]))
     if not works:
-        raise LogError("no split of this log leaves sessions to train, validate and test: give more of it")
+        raise LogError("no split of this log leaves sessions for train, validation and test: give a longer log")
     keys, words, chosen, _ = next((each for each in works if each[3] >= TRAINING), works[0])
     return keys, words, chosen
 
 
 def write(text: str, output: Path, overwrite: bool) -> None:
-    """Write a draft; refuse to replace a file, which a person may have edited, without `overwrite`."""
+    """Write a draft; without `overwrite`, refuse to replace a file, which may have been edited."""
     from stage.output import OutputError, make_folder_of
 
     if output.suffix != ".toml":
-        raise OutputError(f"--output {output}: a schema is a .toml file, give such a name")
+        raise OutputError(f"--output {output}: a schema is a .toml file, give a name that ends in .toml")
     if output.exists() and not overwrite:
-        raise OutputError(f"--output {output}: is there already, give another name or --overwrite")
+        raise OutputError(f"--output {output}: exists already, give another name or --overwrite")
     make_folder_of(output)
     try:
         output.write_text(text, encoding="utf-8")

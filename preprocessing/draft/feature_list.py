@@ -1,4 +1,4 @@
-"""Every feature that a draft proposes, and the columns that it leaves out with the reason."""
+"""The features that a draft proposes, and the columns that it leaves out, with reasons."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OFTEN = 0.5
 
 
 def feature_list(found: Found, columns: Columns, repeats: float) -> tuple[list[Proposal], dict[str, str]]:
-    """Return the proposals, of the user, the moment and the item; and column left out -> why."""
+    """Return the proposals for the user, the moment and the item; and {column left out: reason}."""
     names, left = Names(), {}
     user, item = found.of_role("user"), found.of_role("item")
     proposals = standard_features(columns, found.clock, repeats, user.distinct if user else 0, names)
@@ -42,18 +42,18 @@ def feature_list(found: Found, columns: Columns, repeats: float) -> tuple[list[P
 
 
 def _of_log(found: Found, seen: Seen, names: Names) -> Proposal | str:
-    """The feature of a column of the log itself."""
+    """Return the feature of a column of the log itself."""
     user, item, session = (found.of_role(role) for role in ("user", "item", "session"))
     side = side_of(seen, user, item)
     if side in found.sides:
-        return f"it describes the {side}, whose table is another: add it there"
+        return f"it describes the {side}, which has a table of its own: add it there"
     key = {"user": user, "item": item}.get(side)
     rows = key.distinct if key else session.distinct if session else len(seen.codes)
     proposal = column_proposal(seen, side, rows, names, found.layout)
     if isinstance(proposal, str) or side != "context":
         return proposal
     if is_outcome(seen.name):
-        why = "choose: not proposed, it seems to come of what was taken, which a request does not know"
+        why = "choose: not proposed, it seems to describe what was taken, which a request does not know"
         return Proposal(_in_session(proposal.keys, session, seen), (*proposal.notes, why), active=False)
     changing = 1 - constant_share(session.codes, seen.codes) if session and _has_long(session) else 0.0
     if not changing:
@@ -75,7 +75,7 @@ def _in_session(keys: dict[str, object], session: Seen | None, seen: Seen) -> di
 
 
 def _of_table(side: Side, name: str, names: Names, found: Found) -> dict[str, Proposal | str]:
-    """The features of a user or item table, by column."""
+    """Return the features of a user or item table, by column."""
     made: dict[str, Proposal | str] = {}
     before: list[Seen] = []
     for column, seen in side.looked.seen.items():
@@ -83,7 +83,7 @@ def _of_table(side: Side, name: str, names: Names, found: Found) -> dict[str, Pr
             continue
         same = says_the_same(seen, before)
         if same:
-            made[column] = f"it says the same as {same!r}"
+            made[column] = f"it has the same information as {same!r}"
             continue
         made[column] = column_proposal(seen, name, len(seen.codes), names, found.layout)
         before.append(seen)

@@ -1,4 +1,4 @@
-"""Features proposed of columns: what kind each is, and why a column is none."""
+"""Features proposed from columns: the kind of each, and the reason if a column is not a feature."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEPARATORS = ("|", ";", ",", "/")
 
 @dataclass(frozen=True)
 class Proposal:
-    """A `[[features]]` table; not `active`: written as a comment. `notes`: what was seen and why."""
+    """A `[[features]]` table; if not `active`, it is written as a comment. `notes`: what was found, and why."""
 
     keys: dict[str, Any]
     notes: tuple[str, ...] = ()
@@ -31,12 +31,12 @@ class Proposal:
 
 @dataclass
 class Names:
-    """Names of features that are in use already."""
+    """The names of features that are already used."""
 
     used: set[str] = field(default_factory=set)
 
     def of(self, column: str, side: str) -> str:
-        """Return a new name for the feature of `column`, as near to the column's as names allow."""
+        """Return a new name for the feature of `column`, as close to the column's as the rules for names allow."""
         name = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_").lower()
         if not re.match("[a-z]", name):
             name = f"{side}_{name}".rstrip("_")
@@ -50,14 +50,14 @@ class Names:
 
 
 def column_proposal(seen: Seen, side: str, rows: int, names: Names, log: Log) -> Proposal | str:
-    """Return the feature of a column, or why it is none.
+    """Return the feature of a column, or the reason why it is not one.
 
-    side: user, item or context. rows: how many users, items or sessions have a value, at most.
+    side: user, item or context. rows: upper bound of the users, items or sessions with a value.
     """
     if not seen.name:
         return "it has no name: give it one in the header"
     if seen.kind == "other":
-        return "its type is no text, number or vector of one length"
+        return "its type is not text, number or vector of one length"
     if seen.kind == "times":
         return "times: make a number or a category of it, such as the year"
     if seen.kind != "vectors" and seen.distinct < 2:
@@ -75,7 +75,7 @@ def column_proposal(seen: Seen, side: str, rows: int, names: Names, log: Log) ->
 
 
 def _kind(seen: Seen, rows: int, log: Log) -> dict[str, Any] | str:
-    """The keys that say what kind of feature it is."""
+    """Return the keys of the feature's kind."""
     if seen.kind == "vectors":
         return {"kind": "pretrained", "dim": seen.dim}
     coded = bool(CODES & set(words_of(seen.name)))
@@ -91,17 +91,17 @@ def _kind(seen: Seen, rows: int, log: Log) -> dict[str, Any] | str:
         if np.mean(words) >= 3 or (np.mean(words) >= 1.5 and seen.distinct > rows / 2):
             return {"kind": "text", "max_length": _length(words), "embedding_dim": 16}
     if seen.distinct > DISTINCT_ROWS * rows and seen.distinct > FEW:
-        return "nearly every value stands once, which teaches nothing"
+        return "nearly every value occurs once, so nothing can be learned from it"
     return {"kind": "categorical", "embedding_dim": 4 if seen.distinct <= 10 else 8 if seen.distinct <= 100 else 16}
 
 
 def _length(words: list[int]) -> int:
-    """Words to keep: all of 95% of the different texts, 32 at most."""
+    """Return the number of words to keep: all words of 95% of the different texts, at most 32."""
     return int(np.clip(np.ceil(np.quantile(words, 0.95)), 1, 32))
 
 
 def _separator_in(values: list[str]) -> str | None:
-    """The mark between words such as those of Action|Comedy; a mark other than | only where the words come again."""
+    """Return the separator of words such as those of Action|Comedy; other marks than | only if the words repeat."""
     for mark in SEPARATORS:
         holding = [value for value in values if mark in value]
         if len(holding) < 0.1 * len(values):
@@ -114,20 +114,20 @@ def _separator_in(values: list[str]) -> str | None:
 
 
 def _hidden_numbers(seen: Seen, log: Log) -> tuple[str, ...]:
-    """A note where all but the texts that may mean null are numbers."""
+    """Return a note if all values are numbers except texts that may mean null."""
     left = [value.strip().replace(log.decimal, ".") for value in seen.values if value not in seen.null_like]
     if seen.kind != "texts" or not seen.null_like or not left:
         return ()
     if not all(re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", value) for value in left):
         return ()
     such = ", ".join(map(shown, seen.null_like))
-    return (f"numbers but for {such}: with null_values = [{such}] it can be kind = 'numeric'",)
+    return (f"numbers except for {such}: with null_values = [{such}] it can be kind = 'numeric'",)
 
 
 def says_the_same(seen: Seen, others: Iterable[Seen]) -> str | None:
-    """Return the first of `others` whose values go with those of `seen` one to one, such as a code and its name.
+    """Return the first of `others` whose values correspond one to one to those of `seen`, such as a code and its name.
 
-    Columns that differ in nearly every row do so by themselves.
+    Columns whose values differ in nearly every row do not count, because they always correspond.
     """
     if seen.kind in ("numbers", "vectors") or seen.distinct > DISTINCT_ROWS * len(seen.codes):
         return None
@@ -140,12 +140,12 @@ def says_the_same(seen: Seen, others: Iterable[Seen]) -> str | None:
 
 
 def is_outcome(name: str) -> bool:
-    """Return whether a column's name is of what comes of an interaction: a request cannot know it."""
+    """Return whether a column's name is that of a result of the interaction, which a request cannot know."""
     return bool({singular(word) for word in OUTCOMES.split()} & set(words_of(name)))
 
 
 def side_of(seen: Seen, user: Seen | None, item: Seen | None) -> str:
-    """Return what a column of the log describes: the user or the item that it does not change with, else the moment."""
+    """Return what a column of the log describes: the user or item for which it is constant, else the moment."""
     shares = {
         side: constant_share(key.codes, seen.codes) for side, key in (("user", user), ("item", item)) if key is not None
     }

@@ -1,4 +1,4 @@
-"""Which column looks like the user, the item, the session and the time: by its name, then by what it holds."""
+"""Guesses of the user, item, session and time columns, by their names and then by their contents."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ NOT_IDS += "status channel country city region age gender date time day rating s
 
 @dataclass(frozen=True)
 class Role:
-    """A column for a role; `others` might be it as well; not `sure`: no name speaks for it, only what it holds."""
+    """A column for a role; `others` are possible too. Not `sure`: guessed from its contents, not from its name."""
 
     column: str
     others: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ def singular(word: str) -> str:
 
 
 def likeness(name: str, role: tuple[str, ...]) -> int:
-    """Return how much a column's name looks like a role's, 0 is not at all."""
+    """Return how similar a column's name is to that of a role; 0 is not at all."""
     words = words_of(name)
     named = [word for word in role if singular(word) in words]
     if not named:
@@ -96,7 +96,7 @@ def likeness(name: str, role: tuple[str, ...]) -> int:
 
 
 def time_of(log: RawTable, seen: Mapping[str, Seen], layout: Log, given: str | None) -> tuple[Role | None, Clock]:
-    """Return the column of times, and how it reads: the given one, or one that reads as times, best if named so."""
+    """Return the time column and its reading: the given column, or one that reads as times, preferably named so."""
     nothing = Clock({}, "")
     if given:
         return Role(given), clock_of(log.table[given], given, layout) if given in seen else nothing
@@ -119,7 +119,7 @@ def time_of(log: RawTable, seen: Mapping[str, Seen], layout: Log, given: str | N
 
 
 def id_role(seen: Mapping[str, Seen], role: tuple[str, ...], taken: set[str]) -> Role | None:
-    """Return the column whose name looks most like `role`, of those that may hold ids and are not `taken`."""
+    """Return the column whose name is most similar to `role`, among those that may hold ids and are not `taken`."""
     never = {singular(word) for word in NOT_IDS.split()}
     points = {
         name: likeness(name, role)
@@ -132,7 +132,7 @@ def id_role(seen: Mapping[str, Seen], role: tuple[str, ...], taken: set[str]) ->
 
 
 def repeating_column(seen: Mapping[str, Seen], taken: set[str]) -> Role | None:
-    """Return the column with most different values that come again, where no name speaks."""
+    """Return the column with the most different repeated values, for a role that no column is named like."""
     rows = {name: len(column.codes) for name, column in seen.items()}
     found = [
         name
@@ -151,9 +151,9 @@ def is_session(session: Seen, user: Seen | None) -> bool:
 
 
 def constant_share(key: np.ndarray, value: np.ndarray) -> float:  # type: ignore[type-arg]
-    """Return the share of keys that have one value only, of those with two rows or more; 0 where there are none.
+    """Return the share of keys with only one value, among keys with two or more rows; 0 if there are none.
 
-    key: [N] places, -1 is none. value: [N] likewise, -1 is a value as well.
+    key: [N] codes, -1 is null. value: [N] codes, -1 counts as a value.
     """
     known = key >= 0
     key, value = key[known], value[known] + 1

@@ -1,4 +1,4 @@
-"""The first rows of a table, all of its columns, read as `preprocessing fit` reads them."""
+"""The first rows of a table with all its columns, read as `preprocessing fit` reads them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def first_rows(path: Path, name: str, log: Log) -> tuple[RawTable, bool]:
 
 
 def separator_seen(path: Path, log: Log) -> str | None:
-    """Return the separator of a CSV file whose header is one column by the usual one; None where that one does."""
+    """Return the separator of a CSV file whose header is one column with the usual separator; else None."""
     part = part_files(path)[0]
     if log.separator or kind_of(part) not in SEPARATORS or len(_header(part, log)) > 1:
         return None
@@ -105,7 +105,7 @@ def _require_fields(part: Path, row: list[str], columns: list[str]) -> None:
     if len(row) != len(columns) and not (len(row) == len(columns) + 1 and row[-1] == ""):
         raise LogError(
             f"{part}: a row has {len(row)} fields, the header {len(columns)} (it begins with {row[0][:40]!r}): quote "
-            "fields that hold the separator, or clean the row"
+            "fields that contain the separator, or clean the row"
         )
 
 

@@ -1,4 +1,4 @@
-"""The features that need no column: histories, the session so far, the clock."""
+"""The features that need no column: histories, the session so far, the time of the request."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def repeat_share(user: Seen | None, session: Seen | None, item: Seen) -> float:
 
 
 def excluded(columns: Columns, repeats: float) -> list[str]:
-    """Return the sequences whose items are not recommended: this basket's, and where nothing repeats, the history's."""
+    """Return the sequences whose items are not recommended: the basket, and without repeats also the history."""
     history = columns.user is not None and repeats == 0
     return ["basket_items"] * (columns.session is not None) + ["recent_items"] * history
 
 
 def standard_features(columns: Columns, clock: Clock, repeats: float, users: int, names: Names) -> list[Proposal]:
-    """Return the features of the user's histories, of the session so far and of the clock."""
+    """Return the features of the user's histories, of the session so far and of the time of the request."""
     found: list[Proposal] = []
 
     def add(name: str, kind: str, side: str, note: str = "", **keys: Any) -> None:
@@ -44,7 +44,7 @@ def standard_features(columns: Columns, clock: Clock, repeats: float, users: int
         add("user_id", "categorical", "user", f"{users:,} users", **own, embedding_dim=32)
         encoder = {"type": "distilbert", "layers": 1, "heads": 2}
         repeat: dict[str, Any] = {"repeat": True} if repeats >= SOME_REPEATS else {}
-        why = f"{repeats:.1%} of what users take they took before; repeat = true pays where they do"
+        why = f"{repeats:.1%} of interactions repeat an item that the user took before; repeat = true pays if they do"
         add("recent_items", "sequence", "user", why, source="recent", max_length=50, encoder=encoder, **repeat)
         if repeat:
             add("frequent_items", "sequence", "user", source="frequent", max_length=50, **repeat)
@@ -66,7 +66,7 @@ def standard_features(columns: Columns, clock: Clock, repeats: float, users: int
 
 
 def item_id(column: str, item: Seen, names: Names) -> Proposal:
-    """Return the feature of the item's id; rare items are left out where most are not rare."""
+    """Return the feature of the item's id; rare items are left out if most items are not rare."""
     rows = np.bincount(item.codes[item.codes >= 0], minlength=item.distinct)
     once = int((rows == 1).sum())
     keys: dict[str, Any] = {"name": "item_id", "kind": "categorical", "side": "item"}
@@ -75,5 +75,7 @@ def item_id(column: str, item: Seen, names: Names) -> Proposal:
     if once < item.distinct / 2:
         keys["min_frequency"] = 2
     names.used.add("item_id")
-    note = f"{item.distinct:,} items, {once:,} of them in one row; those rarer than min_frequency are in no answer"
+    note = (
+        f"{item.distinct:,} items, {once:,} of them in one row; items rarer than min_frequency are never in an answer"
+    )
     return Proposal({**keys, "embedding_dim": 64}, (note,))

@@ -1,4 +1,4 @@
-"""The log and its user and item tables as they were looked at, with the columns that play a role."""
+"""The inspected log with its user and item tables, and the columns of each role."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from preprocessing.log_layout import Log
 
 @dataclass(frozen=True)
 class Looked:
-    """One table; `more`: it goes on behind the rows that were read."""
+    """One table; `more`: it has more rows than were read."""
 
     file: Path
     table: RawTable
@@ -41,7 +41,7 @@ class Looked:
 
 @dataclass(frozen=True)
 class Side:
-    """A user or item table: its id column, and how many of the log's `of` ids it has."""
+    """A user or item table: its id column, and how many of the `of` ids in the log it has."""
 
     looked: Looked
     key: str
@@ -51,11 +51,11 @@ class Side:
 
 @dataclass(frozen=True)
 class Found:
-    """What a draft is made of.
+    """The findings from which a draft is made.
 
     Attributes:
-        layout: How the log is read, as far as it is certain.
-        guessed: Keys of `[log]` that were guessed -> why.
+        layout: Certain facts about reading the log.
+        guessed: Guessed keys of `[log]` -> reason.
         roles: Role -> its column.
 
     """
@@ -68,7 +68,7 @@ class Found:
     sides: dict[str, Side]
 
     def of_role(self, role: str) -> Seen | None:
-        """Return the column of a role, None where the log has none."""
+        """Return the column of a role, None if the log has none."""
         return self.log.seen.get(self.roles[role].column) if role in self.roles else None
 
 
@@ -104,7 +104,7 @@ def _look(file: Path, name: str, layout: Log) -> Looked:
 
 
 def _side(looked: Looked, ids: Seen, given: str | None) -> Side:
-    """The table's id column: the given one, or the one with most of the log's ids, named alike among equals."""
+    """Return the id column: the given one, or the one with most of the log's ids, preferably of the same name."""
     known = set(ids.values)
     matched = {name: len(known & set(seen.values)) for name, seen in looked.seen.items()}
     key = given or max(matched, key=lambda name: (matched[name], name == ids.name, likeness(name, (*USER, *ITEM))))
@@ -142,6 +142,6 @@ def _roles(log: Looked, layout: Log, given: Mapping[str, str]) -> tuple[dict[str
 
 
 def title_in(table: Mapping[str, Seen], key: str) -> str | None:
-    """Return the column that looks like the name of an item."""
+    """Return the column that seems to be the name of an item."""
     named = [name for name in table if name != key and table[name].kind == "texts" and likeness(name, TITLE)]
     return max(named, key=lambda name: (table[name].distinct, likeness(name, TITLE)), default=None)

@@ -1,4 +1,4 @@
-"""TOML as a person reads it: tables with comments."""
+"""Readable TOML: tables with comments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WIDTH = 118
 
 
 def toml_value(value: Any) -> str:
-    """Write a text, number, truth, list or inline table."""
+    """Return a text, number, boolean, list or inline table as TOML."""
     match value:
         case bool():
             return str(value).lower()
@@ -27,12 +27,12 @@ def toml_value(value: Any) -> str:
 
 
 def line(key: str, value: Any, comment: str = "") -> str:
-    """Write one key, with a comment behind it."""
+    """Return the line of one key, followed by a comment."""
     return f"{key} = {toml_value(value)}" + (f"  # {one_line(comment)}" if comment else "")
 
 
 def comment(text: str) -> list[str]:
-    """Write a text as lines of comment."""
+    """Return a text as comment lines."""
     lines, current = [], "#"
     for word in one_line(text).split(" "):
         if len(current) + len(word) + 1 > WIDTH and current != "#":
@@ -43,17 +43,17 @@ def comment(text: str) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """Return a text without characters that a comment of TOML may not hold."""
+    """Return a text without characters that TOML forbids in a comment."""
     return "".join(each if each.isprintable() else " " for each in text)
 
 
 def feature_lines(proposal: Proposal) -> list[str]:
-    """Write a feature's table below its notes; one that is not active as comments throughout."""
+    """Return a feature's table below its notes; an inactive one entirely as comments."""
     notes = [each for note in proposal.notes for each in comment(note)]
     body = ["[[features]]", *(line(key, value) for key, value in proposal.keys.items())]
     return [*notes, *(body if proposal.active else [f"# {each}" for each in body])]
 
 
 def joined(blocks: Iterable[Iterable[str]]) -> str:
-    """Return blocks of lines with a blank line between them."""
+    """Join blocks of lines with a blank line between them."""
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"

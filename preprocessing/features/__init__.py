@@ -1,4 +1,4 @@
-"""The kinds of feature that a schema may hold, each a frozen model discriminated on `kind`."""
+"""The kinds of feature of a schema: frozen models, discriminated on `kind`."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ Feature = Annotated[Categorical | Numeric | Sequence | Text | Pretrained, Field(
 
 
 def is_column(feature: Feature) -> bool:
-    """Whether the feature is read from a column, and not derived from the moment."""
+    """Return whether the feature is read from a column rather than derived from the moment."""
     return getattr(feature, "source", "column") == "column"

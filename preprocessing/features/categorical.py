@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -20,15 +20,17 @@ class Categorical(FeatureBase):
 
     kind: Literal["categorical"] = Field(description="the kind of feature")
     dtype: Literal["string", "int"] = Field(
-        default="string", description="type of the request's tensor; an `int` has no null and cannot be left out"
+        default="string", description="type of the tensor in the request; an `int` has no null and cannot be left out"
     )
     source: Literal["column", "hour", "weekday"] = Field(
         default="column", description="a column, or the local hour (0-23) or weekday (Monday is 0) of the moment"
     )
     min_frequency: NonNegativeInt = Field(
-        default=0, le=1_000_000_000, description="values rarer than this in training are unknown"
+        default=0, le=1_000_000_000, description="values that are rarer than this in training are unknown"
     )
     embedding_dim: PositiveInt = Field(default=16, le=LONGEST, description="length of a value's embedding")
+
+    ids: ClassVar[Literal["vocabulary"]] = "vocabulary"
 
     @property
     def request(self) -> Layout:
@@ -43,10 +45,6 @@ class Categorical(FeatureBase):
         if self.dtype == "int":
             return Edges(null=0, unknown=10**9 + 7, extreme=-(2**63))
         return Edges(null=None, unknown=UNKNOWN_TEXT, extreme="x " * 2000)
-
-    @property
-    def ids(self) -> Literal["vocabulary"]:
-        return "vocabulary"
 
     @property
     def embedding(self) -> int:

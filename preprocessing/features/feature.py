@@ -1,6 +1,6 @@
-"""What every feature has, and the questions that every kind of feature answers.
+"""The base of all features: common keys, and the interface that every kind of feature implements.
 
-The rest of the project asks the feature and does not look at its kind: a new kind is one class beside the others.
+The rest of the project calls this interface and does not check a feature's kind, so a new kind is one new class.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Statistics = Mapping[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Edges:
-    """Raw values at the edges of what a request may carry.
+    """Raw values at the limits of a request.
 
     Attributes:
-        null: Nothing, or 0 where there is no null.
-        unknown: Not null, and seen by no fit.
-        extreme: As large, long or empty as a client may send it.
+        null: Null, or 0 if the feature has no null.
+        unknown: Not null, and not seen by any fit.
+        extreme: As large, long or empty as a client may send.
 
     """
 
@@ -49,24 +49,24 @@ class FeatureBase(Frozen):
 
     name: str = Field(
         pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
-        description="of the feature and of its tensor in the request: letters, digits and _; not the name of a "
+        description="name of the feature and of its tensor in the request: letters, digits and _; not the name of a "
         "tensor of the served models, such as `score`",
     )
     side: Literal["user", "item", "context"] = Field(
-        description="what it describes: the user, the item, or the moment of the request"
+        description="what the feature describes: the user, the item, or the moment of the request"
     )
     stage: Literal["offline", "online"] = Field(
         default="offline",
         description="`offline`: known before the request, read by the user encoder; `online`: known only at the "
-        "request, read by the ranker; of no effect on side `item`",
+        "request, read by the ranker; without effect on side `item`",
     )
     column: str | None = Field(
-        default=None, min_length=1, description="the column it is read from, if not named as the feature"
+        default=None, min_length=1, description="column of the feature; by default the column with the feature's name"
     )
     in_session: Literal["constant", "first", "last"] = Field(
         default="constant",
-        description="of a context column: `constant` refuses one that changes inside a session; `first` and `last` "
-        "take that value by time (the last may not be known yet when a request is made)",
+        description="for a context column: `constant` refuses a column that changes inside a session; `first` and "
+        "`last` take the first or last value by time (the last may not be known yet when a request is made)",
     )
 
     added_later: ClassVar[tuple[str, ...]] = ("in_session",)
@@ -83,49 +83,49 @@ class FeatureBase(Frozen):
     @property
     @abstractmethod
     def encoded(self) -> Layout:
-        """What the workflow makes of it. Lists are padded with 0."""
+        """The layout of the encoded values. Lists are padded with 0."""
 
     @property
     @abstractmethod
     def edges(self) -> Edges:
-        """Raw values for golden rows."""
+        """The raw values for golden rows."""
 
     @property
     def ids(self) -> Literal["vocabulary", "buckets", "items"] | None:
-        """What its encoded ids stand for: values of its own vocabulary, buckets or items; None if it has no ids."""
+        """The meaning of encoded ids: values of the feature's vocabulary, buckets or items; None without ids."""
         return None
 
     @property
     def embedding(self) -> int | None:
-        """Length of the embedding of an id; None if it has no ids, or those of items, which have their own table."""
+        """The length of an id's embedding; None without ids, or for ids of items, which have a table of their own."""
         return None
 
     @property
     def width(self) -> int:
-        """Length of the vector that a model reads for a row; -1 for items, whose table has the model's own width."""
+        """The length of the vector that a model reads per row; -1 for items, whose table has the model's width."""
         return self.embedding or self.encoded.dims[0]
 
     @property
     def pooling(self) -> Encoder | None:
-        """How the vectors of an encoded list become one; None if it is no list."""
+        """The encoder that turns the vectors of a list into one; None if the feature is not a list."""
         return None
 
     @property
     def has_null(self) -> bool:
-        """Whether a request can leave it null."""
+        """Whether the feature can be null in a request."""
         return self.request.dtype != "int64"
 
     @property
     def is_split(self) -> bool:
-        """Whether one string is split into a list, as Python splits it; no ONNX graph gives the same."""
+        """Whether a string is split into a list as Python does it, which no ONNX graph can reproduce."""
         return (self.request.form, self.encoded.form) == ("scalar", "list")
 
     @property
     @abstractmethod
     def parameters(self) -> dict[str, str]:
-        """What the model `preprocess_nvtabular` reads of its config.pbtxt beyond the tensors, by key; `kind` first.
+        """The parameters that `preprocess_nvtabular` reads from its config.pbtxt besides the tensors; `kind` first.
 
-        It takes scalars of a `kind` that it does not know by their tensors.
+        To that model scalars are numbers if their kind is `numeric`, else ids.
         """
 
     def arrow(self) -> pa.DataType:
@@ -134,16 +134,16 @@ class FeatureBase(Frozen):
 
     @abstractmethod
     def operators(self, items: pd.Series[str], folder: Path, /) -> Any:
-        """Return a chain of NVTabular operators, used by no other feature; see `build_workflow` for the arguments."""
+        """Return a chain of NVTabular operators for this feature only; see `build_workflow` for the arguments."""
 
     @abstractmethod
     def workflow_values(self, column: pd.Series[Any]) -> Any:
-        """Return raw values [N] as the operators take them: "" is null, padding is dropped, a text is its words."""
+        """Return raw values [N] in the operators' form: "" is null, padding is dropped, a text is its words."""
 
     def learned(self, vocabulary: Callable[[str], int], _statistics: Statistics, /) -> Learned | None:
-        """Return what a fit learned of it.
+        """Return the learned part of the feature.
 
-        vocabulary: counts the values of a feature's vocabulary, by its name. statistics: of normalized numbers, by
+        vocabulary: returns the number of values of a feature's vocabulary. statistics: of normalized numbers, by
         the feature's name.
         """
         if self.ids != "vocabulary":
@@ -151,5 +151,5 @@ class FeatureBase(Frozen):
         return Learned(cardinality=vocabulary(self.name) + FIRST_KNOWN_ID)
 
     def summary(self, learned: Learned | None, /) -> str:
-        """Return in a few words what a fit learned of it, for a person to read; "" for nothing."""
+        """Return the learned part in a few words for the summary; "" if there is none."""
         return f"{learned.cardinality:,} ids" if learned and learned.cardinality else ""

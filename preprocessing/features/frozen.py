@@ -1,4 +1,4 @@
-"""The models that a schema is made of."""
+"""The base of the frozen models of a schema."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 LONGEST = 4096
-"""Bound of every length: more is a slip of the keys, and a tensor of it fits no memory."""
+"""Upper bound of every length: a larger one is a typing error, and its tensors would not fit in memory."""
 
 
 class Frozen(BaseModel):
-    """A frozen part of the schema; a key of `added_later` is written only where it is not the default.
+    """A frozen part of the schema; keys in `added_later` are written only if they differ from their default.
 
-    So a schema that does not use the key keeps the digest that it had before there was one.
+    A schema that does not use such a key therefore keeps the digest that it had before the key was added.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

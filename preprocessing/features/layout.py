@@ -1,4 +1,4 @@
-"""How the values of a feature lie in a tensor and in a column of a Parquet file."""
+"""The layout of a feature's values in a tensor and in a Parquet column."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Form = Literal["scalar", "list", "vector"]
 
 @dataclass(frozen=True)
 class Layout:
-    """The values of a feature, one row of a batch.
+    """The values of a feature in one row of a batch.
 
     Attributes:
         form: A `scalar` is served as [B, 1], and a model takes it as [B]. A `list` is [B, L], padded at its end. A
             `vector` is [B, dim].
         dtype: Of one value.
-        dims: Shape without the batch; -1 is a length that a request chooses.
-        longest: The most that the -1 may become.
+        dims: Shape without the batch; -1 is a length chosen by the request.
+        longest: The maximum of the -1.
 
     """
 
@@ -32,11 +32,11 @@ class Layout:
 
     @property
     def length(self) -> int:
-        """Number of values that a row holds at most."""
+        """The maximal number of values in a row."""
         return self.longest or self.dims[0]
 
     def arrow(self) -> pa.DataType:
-        """Return the type of a Parquet column that holds these values, without padding."""
+        """Return the type of a Parquet column with these values, without padding."""
         import pyarrow as pa
 
         value = {"string": pa.string, "int64": pa.int64, "float32": pa.float32}[self.dtype]()
@@ -44,6 +44,6 @@ class Layout:
 
 
 def encoded_list(dtype: Dtype, longest: int) -> Layout:
-    """Return the layout of lists that are padded to the longest of them, which is 1 at least."""
-    # Lists of at most 1 have a width that is known.
+    """Return the layout of lists padded to the longest one, at least to 1."""
+    # Lists of at most one value have a known width.
     return Layout("list", dtype, (-1,) if longest > 1 else (1,), longest)

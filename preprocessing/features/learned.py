@@ -1,4 +1,4 @@
-"""What encoded ids mean, and what a fit learned of a feature."""
+"""The special ids, and the learned part of a feature."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PADDING_ID, NULL_ID, UNKNOWN_ID, FIRST_KNOWN_ID = 0, 1, 2, 3
 
 
 class Learned(Frozen):
-    """What the fit learned of a feature: the number of ids (special ids included), and statistics by name."""
+    """The learned part of a feature: its number of ids (special ids included), and statistics by name."""
 
     cardinality: int | None = None
     statistics: dict[str, float] = Field(default={})

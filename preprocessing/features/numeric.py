@@ -29,32 +29,32 @@ class EvenBuckets(Frozen):
 class Numeric(FeatureBase):
     """One number per row: filled, clipped, log(1 + x), normalised, in this order; or cut into buckets and embedded.
 
-    `session_value` and `session_size` tell what the session holds so far, `days_since_last` the days since the last.
+    `session_value` and `session_size` describe the session so far; `days_since_last` counts days since the last one.
     """
 
     kind: Literal["numeric"] = Field(description="the kind of feature")
     source: Literal["column", "session_value", "session_size", "days_since_last"] = Field(
         default="column",
-        description="a column; or, as of the moment, the sum of `log.columns.value` in the session so far, the number "
-        "of items in it, or the days since the user's last session",
+        description="a column; or, at the moment of the request, the sum of `log.columns.value` in the session so far, "
+        "the number of items in it, or the days since the user's last session",
     )
-    fill: float = Field(default=0.0, description="number that stands in place of null")
+    fill: float = Field(default=0.0, description="number that replaces null")
     clip: tuple[float, float] | None = Field(
-        default=None, description="`[low, high]`: smaller numbers become low, larger ones high"
+        default=None, description="`[low, high]`: smaller numbers become low, larger numbers become high"
     )
     log: bool = Field(default=False, description="take log(1 + x), for numbers that span orders of magnitude")
     normalize: bool = Field(default=False, description="scale to mean 0 and standard deviation 1 in the train period")
     buckets: tuple[float, ...] = Field(
         default=(),
-        description="rising boundaries, or `{ first = …, last = …, count = … }` for even ones: the number is embedded "
-        "by its bucket, without `log` and `normalize`",
+        description="ascending boundaries, or `{ first = …, last = …, count = … }` for evenly spaced ones: the number "
+        "is embedded by its bucket, without `log` and `normalize`",
     )
     embedding_dim: PositiveInt = Field(default=16, le=LONGEST, description="length of a bucket's embedding")
 
     @field_validator("buckets", mode="before")
     @classmethod
     def _evenly(cls, value: object) -> object:
-        """`{ first = 0.0, last = 10.0, count = 11 }` stands for that many evenly spaced boundaries."""
+        """Replace `{ first = 0.0, last = 10.0, count = 11 }` with that many evenly spaced boundaries."""
         if not isinstance(value, dict):
             return value
         spaced = EvenBuckets.model_validate(value)
@@ -64,7 +64,7 @@ class Numeric(FeatureBase):
     @model_validator(mode="after")
     def _one_meaning(self) -> Self:
         if self.buckets and (self.log or self.normalize):
-            raise ValueError(f"{self.name}: buckets are cut on the raw scale; drop log and normalize, or the buckets")
+            raise ValueError(f"{self.name}: buckets apply to the raw number: drop log and normalize, or the buckets")
         if list(self.buckets) != sorted(set(self.buckets)):
             raise ValueError(f"{self.name}: buckets must rise strictly, seen {list(self.buckets)}")
         if self.clip and self.clip[0] >= self.clip[1]:
@@ -97,7 +97,7 @@ class Numeric(FeatureBase):
         return {"kind": "bucketed" if self.buckets else self.kind}
 
     def arrow(self) -> pa.DataType:
-        """Return float64: a log keeps its numbers, a request carries float32."""
+        """Return float64, because a log keeps its numbers, while a request carries float32."""
         import pyarrow as pa
 
         return pa.float64()
@@ -119,7 +119,7 @@ class Numeric(FeatureBase):
     def workflow_values(self, column: pd.Series[Any]) -> Any:
         import numpy as np
 
-        # A request carries float32: what is fitted and recorded is rounded in the same way.
+        # A request carries float32, so fitted and recorded numbers are rounded the same way.
         with np.errstate(over="ignore"):
             return column.to_numpy(dtype=np.float64).astype(np.float32).astype(np.float64)
 

@@ -1,4 +1,4 @@
-"""Vectors that come with the data."""
+"""The kind `pretrained`: vectors that come with the data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Pretrained(FeatureBase):
-    """A vector that comes with the data, passed through as it is; a missing one is all zeros."""
+    """A vector that comes with the data and is passed through unchanged; a missing one is all zeros."""
 
     kind: Literal["pretrained"] = Field(description="the kind of feature")
     dim: PositiveInt = Field(le=16384, description="length of the vector")

@@ -1,9 +1,9 @@
-"""Items of a user or of a session."""
+"""The kind `sequence`: items of a user or of a session."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -21,27 +21,29 @@ class Sequence(FeatureBase):
     """Item ids of the user as of the moment: oldest (or rarest) first, so the newest (or most frequent) are last.
 
     `recent`: the last items of earlier sessions. `session`: items of this session so far. `frequent`: the items that
-    the user had in most earlier sessions, each session's weight halved every `half_life_days` where that is given
+    the user had in most earlier sessions; a session's weight halves every `half_life_days`, if given
     (time-decayed frequency: TIFU-kNN, Hu et al. 2020, section 4.1).
     """
 
     kind: Literal["sequence"] = Field(description="the kind of feature")
     source: Literal["recent", "session", "frequent"] = Field(
         default="recent",
-        description="`recent`: the last items of earlier sessions; `session`: of this session so far; `frequent`: "
-        "those that the user had in most earlier sessions",
+        description="`recent`: the last items of earlier sessions; `session`: items of this session so far; "
+        "`frequent`: items that the user had in most earlier sessions",
     )
     max_length: PositiveInt = Field(default=50, le=LONGEST, description="number of items kept, the last ones")
     half_life_days: float | None = Field(
         default=None,
         gt=0,
-        description="of `frequent`: days after which a session counts half; all count alike if absent",
+        description="for `frequent`: days after which a session counts half; without it all sessions count the same",
     )
     encoder: Encoder = Field(default=Encoder(), description="how the items become one vector")
     repeat: bool = Field(
         default=False,
-        description="let the model score these very items as a repeat; it pays where users take the same items again",
+        description="add a score for taking one of these items again; it pays if users take the same items repeatedly",
     )
+
+    ids: ClassVar[Literal["items"]] = "items"
 
     @property
     def request(self) -> Layout:
@@ -54,10 +56,6 @@ class Sequence(FeatureBase):
     @property
     def edges(self) -> Edges:
         return Edges(null=[], unknown=["never seen"], extreme=[""])
-
-    @property
-    def ids(self) -> Literal["items"]:
-        return "items"
 
     @property
     def pooling(self) -> Encoder:

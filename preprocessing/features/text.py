@@ -22,14 +22,14 @@ class Text(FeatureBase):
     kind: Literal["text"] = Field(description="the kind of feature")
     max_length: PositiveInt = Field(default=16, le=LONGEST, description="number of words kept, the first ones")
     min_frequency: NonNegativeInt = Field(
-        default=2, le=1_000_000_000, description="words rarer than this in training are unknown"
+        default=2, le=1_000_000_000, description="words that are rarer than this in training are unknown"
     )
     embedding_dim: PositiveInt = Field(default=16, le=LONGEST, description="length of a word's embedding")
     encoder: Encoder = Field(default=Encoder(), description="how the words become one vector")
     separator: str | None = Field(
         default=None,
         min_length=1,
-        description="text between words, such as `|` in `Action|Comedy`; white space if absent",
+        description="text between words, such as `|` in `Action|Comedy`; by default white space",
     )
 
     added_later: ClassVar[tuple[str, ...]] = ("in_session", "separator")
@@ -38,6 +38,8 @@ class Text(FeatureBase):
         """Return the words of `text`, lower-cased, in their order."""
         parts = text.lower().split(self.separator)
         return parts if self.separator is None else [word for part in parts if (word := part.strip())]
+
+    ids: ClassVar[Literal["vocabulary"]] = "vocabulary"
 
     @property
     def request(self) -> Layout:
@@ -50,10 +52,6 @@ class Text(FeatureBase):
     @property
     def edges(self) -> Edges:
         return Edges(null=None, unknown=UNKNOWN_TEXT, extreme="x " * 2000)
-
-    @property
-    def ids(self) -> Literal["vocabulary"]:
-        return "vocabulary"
 
     @property
     def embedding(self) -> int:

@@ -1,1 +1,1 @@
-"""Reading a log: from files, a warehouse or a package to one canonical form, every value as it was written."""
+"""The reader of logs: from files, a warehouse or a package to one canonical form, every value as written."""

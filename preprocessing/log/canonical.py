@@ -1,4 +1,4 @@
-"""A checked log in one canonical form, whatever it was read from."""
+"""The canonical form of a checked log, independent of its source."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ Column = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class RawLog:
-    """Who took what in which session.
+    """The interactions of a log, its sessions, users and items.
 
     interactions: `session` (row of `sessions`), `item` (row of `items`), `instant` (int64: nanoseconds of UTC, or the
-        order), `place` (int64, orders what has one instant and session), `value` (float64). An item stands once in a
+        order), `place` (int64, order of equal instants in a session), `value` (float64). An item occurs once in a
         session.
-    sessions: sorted by `user` and `session` (both strings); `first` instant, `time` (shop-local, of the first), the
+    sessions: sorted by `user` and `session` (both strings); `first` instant, `time` (its shop-local time), the
         columns of context features.
     users: index `user`, columns of user features. items: index `item`, sorted; `title`, columns of item features.
-    report: what was read.
+    report: summary of what was read.
     """
 
     interactions: pd.DataFrame
@@ -45,14 +45,14 @@ class RawLog:
 
 
 def raw_log(schema: Schema, log: RawTable, users: RawTable | None, items: RawTable | None) -> RawLog:
-    """Check the tables against the schema and make them canonical; `LogError` names the column and the remedy."""
+    """Check the tables against the schema and convert them; `LogError` names the column and the remedy."""
     import pandas as pd
 
     columns = schema.log.columns
     ids = read_ids(schema, log)
     times = read_times(log.column(columns.time), columns.time, schema.log)
     value = numbers(log.column(columns.value), columns.value, schema.log) if columns.value else np.zeros(len(log))
-    # From here on in the order of time, the file's order among equals: "first" means earliest.
+    # From here on rows are in the order of time, then of the file: "first" means earliest.
     in_time = np.argsort(times.instant, kind="stable")
     ids, instant, local = ids.take(in_time), times.instant[in_time], times.local[in_time]
     user_side = side_table(schema, "user", ids.users, users, log, in_time[ids.first_rows("user")])
@@ -91,7 +91,7 @@ def raw_log(schema: Schema, log: RawTable, users: RawTable | None, items: RawTab
 
 
 def _places(schema: Schema, sessions: pd.DataFrame, rows: pd.DataFrame, item_names: Column) -> Column:
-    """The order inside a session: as the rows stand, or one that only the ids of session and item tell."""
+    """Return the order inside a session: that of the rows, or one that depends only on the ids of session and item."""
     import pandas as pd
 
     if schema.log.order_in_session == "file":
@@ -103,7 +103,7 @@ def _places(schema: Schema, sessions: pd.DataFrame, rows: pd.DataFrame, item_nam
 
 
 def _merge_repeats(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per session and item: an item entered twice in a session is one purchase of the summed value."""
+    """Return one row per session and item: an item twice in a session is one purchase with the sum of the values."""
     keys = ["session", "item"]
     if not rows.duplicated(keys).any():
         return rows
@@ -112,7 +112,7 @@ def _merge_repeats(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _context_column(schema: Schema, feature: Feature, log: RawTable, in_time: Column, session: Column) -> Column:
-    """The feature's value of each session; where it changes inside one, the first or the last as the schema says."""
+    """Return the feature's value of each session; if it changes in a session, the first or last as the schema says."""
     import pandas as pd
 
     column = feature_column(feature, log.column(feature.raw_column).take(in_time), schema.log, log.name)
@@ -135,7 +135,7 @@ def _spans(schema: Schema, times: Times) -> Spans | None:
 
 
 def _nulls(schema: Schema, sessions: pd.DataFrame, users: pd.DataFrame, items: pd.DataFrame) -> dict[str, float]:
-    """The share of sessions, users or items that lack a feature's column."""
+    """Return the share of sessions, users or items without a value, per feature that is read from a column."""
     frames = {"context": sessions, "user": users, "item": items}
     features = [f for f in schema.features if is_column(f) and f.has_null]
     return {f.name: float(frames[f.side][f.name].isna().mean()) for f in features}

@@ -1,4 +1,4 @@
-"""One CSV file, every cell as text: nothing in it is taken for a number, a date or a null, an empty cell apart."""
+"""One CSV file with every cell as text: no cell becomes a number, a date or a null, except that empty is null."""
 
 from __future__ import annotations
 
@@ -33,17 +33,19 @@ BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", cod
 def read_csv(
     path: Path, separator: str, encoding: str, compression: str | None, wanted: Wanted
 ) -> tuple[Sequence[str], pa.Table]:
-    """Read the wanted columns of a CSV file with a header, in Arrow's reader; texts that repeat come as codes.
+    """Read the wanted columns of a CSV file with a header; texts that repeat are dictionary-encoded.
 
     Raises:
-        LogError: It is empty, not in `encoding`, or a row has another number of fields than the header.
+        LogError: The file is empty or not in `encoding`, or a row has another number of fields than the header.
 
     """
     import pyarrow as pa
     from pyarrow import csv as arrow
 
     blank, columns, fields = _head(path, separator, encoding, compression)
-    spare = [SPARE] if fields == len(columns) + 1 else []  # every line may end in one separator more than the header
+    spare = (
+        [SPARE] if fields == len(columns) + 1 else []
+    )  # every line may end with one separator more than the header has
     chosen = [column for column in wanted.columns if columns.count(column) == 1]
     if not chosen:
         return columns, pa.table({})
@@ -55,7 +57,7 @@ def read_csv(
             table = arrow.read_csv(
                 pa.CompressedInputStream(file, compression) if compression else file,
                 read_options=arrow.ReadOptions(
-                    # Columns are told apart by their places: names may stand twice in a header.
+                    # Columns are addressed by position: a header may have a name twice.
                     column_names=[str(place) for place in range(len(columns))] + spare,
                     skip_rows=blank,
                     skip_rows_after_names=1,
@@ -83,7 +85,7 @@ def read_csv(
 
 
 def _head(path: Path, separator: str, encoding: str, compression: str | None) -> tuple[int, list[str], int]:
-    """The blank lines before the header, its names, and the number of fields of the first row, or of the header."""
+    """Return the number of blank lines before the header, its names, and the number of fields of the first row."""
     import pyarrow as pa
 
     with pa.OSFile(str(path)) as file:
@@ -95,13 +97,13 @@ def _head(path: Path, separator: str, encoding: str, compression: str | None) ->
         raise LogError(f"{path}: {kind}")
     marked = next((name for mark, name in BYTE_ORDER_MARKS.items() if begin.startswith(mark)), None)
     if marked == "utf-16" and not encoding.lower().replace("_", "-").startswith("utf-16"):
-        raise LogError(f"{path}: begins as UTF-16, is read as {encoding}: say --encoding utf-16 (log.encoding)")
+        raise LogError(f"{path}: begins like UTF-16 but is read as {encoding}: say --encoding utf-16 (log.encoding)")
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(begin)
     except (LookupError, ValueError, TypeError) as error:
         if isinstance(error, UnicodeError):
             raise _not_in(path, encoding) from None
-        raise LogError(f"--encoding {encoding} (log.encoding): is no encoding, give one such as latin-1") from None
+        raise LogError(f"--encoding {encoding} (log.encoding): is not an encoding, give one such as latin-1") from None
     _refuse_separator_line(path, text)
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=separator)
     try:
@@ -115,10 +117,10 @@ def _head(path: Path, separator: str, encoding: str, compression: str | None) ->
 
 
 def _refuse_separator_line(path: Path, text: str) -> None:
-    """Refuse the line by which Excel is told the separator: it would be read as the header."""
+    """Refuse the line that declares the separator for Excel, which would be read as the header."""
     first = text.removeprefix("\ufeff").lstrip("\r\n").partition("\n")[0].strip()
     if SEPARATOR_LINE.fullmatch(first):
-        raise LogError(f"{path}: begins with {first!r}, which is for spreadsheets alone: remove that line")
+        raise LogError(f"{path}: begins with {first!r}, which is only for spreadsheets: remove that line")
 
 
 def _not_in(path: Path, encoding: str) -> LogError:
@@ -135,7 +137,7 @@ def _refusal(path: Path, encoding: str, columns: int, error: Exception) -> LogEr
         seen = reason.partition("Expected")[2][:160]
         return LogError(
             f"{path}: a row has another number of fields than the header's {columns} (expected{seen}): "
-            "quote fields that hold the separator, or clean the row"
+            "quote fields that contain the separator, or clean the row"
         )
     return LogError(f"{path}: cannot be read as csv ({reason[:300]}), give a whole file")
 
@@ -145,5 +147,5 @@ def _require_empty(path: Path, columns: Sequence[str], spare: pa.ChunkedArray) -
         seen = spare.drop_null()[0].as_py()
         raise LogError(
             f"{path}: rows have one field more than the header's {len(columns)}, such as {seen!r}: name the last "
-            "column in the header, or quote fields that hold the separator"
+            "column in the header, or quote fields that contain the separator"
         )

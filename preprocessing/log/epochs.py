@@ -46,10 +46,10 @@ def is_number(column: pa.ChunkedArray) -> bool:
 
 
 def epoch_unit(column: pa.ChunkedArray, name: str, log: Log) -> Unit:
-    """Return the one unit in which all of `column` lies between 1980 and today.
+    """Return the only unit in which all of `column` lies between 1980 and today.
 
     Raises:
-        LogError: There is none, or the digits are dates as well, such as 20230213.
+        LogError: There is no such unit, or the digits may also be dates, such as 20230213.
 
     """
     remedy = "say --time-unit s, ms, us or ns (log.time_unit in the schema), or order if they only order the log"
@@ -64,7 +64,7 @@ def epoch_unit(column: pa.ChunkedArray, name: str, log: Log) -> Unit:
             f"column {name!r} (time) holds numbers ({ends['min']} to {ends['max']}) that read as dates: "
             f"say --time-format {ways} (log.time_format), or else --time-unit s, ms, us, ns or order"
         )
-    last_s = int(time.time()) + DAY_S  # a log is of the past
+    last_s = int(time.time()) + DAY_S  # a log has no times in the future
     for unit, (factor, _) in EPOCH_UNITS.items():
         scale = 10**9 // factor
         if LIKELY_FIRST_S * scale <= ends["min"] <= ends["max"] < last_s * scale:
@@ -100,7 +100,7 @@ def _require_in_range(low: int, high: int, name: str, unit: str) -> None:
 
 
 def _of_decimals(column: pa.ChunkedArray, name: str, factor: int) -> Column:
-    """Numbers with a fraction, digit by digit."""
+    """Return numbers with a fraction as nanoseconds, digit by digit."""
     refuse_unlike(column, NUMBER, name, "no number", "clean the column, or leave out --time-unit (log.time_unit)")
     coded = column.dictionary_encode().unify_dictionaries().combine_chunks()
     coded = coded.chunk(0) if isinstance(coded, pa.ChunkedArray) else coded

@@ -1,4 +1,4 @@
-"""What a log is refused with."""
+"""The error of a log that cannot be used."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from stage.errors import BadInput
 
 
 class LogError(BadInput):
-    """The log cannot be used as it is; the message names the column or file, and the remedy."""
+    """The log cannot be used; the message names the column or file, and the remedy."""

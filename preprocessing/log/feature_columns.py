@@ -1,4 +1,4 @@
-"""A feature's column, of the feature's own type."""
+"""Columns of features, converted to the type of the feature."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Column = np.ndarray[Any, np.dtype[Any]]
 
 
 def feature_column(feature: Feature, raw: pa.ChunkedArray, log: Log, what: str) -> pd.Series[Any]:
-    """Read a feature's values, of its own type: strings with None, float64 with NaN, int64, lists of floats with None.
+    """Return a feature's values in its type: strings with None, float64 with NaN, int64, lists of floats with None.
 
-    what: the table's name in an error, such as "the log".
+    what: the name of the table in an error, such as "the log".
     """
     import pandas as pd
 

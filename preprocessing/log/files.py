@@ -1,4 +1,4 @@
-"""A table in files: one file, or a folder of part files, as CSV or Parquet, plain or compressed."""
+"""Tables in files: one file or a folder of part files, CSV or Parquet, plain or compressed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = "a .parquet, .csv or .tsv file (CSV also as .gz, .bz2, .zst, .lz4)"
 
 
 def kind_of(path: Path) -> str:
-    """Return a file's kind, such as ".csv", of a name in any case and whether compressed or not; "" is none of ours."""
+    """Return a file's kind, such as ".csv", for a name in any case, compressed or not; "" is an unknown kind."""
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
@@ -29,17 +29,17 @@ def kind_of(path: Path) -> str:
 
 
 def compression_of(path: Path) -> str | None:
-    """Return how a file is compressed, by its name."""
+    """Return the compression of a file, by its name."""
     return COMPRESSED.get(path.suffix.lower())
 
 
 def find_log(source: Path) -> Path:
-    """Return the log that `source` names: itself, or what is called `interactions` in a folder."""
+    """Return the log that `source` names: the path itself, or the `interactions` in a folder."""
     if not source.is_dir():
         return source
     found = sorted(path for path in source.iterdir() if path.name.split(".")[0] == "interactions" and _is_table(path))
     if len(found) > 1:
-        raise LogError(f"{source}: holds {found[0].name} and {found[1].name}, give the path of the one to read")
+        raise LogError(f"{source}: contains {found[0].name} and {found[1].name}, give the path of the one to read")
     if found:
         return found[0]
     part_files(source)
@@ -54,7 +54,7 @@ def part_files(path: Path) -> list[Path]:
     """Return the file at `path`, or all files of a folder of part files, in the order of their names.
 
     Raises:
-        LogError: There is no such file, it is of no known kind, or the folder holds several kinds or none.
+        LogError: There is no such file, its kind is unknown, or the folder has files of several kinds or of none.
 
     """
     if not path.exists():
@@ -63,7 +63,7 @@ def part_files(path: Path) -> list[Path]:
         if not kind_of(path):
             raise LogError(f"{path}: is neither .parquet nor .csv, convert it, or rename it: give {KINDS}")
         return [path]
-    # Spark and Hive leave files that begin with _ or . beside the parts.
+    # Spark and Hive write files that begin with _ or . next to the parts.
     inside = [part for part in sorted(path.rglob("*")) if part.is_file() and not _is_hidden(part.relative_to(path))]
     parts = [part for part in inside if kind_of(part)]
     if not parts:
@@ -73,7 +73,7 @@ def part_files(path: Path) -> list[Path]:
     other = next((part for part in inside if kind_of(part) != kind_of(parts[0])), None)
     if other is not None:
         raise LogError(
-            f"{path}: {parts[0].name} and {other.name} are no parts of one table: give the path of the one to read"
+            f"{path}: {parts[0].name} and {other.name} are not parts of one table: give the path of the one to read"
         )
     return parts
 
@@ -83,7 +83,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def read_files(path: Path, name: str, wanted: Wanted, log: Log) -> RawTable:
-    """Read the wanted columns of the table at `path`; those that are missing are refused when they are asked for."""
+    """Read the wanted columns of the table at `path`; a missing column is refused when it is used."""
     import pyarrow as pa
 
     parts = part_files(path)
@@ -91,7 +91,7 @@ def read_files(path: Path, name: str, wanted: Wanted, log: Log) -> RawTable:
     for part in parts:
         columns, table = _read_part(part, path, wanted, log)
         there.append(columns)
-        # Fields that may not be null in one part and may in another are of one type.
+        # Fields of equal type may be nullable in one part and not in another.
         tables.append(pa.table(dict(zip(table.column_names, table.columns, strict=True))))
     _require_alike(parts, there, wanted)
     try:
@@ -121,11 +121,11 @@ def _unlike_types(parts: list[Path], tables: list[pa.Table]) -> LogError:
                     f"column {field.name!r} is {field.type} in {parts[0].name} and {kind} in {part.name}: write the "
                     "part files with one type"
                 )
-    return LogError(f"{parts[0].parent}: the part files have different columns: write them alike")
+    return LogError(f"{parts[0].parent}: the part files have different columns: write them with the same columns")
 
 
 def _read_part(part: Path, root: Path, wanted: Wanted, log: Log) -> tuple[Sequence[str], pa.Table]:
-    """The columns that a part has, and the table of those of them that are wanted."""
+    """Return the columns of a part, and the table of the wanted ones."""
     import pyarrow as pa
 
     from preprocessing.log.csv_file import read_csv
@@ -148,7 +148,7 @@ def _read_part(part: Path, root: Path, wanted: Wanted, log: Log) -> tuple[Sequen
 
 
 def _partition_columns(part: Path, root: Path) -> dict[str, str | None]:
-    """What the names of Hive's folders say, `day=2024-01-01`, as text."""
+    """Return the columns in the names of Hive's folders, such as `day=2024-01-01`, as text."""
     from urllib.parse import unquote
 
     pairs = (folder.partition("=") for folder in part.relative_to(root).parts[:-1]) if part != root else ()

@@ -1,4 +1,4 @@
-"""Who took what in which session: the ids of a log's rows as places in sorted names."""
+"""User, item and session ids of a log's rows, as positions in sorted names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Column = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class LogIds:
-    """Ids of N rows: `user`, `item`, `session` [N] int64 are places in `users`, `items`, `sessions`, sorted str."""
+    """Ids of N rows: `user`, `item`, `session` [N] int64 are positions in `users`, `items`, `sessions`, sorted str."""
 
     user: Column
     item: Column
@@ -28,7 +28,7 @@ class LogIds:
     own_sessions: bool
 
     def take(self, rows: Column) -> LogIds:
-        """Return the ids of `rows`; a row that is a session of its own is named by its new place."""
+        """Return the ids of `rows`; a row that is a session of its own is named by its new position."""
         moved = replace(self, user=self.user[rows], item=self.item[rows], session=self.session[rows])
         return replace(moved, session=self.session) if self.own_sessions else moved
 
@@ -50,7 +50,7 @@ class LogIds:
         return number, self.users[keys // len(self.sessions)], self.sessions[keys % len(self.sessions)]
 
     def repeats(self, instant: Column) -> int:
-        """Count the rows that have the user, item and instant of an earlier one; `instant` [N] rises."""
+        """Count the rows with the user, item and instant of an earlier one; `instant` [N] is ascending."""
         again = np.flatnonzero(np.diff(instant) == 0)
         rows = np.union1d(again, again + 1)
         pair = self.user[rows] * len(self.items) + self.item[rows]
@@ -62,7 +62,7 @@ class LogIds:
 def first_rows(codes: Column, count: int) -> Column:
     """Return the first row of each of `count` codes; every code occurs in `codes` [N]."""
     first = np.empty(count, dtype=np.int64)
-    # Of a place that is written twice, NumPy keeps the last.
+    # NumPy keeps the last of several values written to one position.
     first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
     return first
 
@@ -75,10 +75,10 @@ def last_rows(codes: Column, count: int) -> Column:
 
 
 def read_ids(schema: Schema, log: RawTable) -> LogIds:
-    """Read the ids of every row; without users a session is one, without sessions a row is one.
+    """Read the ids of every row; without users a session counts as a user, without sessions a row is a session.
 
     Raises:
-        LogError: A column is missing, a row has no id, or there is nothing to tell apart.
+        LogError: A column is missing, a row has no id, or there is only one user or item.
 
     """
     columns = schema.log.columns
@@ -95,7 +95,7 @@ def read_ids(schema: Schema, log: RawTable) -> LogIds:
             ids[role] = column.sorted()
     own_sessions = "session" not in ids
     if own_sessions:
-        # Padded, so that sessions of one instant stay in the file's order.
+        # Padded, so that sessions with equal instants stay in the order of the file.
         ids["session"] = Texts(
             np.arange(len(log)), np.array([f"{place:012}" for place in range(len(log))], dtype=object)
         )

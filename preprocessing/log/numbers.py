@@ -1,4 +1,4 @@
-"""Columns of numbers: floats where a feature asks for a number, whole numbers digit by digit."""
+"""Columns of numbers: floats for numeric features, whole numbers digit by digit."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Column = np.ndarray[Any, np.dtype[Any]]
 
 WHOLE_NUMBER = r"^[+-]?[0-9]+$"
 NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-NOT_WHOLE = "which is no exact whole number: write whole numbers as integers where the log is made"
-CLEAN = "clean the column, or name what means none in log.null_values"
+NOT_WHOLE = "which is not an exact whole number: write whole numbers as integers in the log"
+CLEAN = "clean the column, or name the texts that mean null in log.null_values"
 
 
 def numbers(column: pa.ChunkedArray, name: str, log: Log) -> Column:
@@ -28,16 +28,16 @@ def numbers(column: pa.ChunkedArray, name: str, log: Log) -> Column:
     elif pa.types.is_boolean(kind):
         column = column.cast(pa.uint8())
     elif not (is_numeric(kind) or kind == pa.null()):
-        raise LogError(f"column {name!r} is {kind}, which is no number: cast it where the log is made")
+        raise LogError(f"column {name!r} is {kind}, which is not a number: cast it in the program that writes the log")
     values: Column = column.cast(pa.float64(), safe=False).to_numpy()
     infinite = np.isinf(values)
     if infinite.any():
-        raise LogError(f"column {name!r} holds infinity ({int(infinite.sum())} rows), clean the column")
+        raise LogError(f"column {name!r} contains infinity ({int(infinite.sum())} rows), clean the column")
     return values
 
 
 def is_numeric(kind: pa.DataType) -> bool:
-    """Return whether a type is of integers, floats or decimals."""
+    """Return whether a type is an integer, float or decimal."""
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
@@ -51,10 +51,10 @@ def _digits(column: pa.ChunkedArray, name: str, log: Log) -> pa.ChunkedArray:
 
 
 def whole_numbers(column: pa.ChunkedArray, name: str, log: Log) -> pa.ChunkedArray:
-    """Read a column as int64, digit by digit; nulls stay.
+    """Read a column as int64, digit by digit; nulls are kept.
 
     Raises:
-        LogError: A value is no whole number, or does not fit into 64 bits.
+        LogError: A value is not a whole number, or does not fit into 64 bits.
 
     """
     kind = column.type
@@ -65,7 +65,9 @@ def whole_numbers(column: pa.ChunkedArray, name: str, log: Log) -> pa.ChunkedArr
     elif pa.types.is_floating(kind):
         column = pa.chunked_array([whole_floats(chunk, name, NOT_WHOLE) for chunk in column.chunks], pa.int64())
     elif not (pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
-        raise LogError(f"column {name!r} is {kind}, which is no whole number: cast it where the log is made")
+        raise LogError(
+            f"column {name!r} is {kind}, which is not a whole number: cast it in the program that writes the log"
+        )
     try:
         return column.cast(pa.int64())
     except pa.ArrowInvalid as error:

@@ -1,4 +1,4 @@
-"""Read a log with its user and item tables: from files, a warehouse or a package, to one canonical form."""
+"""The reader of a log with its user and item tables: from files, a warehouse or a package, to the canonical form."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_WAREHOUSES = ("file", "http", "https", "ftp", "s3", "gs", "gcs", "az", "abfs"
 
 @dataclass(frozen=True)
 class Source:
-    """Where a log is: `log` is a file, a folder or a table's URL; `users` and `items` are files that lie elsewhere."""
+    """The location of a log: `log` is a file, a folder or a table's URL; `users` and `items` are files elsewhere."""
 
     log: str | Path | None = None
     users: str | Path | None = None
@@ -29,7 +29,7 @@ def read_log(schema: Schema, source: Source | str | Path | None) -> RawLog:
     """Read the schema's log.
 
     Raises:
-        LogError: A file, a column or a value is not as the schema says; the message names it and the remedy.
+        LogError: A file, a column or a value contradicts the schema; the message names it and the remedy.
 
     """
     where = source if isinstance(source, Source) else Source(source)
@@ -59,7 +59,7 @@ def _side_file(schema: Schema, file: Path, side: str) -> RawTable:
 
 
 def table_files(schema: Schema, source: Source) -> list[Path]:
-    """Return the log, the user and the item table where they are files, and the part files of a folder of them."""
+    """Return those of the log, user and item table that are files, with the part files of their folders."""
     if "://" in str(source.log):
         paths = [Path(file) for file in (source.users, source.items) if file]
     else:

@@ -1,4 +1,4 @@
-"""What a fit read of a log: the few lines that show a fault in the data before a model is trained on it."""
+"""The summary of a log: the few lines that show errors in the data before a model is trained on it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Spans:
 
 @dataclass(frozen=True)
 class Join:
-    """How many of the log's `of` users or items (`side`) a table with `rows` ids has.
+    """The number of the log's `of` users or items (`side`) that a table with `rows` ids has.
 
-    `repeated`: rows whose id an earlier one has, which are not read. `nameless`: rows without an id, likewise.
+    `repeated`: rows with the id of an earlier row; they are not read. `nameless`: rows without an id; not read either.
     """
 
     table: str
@@ -37,10 +37,10 @@ class Join:
     nameless: int = 0
 
     def lines(self) -> list[str]:
-        """Return how the table matched, and what of it was not read."""
+        """Return lines on how the table matched, and on its rows that were not read."""
         found = [f"{self.side}s of the log found in {self.table}: {self.matched:,} of {self.of:,}"]
         if self.repeated:
-            found.append(f"{self.table}: {self.repeated:,} rows repeat an id, the first of each was taken")
+            found.append(f"{self.table}: {self.repeated:,} rows repeat an id, the first of each was used")
         if self.nameless:
             found.append(f"{self.table}: {self.nameless:,} rows without an id were left out")
         return found
@@ -48,19 +48,19 @@ class Join:
 
 @dataclass(frozen=True)
 class ReadReport:
-    """What was read.
+    """The numbers of what was read.
 
     Attributes:
         rows: Interactions of the log.
-        users: Users of the log, 0 where it names none.
+        users: Users of the log, 0 if it has no user column.
         items: Items of the log.
         sessions: Sessions of the log.
-        times: How times were read.
-        spans: First and last time; None where times are only an order.
-        repeated_rows: Rows that have user (session, where there are no users), item and time of an earlier one.
-        merged_rows: Rows that were added to another one of the same session and item.
-        joins: How the user and item tables matched.
-        nulls: Feature that is read from a column -> share of sessions, users or items without it.
+        times: The way times were read.
+        spans: First and last time; None if times are only an order.
+        repeated_rows: Rows with the user (without users the session), item and time of an earlier one.
+        merged_rows: Rows that were merged into another one of the same session and item.
+        joins: Matches of the user and item tables.
+        nulls: Feature read from a column -> share of sessions, users or items without it.
 
     """
 
@@ -76,7 +76,7 @@ class ReadReport:
     nulls: dict[str, float]
 
     def lines(self) -> list[str]:
-        """Return the report as lines to read."""
+        """Return the report as lines of text."""
         people = f"{self.users:,} users, " if self.users else ""
         found = [f"read {self.rows:,} rows: {people}{self.sessions:,} sessions, {self.items:,} items"]
         if self.spans:
@@ -86,9 +86,11 @@ class ReadReport:
             found.append("times are only an order")
         if self.repeated_rows:
             who = "user" if self.users else "session"
-            found.append(f"{self.repeated_rows:,} rows repeat {who}, item and time of another")
+            found.append(f"{self.repeated_rows:,} rows repeat the {who}, item and time of another row")
         if self.merged_rows:
-            found.append(f"{self.merged_rows:,} rows were merged: an item stands once in a session, values added up")
+            found.append(
+                f"{self.merged_rows:,} rows were merged: a session has an item once, with the sum of the values"
+            )
         for each in self.joins:
             found += each.lines()
         some = {name: share for name, share in self.nulls.items() if share}

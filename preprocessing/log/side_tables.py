@@ -1,4 +1,4 @@
-"""What is known of every user and every item: of a table of its own, or of the earliest row of the log."""
+"""Features of users and items: from a table of their own, or from their earliest row in the log."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Column = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class SideTable:
-    """What is known of the U users (or items) of the log.
+    """Features of the U users (or items) of the log.
 
     Attributes:
-        features: Indexed by their ids, a column a feature.
-        source: The rows that it was taken from, one each.
-        place: [U] row of `source`, -1 where it has none.
-        join: How a table of its own matched.
+        features: Indexed by the ids, one column per feature.
+        source: The source rows, one for each.
+        place: [U] row of `source`, -1 if it has none.
+        join: Matches of a table of its own.
 
     """
 
@@ -43,7 +43,7 @@ class SideTable:
 def side_table(
     schema: Schema, side: str, ids: Column, table: RawTable | None, log: RawTable, first_rows: Column
 ) -> SideTable:
-    """Gather the features of every user or item; of its own `table`, else of the `first_rows` [U] of the log."""
+    """Collect the features of every user or item, from its own `table`, else from the `first_rows` [U] of the log."""
     import pandas as pd
 
     columns = schema.log.columns
@@ -69,14 +69,14 @@ def side_table(
 
 
 def _columns(schema: Schema, side: str) -> list[str]:
-    """The columns that a side takes of the log."""
+    """Return the columns that a side takes from the log."""
     names = [feature.raw_column for feature in schema.features if feature.side == side and is_column(feature)]
     title = schema.log.columns.title if side == "item" else None
     return list(dict.fromkeys([*names, *([title] if title else [])]))
 
 
 def _one_row_each(schema: Schema, table: RawTable, key: str) -> tuple[RawTable, pd.Index[Any], int]:
-    """The first row of every id, the ids, and the number of rows without one."""
+    """Return the first row of every id, the ids, and the number of rows without an id."""
     import pandas as pd
 
     ids = texts(table.column(key), key, schema.log)
@@ -92,7 +92,7 @@ def _require_match(join: Join, key: str, names: pd.Index[Any], known: pd.Index[A
         raise LogError(f"{join.table} has no rows with an id: give one with the log's {join.side}s, or none")
     unpadded = {name.lstrip("0") for name in names}
     alike = sum(name.lstrip("0") in unpadded for name in known)
-    hint = f" ({alike:,} match but for leading zeros)" if alike else ""
+    hint = f" ({alike:,} match except for leading zeros)" if alike else ""
     raise LogError(
         f"{join.table} has none of the log's {join.of:,} {join.side}s: its {key!r} holds {names[0]!r}, the log "
         f"{known[0]!r}{hint}: write the ids of both alike, or name the right column in log.{join.side}s_key"
@@ -125,7 +125,7 @@ def _key_column(schema: Schema, feature: Feature, known: pd.Index[Any]) -> Colum
 
 
 def titles(schema: Schema, items: SideTable) -> Column:
-    """Return a name to show for every item, [I]; its id where there is none."""
+    """Return a display name for every item, [I]; its id if there is none."""
     import pandas as pd
 
     names: Column = items.features.index.to_numpy(dtype=object)

@@ -1,4 +1,4 @@
-"""Times that are text in a stated format, as of strptime: every row is of that format, to the character."""
+"""Times in text of a stated strptime format, which every row must match to the character."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _OF_UTC = ("UTC", "GMT", "Z")
 
 
 def read_stated(column: pa.ChunkedArray, name: str, log: Log) -> tuple[Column, bool]:
-    """Read texts in `log.time_format` as nanoseconds, [N] int64, and return whether they are instants of UTC.
+    """Return texts in `log.time_format` as nanoseconds, [N] int64, and whether they are instants of UTC.
 
-    They are where the format has `%z`, or ends in the letters UTC, GMT or Z; else they are local.
+    They are instants of UTC if the format has `%z` or ends in the letters UTC, GMT or Z; else they are local.
     """
     import pandas as pd
 
@@ -41,8 +41,8 @@ def read_stated(column: pa.ChunkedArray, name: str, log: Log) -> tuple[Column, b
         code = pc.index(unlike, True).as_py()
         row = int(np.flatnonzero(coded.codes == code)[0]) + 1
         raise LogError(
-            f"column {name!r} (time): {coded.values[code]!r} (row {row:,}) is not of the format {stated!r}: "
-            "give the --time-format that every row has, as of strptime"
+            f"column {name!r} (time): {coded.values[code]!r} (row {row:,}) does not have the format {stated!r}: "
+            "give the --time-format that every row has, as in strptime"
         )
     has_offset = "%z" in stated
     try:
@@ -58,7 +58,7 @@ def read_stated(column: pa.ChunkedArray, name: str, log: Log) -> tuple[Column, b
 
 
 def _pattern_of(stated: str) -> str:
-    """The regular expression of a format; directives that touch have two digits each."""
+    """Return the regular expression of a format; adjacent directives have two digits each."""
     parts = re.findall(r"%.|[^%]+|%$", stated)
     pattern, seen = "", set()
     for place, part in enumerate(parts):
@@ -69,13 +69,13 @@ def _pattern_of(stated: str) -> str:
         if letter not in _PATTERNS:
             known = ", ".join(f"%{each}" for each in _PATTERNS)
             hint = "write offsets from UTC, %z" if letter == "Z" else f"use {known}"
-            raise LogError(f"--time-format {stated!r} (log.time_format): {part} is not read here: {hint}")
+            raise LogError(f"--time-format {stated!r} (log.time_format): {part} is not supported: {hint}")
         seen.add("b" if letter == "B" else letter)
         touches = any(0 <= other < len(parts) and parts[other].startswith("%") for other in (place - 1, place + 1))
         pattern += "[0-9]{2}" if touches and _PATTERNS[letter] == _TWO else _PATTERNS[letter]
     if not any(needed <= seen for needed in _DATES):
         raise LogError(
-            f"--time-format {stated!r} (log.time_format): names no whole date: give year, month and day, "
+            f"--time-format {stated!r} (log.time_format): has no complete date: give year, month and day, "
             'such as "%d/%m/%Y %H:%M"'
         )
     return f"^{pattern}$"

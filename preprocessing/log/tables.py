@@ -1,4 +1,4 @@
-"""A table of a log before it is understood: the columns that are wanted of it, each in its own Arrow type."""
+"""A raw table of a log: the wanted columns, each in its own Arrow type."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RawTable:
-    """`name` is what a message calls it, such as "the log"; `columns` are all that the source has."""
+    """`name` is the table's name in messages, such as "the log"; `columns` are all columns of the source."""
 
     name: str
     table: pa.Table
@@ -32,7 +32,7 @@ class RawTable:
         return _as_floats(column) if _is_half(column) else column
 
     def take(self, rows: object, columns: Sequence[str] | None = None) -> RawTable:
-        """Return the table of the rows at the places given, of `columns` alone where they are given."""
+        """Return the table of the given rows, only with `columns` if these are given."""
         chosen = self.table if columns is None else self.table.select([c for c in columns if c in self.columns])
         return RawTable(self.name, chosen.take(rows), self.columns)
 
@@ -42,7 +42,7 @@ def _is_half(column: pa.ChunkedArray) -> bool:
 
 
 def _as_floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Half floats as floats: Arrow computes with few of the former."""
+    """Convert half floats to floats, because Arrow supports few operations on half floats."""
     import pyarrow as pa
 
     chunks = [chunk.to_numpy(zero_copy_only=False).astype("float64") for chunk in column.chunks]
@@ -70,14 +70,14 @@ def require_columns(there: Sequence[str], what: str, wanted: Sequence[str]) -> N
 
 @dataclass(frozen=True)
 class Wanted:
-    """The columns to read of one table, each once; `plain`: those whose values are mostly different."""
+    """The columns to read from one table, each once; `plain`: those whose values are mostly different."""
 
     columns: tuple[str, ...]
     plain: frozenset[str]
 
 
 def wanted_of_log(schema: Schema) -> Wanted:
-    """The columns of the log itself: also those of users and items that have no table of their own."""
+    """Return the columns of the log itself, including those of users and items without a table of their own."""
     columns = schema.log.columns
     names = [columns.user, columns.item, columns.time, columns.session, columns.value, *_features(schema, "context")]
     if not schema.log.users:
@@ -88,7 +88,7 @@ def wanted_of_log(schema: Schema) -> Wanted:
 
 
 def wanted_of_side(schema: Schema, side: str) -> Wanted:
-    """The columns of the user or item table."""
+    """Return the columns of the user or item table."""
     log = schema.log
     key, names = (log.user_table_key, []) if side == "user" else (log.item_table_key, [log.columns.title])
     names += _features(schema, side)
@@ -100,7 +100,7 @@ def _features(schema: Schema, side: str) -> list[str | None]:
 
 
 def _plain(schema: Schema) -> frozenset[str]:
-    """Numbers, texts and vectors; ids and categories repeat, and are read as codes."""
+    """Return the columns of numbers, texts and vectors; ids and categories repeat and are read as codes."""
     coded = {f.raw_column for f in schema.features if f.ids == "vocabulary" and is_column(f)}
     plain = {f.raw_column for f in schema.features if is_column(f)} | {schema.log.columns.value or ""}
     return frozenset(plain - coded)

@@ -1,7 +1,7 @@
-"""Columns of texts as they were written: ids, categories, words.
+"""Columns of texts as written: ids, categories, words.
 
-A column comes in its own Arrow type, a CSV file's as text; integers and decimals are read digit by digit, bytes as
-UTF-8, nothing through a float. What has two readings is refused by the column's name.
+A column has its own Arrow type (text in a CSV file). Integers and decimals are read digit by digit, bytes as
+UTF-8, nothing through a float. A value with two possible texts is refused, and the message names the column.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from preprocessing.log_layout import Log
 
 Column = np.ndarray[Any, np.dtype[Any]]
 LARGEST_EXACT_FLOAT = 2**53
-TWO_TEXTS = "which has more than one text: write ids and categories as text or whole numbers where the log is made"
+TWO_TEXTS = "which has more than one text: write ids and categories as text or whole numbers in the log"
 
 
 @dataclass(frozen=True)
 class Texts:
-    """A column of N texts: `codes` [N] int64 are places in `values` [U] object, each once; -1 is null."""
+    """A column of N texts: `codes` [N] int64 are positions in `values` [U] object, each once; -1 is null."""
 
     codes: Column
     values: Column
@@ -33,7 +33,7 @@ class Texts:
         return int((self.codes < 0).sum())
 
     def sorted(self) -> Texts:
-        """The same with `values` in the order of their code points, and only those that occur."""
+        """Return the column with `values` in the order of code points, and only those that occur."""
         seen = np.unique(self.codes)
         seen = seen[seen >= 0]
         order = seen[np.argsort(self.values[seen], kind="stable")]
@@ -42,7 +42,7 @@ class Texts:
         return Texts(place[self.codes], self.values[order])
 
     def objects(self) -> Column:
-        """[N] of str and None; equal texts are one object."""
+        """Return [N] of str and None; equal texts are one object."""
         return np.append(self.values, np.array([None], dtype=object))[self.codes]
 
 
@@ -67,7 +67,7 @@ def _coded(column: pa.ChunkedArray, name: str) -> pa.DictionaryArray:
         except pa.ArrowNotImplementedError:
             raise wrong_type(column.type, name) from None
     array = column.unify_dictionaries().combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # combine_chunks of no chunk at all, or of one
+    if isinstance(array, pa.ChunkedArray):  # combine_chunks of no chunk, or of one
         array = array.chunk(0) if array.num_chunks else pa.array([], column.type)
     return array
 
@@ -93,10 +93,10 @@ def _as_text(values: pa.Array, name: str) -> pa.Array:
 
 
 def whole_floats(values: pa.Array, name: str, refusal: str) -> pa.Array:
-    """Read floats that stand for whole numbers, as pandas makes of integers next to nulls; NaN is null.
+    """Read floats that are whole numbers, as pandas makes of integers next to nulls; NaN is null.
 
     Raises:
-        LogError: A float has a fraction or is beyond 2^53; `refusal` says what that means, and the remedy.
+        LogError: A float has a fraction or is beyond 2^53; `refusal` is the meaning of that and the remedy.
 
     """
     numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
@@ -108,24 +108,24 @@ def whole_floats(values: pa.Array, name: str, refusal: str) -> pa.Array:
 
 
 def _refuse_infinite(values: pa.Array, name: str) -> None:
-    """Refuse times for which Arrow writes an apology, or of a zone something else."""
+    """Refuse times that Arrow cannot write as text, or writes wrongly with a zone."""
     kind = values.type
     clock = values.cast(pa.timestamp(kind.unit)) if pa.types.is_timestamp(kind) else values
     if pc.any(pc.starts_with(clock.cast(pa.string()), "<value out of range")).as_py():
         raise LogError(
-            f"column {name!r} ({kind}) holds infinity, a year beyond 32767 or the time 24:00, which have no text: "
-            "make it null or a text where the log is made"
+            f"column {name!r} ({kind}) has infinity, a year beyond 32767 or the time 24:00, which have no text: "
+            "write it as null or as a text"
         )
 
 
 def wrong_type(kind: pa.DataType, name: str) -> LogError:
-    return LogError(f"column {name!r} is {kind}, which is no text, number or time: cast it where the log is made")
+    return LogError(
+        f"column {name!r} is {kind}, which is not text, a number or a time: cast it in the program that writes the log"
+    )
 
 
 def _not_utf8(name: str) -> LogError:
-    return LogError(
-        f"column {name!r} holds bytes that are not UTF-8: write it as text where the log is made, such as hex"
-    )
+    return LogError(f"column {name!r} has bytes that are not UTF-8: write it as text, such as hex")
 
 
 def _refuse_nul(values: pa.Array, name: str) -> None:
@@ -133,7 +133,7 @@ def _refuse_nul(values: pa.Array, name: str) -> None:
     if pc.any(holds).as_py():
         seen = values.filter(holds)[0].as_py()
         raise LogError(
-            f"column {name!r} holds a NUL character in {seen!r}, at which NVIDIA's server cuts a text: clean the column"
+            f"column {name!r} has a NUL character in {seen!r}, at which NVIDIA's server cuts a text: clean the column"
         )
 
 
@@ -143,7 +143,7 @@ def is_textual(kind: pa.DataType) -> bool:
 
 
 def plain_texts(column: pa.ChunkedArray, name: str, log: Log) -> pa.ChunkedArray:
-    """Trim a textual column, nulls where `log` says so; not coded, for columns whose values are mostly different."""
+    """Return a text column with trimmed values and the nulls of `log`; not coded, for mostly different values."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
@@ -156,7 +156,7 @@ def plain_texts(column: pa.ChunkedArray, name: str, log: Log) -> pa.ChunkedArray
 
 
 def refuse_unlike(column: pa.ChunkedArray, pattern: str, name: str, what: str, remedy: str) -> None:
-    """Refuse a textual column with a value that `pattern` does not match, by the first such value and their count."""
+    """Refuse a text column with values that `pattern` does not match; the message has the first one and their count."""
     unlike = pc.invert(pc.match_substring_regex(column, pattern))
     count = pc.sum(unlike).as_py() or 0
     if count:

@@ -1,4 +1,4 @@
-"""Usual ways to write a time, for a remedy that works: the format is named to the user, never chosen for them."""
+"""Usual formats of times, for remedies that work: a format is proposed to the user, never chosen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIRST, MOST = 200, 20_000
 
 
 def formats_of(column: pa.ChunkedArray) -> list[str]:
-    """Return the usual formats that read a column of texts, as far as its first `MOST` different values tell."""
+    """Return the usual formats that read the first `MOST` different values of a column of texts."""
     found = [date + clock for date, clock in itertools.product(DATES + MORE_DATES, CLOCKS)]
     found = _reading(found, column.slice(0, FIRST).to_pylist())
     return _reading(found, column.unique().slice(0, MOST).to_pylist()) if found else []

@@ -1,7 +1,7 @@
-"""A log's times: an exact instant and the local time of each row, read as the schema says and never guessed.
+"""Times of a log: the exact instant and the local time of each row, read as the schema says and never guessed.
 
 Dates and times are Arrow's own, or text in ISO 8601 or in a stated format; whole numbers count a stated unit since
-1970, or are only an order. Without a stated unit, whole numbers are taken for an epoch where one unit alone gives
+1970, or are only an order. Without a stated unit, whole numbers are read as an epoch if exactly one unit gives
 dates between 1980 and today.
 """
 
@@ -28,14 +28,14 @@ Column = np.ndarray[Any, np.dtype[Any]]
 
 OFFSET = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 CLOCK_AND_OFFSET = r"[T ][0-9]{2}(:?[0-9]{2}.*)?" + OFFSET
-FIRST_YEAR, LAST_YEAR = 1678, 2261  # what 64 bits of nanoseconds hold
+FIRST_YEAR, LAST_YEAR = 1678, 2261  # the range of 64 bits of nanoseconds
 
 
 @dataclass(frozen=True)
 class Times:
     """The times of N rows: `instant` [N] int64, nanoseconds of UTC (or the order); `local` [N] datetime64[ns].
 
-    `reading` says how they were read.
+    `reading` describes how they were read.
     """
 
     instant: Column
@@ -47,7 +47,7 @@ def read_times(column: pa.ChunkedArray, name: str, log: Log) -> Times:
     """Read a log's time column.
 
     Raises:
-        LogError: A row has no time, or the column is not as the schema says; the remedy names a flag that works.
+        LogError: A row has no time, or the column contradicts the schema; the remedy names a flag that works.
 
     """
     if is_textual(column.type):
@@ -71,9 +71,7 @@ def read_times(column: pa.ChunkedArray, name: str, log: Log) -> Times:
         return _of_instants(log, epochs(column, name, log, unit), words)
     if is_textual(column.type):
         return _iso(column, name, log)
-    raise LogError(
-        f"column {name!r} (time) is {column.type}, which is no time: cast it to a timestamp where it is made"
-    )
+    raise LogError(f"column {name!r} (time) is {column.type}, which is not a time: write it as a timestamp")
 
 
 def _arrow_times(column: pa.ChunkedArray, name: str, log: Log) -> Times:
@@ -86,19 +84,19 @@ def _arrow_times(column: pa.ChunkedArray, name: str, log: Log) -> Times:
         return _of_a_clock(log, nanoseconds, "dates and times")
     try:
         wall = _wall_of(nanoseconds, zone)
-    except Exception:  # pandas leaves an unknown zone's error to pytz, dateutil or zoneinfo
+    except Exception:  # pandas raises the error of pytz, dateutil or zoneinfo for an unknown zone
         raise LogError(
-            f"column {name!r} (time) is of the zone {zone!r}, which is not known here: write the times in UTC"
+            f"column {name!r} (time) has the zone {zone!r}, which is unknown here: write the times in UTC"
         ) from None
     return _of_instants(log, nanoseconds, f"dates and times of {zone}", wall)
 
 
 def _out_of_range(name: str) -> LogError:
-    return LogError(f"column {name!r} (time) holds years before {FIRST_YEAR} or after {LAST_YEAR}: clean the column")
+    return LogError(f"column {name!r} (time) has years before {FIRST_YEAR} or after {LAST_YEAR}: clean the column")
 
 
 def _iso(column: pa.ChunkedArray, name: str, log: Log) -> Times:
-    """ISO 8601, all rows with an offset from UTC or none of them."""
+    """Read ISO 8601 texts, all with an offset from UTC or none of them."""
     has_offset = pc.match_substring_regex(column, CLOCK_AND_OFFSET)
     with_offset = pc.sum(has_offset).as_py() or 0
     if 0 < with_offset < len(column):
@@ -106,7 +104,7 @@ def _iso(column: pa.ChunkedArray, name: str, log: Log) -> Times:
         other = column.filter(pc.invert(has_offset))[0].as_py()
         raise LogError(
             f"column {name!r} (time) mixes times with an offset from UTC ({one!r}) and without ({other!r}): "
-            "write all of them in one way"
+            "write all of them the same way"
         )
     wall = pc.replace_substring_regex(column, OFFSET, "") if with_offset else column
     try:
@@ -125,7 +123,7 @@ def _iso(column: pa.ChunkedArray, name: str, log: Log) -> Times:
 
 
 def _not_iso(column: pa.ChunkedArray, wall: pa.ChunkedArray, name: str) -> LogError:
-    """Which value is no ISO 8601, and which formats would read the whole column."""
+    """Return an error with the value that is not ISO 8601, and the formats that would read the whole column."""
     bad = 0
     for bad, value in enumerate(wall):  # noqa: B007
         try:
@@ -134,15 +132,15 @@ def _not_iso(column: pa.ChunkedArray, wall: pa.ChunkedArray, name: str) -> LogEr
             break
     seen = column[bad].as_py()
     found = formats_of(column)
-    what = f"column {name!r} (time): {seen!r} (row {bad + 1:,}) is no ISO 8601 time such as 2023-02-13 18:30:00"
+    what = f"column {name!r} (time): {seen!r} (row {bad + 1:,}) is not an ISO 8601 time such as 2023-02-13 18:30:00"
     if len(found) > 1:
         ways = " or ".join(f'"{each}"' for each in found)
         return LogError(f"{what}, and the column reads in more than one way: say --time-format {ways}")
     if found:
         return LogError(f'{what}: say --time-format "{found[0]}", which reads the column')
     return LogError(
-        f"{what}, and no usual format reads the column: clean the column, or say --time-format as of strptime, "
-        "or --time-unit where it holds numbers"
+        f"{what}, and no usual format reads the column: clean the column, or say --time-format as in strptime, "
+        "or --time-unit if it has numbers"
     )
 
 
@@ -155,7 +153,7 @@ def _formatted(column: pa.ChunkedArray, name: str, log: Log) -> Times:
 
 
 def _of_instants(log: Log, instant: Column, reading: str, written: Column | None = None) -> Times:
-    """Return the times of instants of UTC; local is the schema's zone, or without one the clock as `written`."""
+    """Return the times of instants of UTC; the local time is that of the schema's zone, else the `written` clock."""
     if log.timezone is None:
         local = instant if written is None else written
         return Times(instant, local.view("datetime64[ns]"), reading)
@@ -185,7 +183,7 @@ def _in_zone(utc: Any, zones: tuple[str, str], reading: str) -> Times:
 
 
 def _known_zones(zones: tuple[str, str]) -> AbstractContextManager[None]:
-    """Return a block in which an unknown zone is refused; pandas leaves its error to pytz, dateutil or zoneinfo."""
+    """Return a block that refuses an unknown zone, for which pandas raises errors of pytz, dateutil or zoneinfo."""
 
     def unknown(error: Exception) -> LogError:
         return LogError(

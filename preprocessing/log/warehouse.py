@@ -1,4 +1,4 @@
-"""A log and its user and item tables from a warehouse, in their own Arrow types: only the columns asked for."""
+"""The reader of a log and its user and item tables from a warehouse: the wanted columns in their Arrow types."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from warehouse.log_source import TableSource, open_source
 def warehouse_tables(
     schema: Schema, url: str, elsewhere: Collection[str] = ()
 ) -> tuple[RawTable, RawTable | None, RawTable | None]:
-    """Read the log in the table of `url`; the schema's `users.parquet` is the table `users` beside it.
+    """Read the log from the table of `url`; the schema's `users.parquet` is the table `users` next to it.
 
-    A table has no order of its own: but for DuckDB's, rows come by time, user, session, item and value.
+    SQL tables have no order: rows come by time, user, session, item and value, except in DuckDB.
 
-    elsewhere: sides, "user" or "item", whose table is not read here.
+    elsewhere: sides ("user" or "item") whose table is not read here.
     """
     address, table = table_address(url)
     log, columns = schema.log, schema.log.columns
@@ -39,7 +39,7 @@ def warehouse_tables(
 
 
 def _beside(table: str, file: str) -> str:
-    """The table of `file`'s name in the schema that `table` is in."""
+    """Return the table with the name of `file` in the schema of `table`."""
     return ".".join([*table.split(".")[:-1], Path(file).stem])
 
 

@@ -1,8 +1,8 @@
-"""Hold a graph against its config.pbtxt as strictly as NVIDIA's onnxruntime backend does (`ValidateInputs`,
+"""The comparison of a graph with its config.pbtxt, as strict as that of NVIDIA's onnxruntime backend (`ValidateInputs`,
 `ValidateOutputs` and `CompareDimsSupported` of its release 24.10; main has the same rules).
 
-Dimensions after the batch: a symbolic one of an input's graph takes whatever the config says; a fixed one has to be
-the config's, where -1 is no match; an output's are the config's exactly, -1 for -1.
+Dimensions after the batch: a symbolic one of a graph's input accepts any size in the config; a fixed one has to equal
+the config's, and -1 does not match it; those of an output equal the config's exactly, -1 for -1.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ def check_inputs(config: dict[str, Any], nodes: Sequence[Any], initializers: Ite
     """Compare the config's inputs with the graph's.
 
     Args:
-        config: The model's config, as Triton hands it over.
+        config: The model's config, as Triton passes it.
         nodes: The graph's inputs, with `name`, `type` and `shape` as ONNX Runtime reports them.
         initializers: Its initializers that a request may override.
 
@@ -46,9 +46,9 @@ def check_inputs(config: dict[str, Any], nodes: Sequence[Any], initializers: Ite
         name = each["name"]
         _check_name_and_dtype("input", each, graph)
         if each.get("optional") and config["max_batch_size"] > 0:
-            raise ValueError(f"input '{name}' is optional, which no model with batches can have: remove `optional`")
+            raise ValueError(f"input '{name}' is optional, which a model with batches cannot have: remove `optional`")
         if each.get("allow_ragged_batch"):
-            raise ValueError(f"input '{name}' asks for ragged batches, which our backends cannot give: remove that")
+            raise ValueError(f"input '{name}' asks for ragged batches, which our backends do not support: remove that")
         _check_shape("input", each, graph[name], config, exact=False)
     overridden = {each["name"] for each in declared if not each.get("optional")} - {node.name for node in nodes}
     if overridden:

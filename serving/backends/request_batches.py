@@ -1,9 +1,9 @@
-"""Turn the requests that Triton hands over at once into batches, and batches back into responses.
+"""The conversion of the requests that Triton passes at once to batches, and of batches to responses.
 
 Shared by our python-based backends. Arrays have the batch dimension first, `[B, ...]`, when the model's max_batch_size
-is not 0. Requests whose inputs agree in name, dtype and every dimension but the first form one batch; it is run once
-and its outputs are cut along the first dimension. If a batch fails, each of its requests is run alone, so that only
-the request at fault is answered with an error.
+is not 0. Requests whose inputs agree in name, dtype and every dimension except the first form one batch; it runs once
+and its outputs are split along the first dimension. If a batch fails, each of its requests runs alone, so that only
+the request with the fault is answered with an error.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +14,11 @@ import triton_python_backend_utils as pb_utils
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 Run = Callable[[Arrays, list[str]], Arrays]
-"""From inputs `{name: [B, ...]}` and the names of wanted outputs to the outputs `{name: [B, ...]}`."""
+"""Return the wanted outputs `{name: [B, ...]}` for inputs `{name: [B, ...]}` and the names of outputs."""
 
 
 class Batcher:
-    """Answers lists of requests with one model.
+    """Answer lists of requests with one model.
 
     Args:
         run: The model.
@@ -60,7 +60,7 @@ class Batcher:
         try:
             return self._answer_together(members)
         except Exception:
-            # One of them is at fault, or the model mixes rows: alone, each gets its own answer.
+            # One of them has a fault, or the model mixes rows: alone, each gets its own answer.
             return [self._answer_alone(member) for member in members]
 
     def _answer_alone(self, member: "_Member") -> Any:
@@ -112,7 +112,7 @@ def parameter(config: Mapping[str, Any], name: str, default: int) -> int:
     """Read a whole number from the model's `parameters`.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: It is not a whole number.
 
     """
     text = config.get("parameters", {}).get(name, {}).get("string_value", "")

@@ -109,7 +109,7 @@ def test_recorded_rows_that_lack_a_column_are_refused_rather_than_sent_as_nulls(
     assert captured.out == ""
 
 
-def test_recommend_shows_names_beside_what_was_bought_before(
+def test_recommend_shows_names_next_to_earlier_purchases(
     url: str, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["recommend", "--url", url, "--requests", str(data / "test"), "--user", "h3", "h1"]
@@ -153,7 +153,7 @@ def test_the_first_sequence_of_the_model_is_shown_unless_another_is_named(
     assert capsys.readouterr().out == named
     assert main([*arguments, "--history", "hour"]) == 2
     assert capsys.readouterr().err == (
-        f"naiad: --history hour: {SHOP} takes no such sequence: give one of recent_items\n"
+        f"naiad: --history hour: {SHOP} has no such sequence: give one of recent_items\n"
     )
 
 
@@ -189,7 +189,7 @@ def test_a_nul_is_refused_by_name_before_anything_is_sent(
     (tmp_path / "request.json").write_text(json.dumps([{"hour": 9}, {"hour": 9, "household_id": "2223\0junk"}]))
     assert main(["recommend", "--url", url, "--request", str(tmp_path / "request.json")]) == 2
     captured = capsys.readouterr()
-    assert captured.err.startswith("naiad: request 1: household_id: holds a NUL character (str '2223\\x00junk')")
+    assert captured.err.startswith("naiad: request 1: household_id: has a NUL character (str '2223\\x00junk')")
     assert captured.out == ""
 
 

@@ -58,7 +58,7 @@ def test_ids_that_are_not_utf8_are_shown_and_fail_nothing(url: str) -> None:
     assert answer.item_ids[:2] == ("ü\ufffd", "ü1")
 
 
-def test_outputs_that_nobody_named_come_by_name(url: str) -> None:
+def test_outputs_that_no_request_named_are_returned_by_name(url: str) -> None:
     with RecommendClient(url) as client:
         arrays = build_tensors(client.signature, [{"hour": 1}])
         every = client.infer(SHOP, arrays)
@@ -142,10 +142,10 @@ def test_a_server_that_goes_and_comes_back_is_waited_for(scheme: str, tmp_path: 
             impatient.close()
 
 
-def test_a_model_that_is_no_recommender_is_named(url: str) -> None:
+def test_a_model_that_is_not_a_recommender_is_named(url: str) -> None:
     with (
         RecommendClient(url, "no_score") as client,
-        pytest.raises(ModelMismatch, match="gives no score but item_id, points"),
+        pytest.raises(ModelMismatch, match="returns no score but item_id, points"),
     ):
         client.recommend([{"hour": 1}])
     with RecommendClient(url, "no_batches") as client, pytest.raises(ModelMismatch, match="takes no batches"):

@@ -1,4 +1,4 @@
-"""A model's process that dies is noticed: nobody says ready, and Triton starts again or the server ends with a line."""
+"""A model's process that dies is noticed: nobody says ready, and Triton is restarted or the server ends with a line."""
 
 import os
 import shutil
@@ -75,7 +75,7 @@ def test_after_kill_9_the_server_is_not_ready_until_every_loaded_model_answers_a
         assert answers(server, "double")
         assert answers(server, "other")
         assert server.pid != first
-        assert "naiad: a process of model 'double' died (SIGKILL): Triton starts again" in server.log()
+        assert "naiad: a process of model 'double' died (SIGKILL): Triton is restarted" in server.log()
 
 
 def test_models_that_are_unloaded_loaded_again_or_die_while_loading_end_nothing(two: Path) -> None:
@@ -103,9 +103,9 @@ def test_a_model_that_dies_after_every_start_ends_the_server_with_a_line(good: P
     )  # fmt: skip
     assert done.returncode == 2
     lines = [line for line in done.stderr.splitlines() if line.startswith("naiad: ")]
-    assert lines[0] == "naiad: a process of model 'weak' died (exit code 7): Triton starts again"
+    assert lines[0] == "naiad: a process of model 'weak' died (exit code 7): Triton is restarted"
     assert lines[1].startswith("naiad: ready again after ")
     assert lines[-1].startswith(
         "naiad: a process of model 'weak' died (exit code 7), for the 4th time within 5 minutes: "
     )
-    assert sum("Triton starts again" in line for line in lines) == 3
+    assert sum("Triton is restarted" in line for line in lines) == 3

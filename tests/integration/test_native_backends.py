@@ -72,7 +72,7 @@ def test_a_folder_without_a_native_backend_is_refused_in_one_line(
     done = run_in_process(*asked)
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith(f"naiad: {tmp_path} holds no native backend: give a folder with onnxruntime/")
+    assert done.stderr.startswith(f"naiad: {tmp_path} has no native backend: give a folder with onnxruntime/")
 
 
 @pytest.mark.skipif(

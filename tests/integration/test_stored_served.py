@@ -74,7 +74,7 @@ def assert_equal(found: Any, expected: Any, atol: float = 1e-5) -> None:
     np.testing.assert_array_equal(found.as_numpy("item_id")[clear], expected.as_numpy("item_id")[clear])
 
 
-def test_a_mixed_batch_tells_stored_from_computed_and_answers_each_as_it_must(served: Served) -> None:
+def test_a_mixed_batch_distinguishes_stored_and_computed_users_and_answers_each_correctly(served: Served) -> None:
     known, rows = users(served), served.golden.rows[12:18]
     whose = [known[0], "never seen", known[1], "", "用户", known[2]]
     mixed = [{**row, "user_id": user} for row, user in zip(rows, whose, strict=True)]
@@ -190,7 +190,7 @@ def test_what_describe_says_of_every_recommender_is_true(
         assert kinds["last_few"] == "list of strings, oldest first; the newest 3 are kept"
         assert (kinds["mood"], kinds["user_id"], kinds["age"]) == ("vector of 3 numbers", "string", "number")
     assert "whose stored embedding is used" in absences(said)["user_id"]
-    assert absences(said)["tier"] == "unknown; not read for a user whose embedding is stored"
+    assert absences(said)["tier"] == "unknown; not read for a stored user"
 
 
 def test_a_store_of_another_encoder_is_refused_by_the_server_with_a_readable_reason(
@@ -212,7 +212,7 @@ def test_a_store_of_another_encoder_is_refused_by_the_server_with_a_readable_rea
     assert "\n" not in str(refused.value)
 
 
-def test_without_its_encoder_stored_users_are_answered_and_others_are_told(compiled_data: Path) -> None:
+def test_without_its_encoder_stored_users_are_answered_and_others_get_an_error(compiled_data: Path) -> None:
     folder = repository(compiled_data, "onnx")
     explicit = run_triton(folder, grace_s=0, model_control="explicit", load_models=[RECOMMEND_STORED])
     with explicit as server, grpc.InferenceServerClient(server.grpc_target) as client:

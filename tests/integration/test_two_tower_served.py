@@ -55,7 +55,7 @@ def test_requests_of_many_lengths_at_once_get_the_answers_that_they_get_alone(
             np.testing.assert_allclose(found.as_numpy("score"), expected.as_numpy("score"), atol=1e-5)
 
 
-def test_the_client_retrieves_for_somebody_of_whom_nothing_is_known_and_leaves_out_what_it_is_told(
+def test_the_client_retrieves_for_an_unknown_user_and_leaves_out_the_excluded_items(
     served: Served,
 ) -> None:
     ints: Row = {f.name: 99 for f in served.features if getattr(f, "dtype", "") == "int"}

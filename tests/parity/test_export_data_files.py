@@ -77,7 +77,7 @@ def test_embeddings_of_spoilt_data_are_refused_and_not_written(
     assert {each.name for each in tmp_path.iterdir()} == {"data"}
 
 
-def test_the_command_tells_a_torn_file_in_one_line(synthetic_data: Path, data: Path, tmp_path: Path) -> None:
+def test_the_command_reports_a_damaged_file_in_one_line(synthetic_data: Path, data: Path, tmp_path: Path) -> None:
     path = max(data.glob("test/week=*/*.parquet"))
     tear(path)
     folder = str(repository(synthetic_data, "onnx"))

@@ -152,7 +152,7 @@ def test_an_export_that_fails_half_way_leaves_the_earlier_run_whole(
 def test_a_run_is_written_again_only_if_it_may_be(compiled_data: Path, file: Path) -> None:
     folder = exported.repository(compiled_data, "onnx")
     export_embeddings(folder, compiled_data, file, run="may")
-    with pytest.raises(PartitionError, match=r"run 'may' of experiment 'synthetic' is there already in duckdb://"):
+    with pytest.raises(PartitionError, match=r"run 'may' of experiment 'synthetic' exists already in duckdb://"):
         export_embeddings(folder, compiled_data, file, run="may")
     export_embeddings(folder, compiled_data, file, run="may", overwrite=True)
     with open_warehouse(str(file), read_only=True) as warehouse:
@@ -188,4 +188,4 @@ def test_the_command_ends_with_a_line_of_json(
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 2
-    assert capsys.readouterr().err.splitlines()[-1].startswith("naiad: run 'may' of experiment 'shop' is there already")
+    assert capsys.readouterr().err.splitlines()[-1].startswith("naiad: run 'may' of experiment 'shop' exists already")

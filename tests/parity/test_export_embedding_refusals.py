@@ -21,10 +21,10 @@ Refusal = tuple[str, dict[str, Any], type[BadInput], str]
 REFUSALS: list[Refusal] = [
     ("users.csv", {}, OutputError, "names neither, give FILE.parquet, FILE.duckdb or a warehouse's URL"),
     ("postgres://", {}, AddressError, "names no warehouse, give duckdb:///FILE"),
-    ("mysql://host/db", {}, ConnectionRefused, "vectors are kept in DuckDB, PostgreSQL or BigQuery alone"),
+    ("mysql://host/db", {}, ConnectionRefused, "vectors are stored only in DuckDB, PostgreSQL or BigQuery"),
     ("postgres://ann:secret@127.0.0.1:1/db", {}, ConnectionRefused, r"^postgres://ann@127\.0\.0\.1:1/db: connection "),
-    ("h.duckdb", {"run": ""}, WarehouseError, "the run is empty: name it"),
-    ("h.duckdb", {"experiment": ""}, WarehouseError, "the experiment is empty: name it"),
+    ("h.duckdb", {"run": ""}, WarehouseError, "the run is empty: give it a name"),
+    ("h.duckdb", {"experiment": ""}, WarehouseError, "the experiment is empty: give it a name"),
     ("h.duckdb", {"kind": "user"}, OutputError, "--kind user is for a Parquet file: a run in a warehouse holds every"),
     ("u.parquet", {"run": "may"}, OutputError, "--run may is for a run in a warehouse, leave it out"),
     ("u.parquet", {"experiment": "x"}, OutputError, "--experiment x is for a run in a warehouse, leave it out"),

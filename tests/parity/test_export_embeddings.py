@@ -78,7 +78,7 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(
 ) -> None:
     folder = repository(synthetic_data, "onnx")
     before = written.read_bytes()
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="exists already"):
         export_embeddings(folder, synthetic_data, written)
     assert written.read_bytes() == before
     (tmp_path / "folder.parquet").mkdir()

@@ -52,8 +52,8 @@ def copied(compiled_data: Path, tmp_path: Path) -> Path:
         ("verify.json", make_folder, r"verify.json: cannot be read .*: give what `export repository` wrote"),
         ("golden.parquet", tear, r"golden.parquet: cannot be read .*: give what `export repository` wrote"),
         ("golden.parquet", make_folder, r"golden.parquet: cannot be read .*: give what `export repository` wrote"),
-        ("decode/config.pbtxt", fill_with_bytes, r"config.pbtxt: not a config.pbtxt of ours .*: export the rep"),
-        ("decode/config.pbtxt", make_folder, r"config.pbtxt: not a config.pbtxt of ours .*: export the repository"),
+        ("decode/config.pbtxt", fill_with_bytes, r"config.pbtxt: not a config.pbtxt of naiad .*: export the rep"),
+        ("decode/config.pbtxt", make_folder, r"config.pbtxt: not a config.pbtxt of naiad .*: export the repository"),
         ("decode/config.pbtxt", empty, r"config.pbtxt: its name is '', expected 'decode': export the repository"),
         ("decode/1/model.onnx", tear, r"model.onnx: ONNX Runtime cannot load it .*: export the repository again"),
         ("decode/1/model.onnx", make_folder, r"no .*decode/1/model.onnx: export the repository again"),
@@ -75,10 +75,10 @@ def test_a_spoilt_file_of_a_repository_is_named_with_the_remedy(
     ("old", "new", "message"),
     [
         ('backend: "onnxruntime"', 'backend: "tensorrt"', "its backend is 'tensorrt', expected one of onnxruntime"),
-        ("data_type: TYPE_STRING", "data_type: TYPE_BOOL", r"not a config.pbtxt of ours \('TYPE_BOOL'\)"),
+        ("data_type: TYPE_STRING", "data_type: TYPE_BOOL", r"not a config.pbtxt of naiad \('TYPE_BOOL'\)"),
         ('name: "decode"', 'name: "decoder"', "its name is 'decoder', expected 'decode'"),
         ("dims:", "# dims:", "a tensor of it has no dims"),
-        ("output {", "output_ {", "not a config.pbtxt of ours"),
+        ("output {", "output_ {", "not a config.pbtxt of naiad"),
     ],
 )
 def test_a_config_edited_by_hand_is_refused_by_what_is_wrong_in_it(

@@ -88,7 +88,7 @@ def passing(path: Path, takes: str, gives: str, opset: int = 18) -> Path:
 def test_members_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     first = passing(tmp_path / "a.onnx", "x", "y")
     out = tmp_path / "fused" / "1" / "model.onnx"
-    with pytest.raises(GraphError, match=r"^second: takes z, which no model before it gives: export them together$"):
+    with pytest.raises(GraphError, match=r"^second: takes z, which no earlier model returns: export them together$"):
         write_fused({"first": first, "second": passing(tmp_path / "b.onnx", "z", "w")}, ["w"], out)
     other = passing(tmp_path / "c.onnx", "y", "w", opset=17)
     with pytest.raises(GraphError, match=r"^second: needs version 17 of ai.onnx, others 18: export them together$"):

@@ -136,7 +136,7 @@ def test_batch_and_lengths_are_named_dynamic_dimensions(synthetic_data: Path) ->
     assert shapes["score"][0] == "batch"
 
 
-def test_items_of_excluded_sequences_are_no_candidates_unless_asked_for(
+def test_items_of_excluded_sequences_are_not_candidates_unless_requested(
     fitted: FittedSchema, whole: OfflineOnline, plan: RankingPlan, nulls: Nulls
 ) -> None:
     inputs = random_inputs(plan.ranker_inputs, 16, 4, fitted)
@@ -179,7 +179,7 @@ def test_numbers_that_are_not_finite_are_null(
     assert torch.isfinite(score[:, 0]).all()
 
 
-def test_scores_that_are_no_numbers_leave_empty_slots(
+def test_scores_that_are_not_finite_leave_empty_slots(
     fitted: FittedSchema, whole: OfflineOnline, plan: RankingPlan, nulls: Nulls
 ) -> None:
     inputs = random_inputs(plan.ranker_inputs, 2, 4, fitted)

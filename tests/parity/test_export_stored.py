@@ -153,7 +153,7 @@ def test_a_file_of_another_encoder_or_fit_is_refused_by_its_digest_and_changes_n
     assert {each.name for each in tmp_path.iterdir()} == {"other.parquet", "repository"}
 
 
-def test_a_file_whose_rows_are_no_states_is_refused_and_changes_nothing(
+def test_a_file_whose_rows_are_not_states_is_refused_and_changes_nothing(
     copied: Path, embeddings: Path, tmp_path: Path
 ) -> None:
     table, path, before = pq.read_table(embeddings), tmp_path / "other.parquet", content(copied)
@@ -188,7 +188,7 @@ def test_a_file_whose_rows_are_no_states_is_refused_and_changes_nothing(
     assert content(copied) == before
 
 
-def test_the_command_tells_a_foreign_file_in_one_line(copied: Path, embeddings: Path, tmp_path: Path) -> None:
+def test_the_command_reports_a_foreign_file_in_one_line(copied: Path, embeddings: Path, tmp_path: Path) -> None:
     pq.write_table(with_metadata(pq.read_table(embeddings), encoder_digest="f" * 64), tmp_path / "other.parquet")
     command = [sys.executable, "-m", "export", "stored", "--repository", str(copied), "--embeddings"]
     done = subprocess.run([*command, str(tmp_path / "other.parquet")], capture_output=True, text=True, check=False)
@@ -199,7 +199,7 @@ def test_the_command_tells_a_foreign_file_in_one_line(copied: Path, embeddings: 
     assert json.loads(done.stdout.splitlines()[-1])["stored"] == {"users": 24, "replaced": True}
 
 
-def test_a_repository_without_a_store_is_told_how_to_get_one(copied: Path, embeddings: Path) -> None:
+def test_the_refusal_of_a_repository_without_a_store_says_how_to_get_one(copied: Path, embeddings: Path) -> None:
     for model in (USER_EMBEDDING, RECOMMEND_STORED):
         shutil.rmtree(copied / model)
     with pytest.raises(RepositoryError, match=r"no user_embedding in .*: export it with --stored-embeddings"):
@@ -215,7 +215,7 @@ def schema_of(log: Path, *changes: tuple[str, str]) -> Any:
     return load_schema(log / "schema.toml")
 
 
-def test_a_schema_without_the_user_s_own_id_has_it_beside_the_features(tmp_path: Path) -> None:
+def test_a_schema_without_a_user_id_feature_has_the_user_id_next_to_the_features(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log", texts=False)
     own_id = '{ name = "user_id", column = "user", kind = "categorical", embedding_dim = 8, side = "user", stage = "off'
     fit(schema_of(log, (own_id, own_id.replace('"user_id", column = "user"', '"home", column = "city"'))), log,

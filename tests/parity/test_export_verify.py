@@ -154,7 +154,7 @@ def test_a_workflow_that_cannot_be_compiled_is_served_by_nvtabular_or_refused(
 ) -> None:
     folder = repository(synthetic_data, "onnx")
     reason = json.loads((folder / "verify.json").read_text())["not_compiled"]
-    assert reason.startswith("bio: a text's words cannot be had in ONNX")
+    assert reason.startswith("bio: ONNX cannot split a text into the same words")
     assert read_config(folder, RECOMMEND).steps[0].model == PREPROCESS_NVTABULAR
     with pytest.raises(UnsupportedWorkflow, match=r"^bio: .*; or serve it by NVTabular: leave out --no-ref.*$"):
         export_repository(checkpoint(synthetic_data), synthetic_data, tmp_path / "out", Options(reference_path=False))
@@ -220,7 +220,7 @@ def test_an_answer_holds_no_more_slots_than_there_are_items(compiled_data: Path)
     assert read_config(repository(compiled_data, "onnx"), RECOMMEND).outputs[0].dims == (items,)
 
 
-def test_the_command_tells_a_changed_repository_in_one_line(compiled_data: Path, copied: Path) -> None:
+def test_the_command_reports_a_changed_repository_in_one_line(compiled_data: Path, copied: Path) -> None:
     change_largest(copied / ENCODER / "1" / "model.onnx", by=0.1)
     command = [sys.executable, "-m", "export", "verify", "--repository", str(copied), "--data", str(compiled_data)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

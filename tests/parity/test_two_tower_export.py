@@ -70,7 +70,7 @@ def test_items_of_the_request_and_of_its_basket_are_not_retrieved(compiled_data:
             assert (np.diff(answer["score"][row, : len(found)]) <= 0).all()
 
 
-def test_a_user_vector_that_is_no_number_finds_nothing_and_the_others_do_not_notice(compiled_data: Path) -> None:
+def test_a_user_vector_that_is_not_finite_finds_nothing_and_does_not_affect_the_others(compiled_data: Path) -> None:
     for each in EXPORTS:
         local = LocalRepository(repository(compiled_data, *each))
         reference = read_reference(read_fitted(compiled_data).schema_.request_features, local.folder, GOLDEN)

@@ -115,6 +115,14 @@ def test_clip_keeps_nan_and_takes_infinities_to_its_bounds(tmp_path: Path, fill:
         assert_same_numbers(expected, graph({"x": values[:, None]})["x" + ENCODED][:, 0])
 
 
+def test_buckets_beyond_float32_are_cut_where_float64_cuts_them(tmp_path: Path) -> None:
+    values = np.array(FLOATS, dtype=np.float32)
+    workflow = fit_and_save(["x"] >> ops.Bucketize([0.5, 1e300]), pd.DataFrame({"x": [0.0, 1.0]}), tmp_path)
+    graph = Graph(tmp_path, [X], tmp_path / "model.onnx")
+    [expected] = transform(workflow, pd.DataFrame({"x": values.astype(np.float64)}), {"x": 1.0}).values()
+    np.testing.assert_array_equal(graph({"x": values[:, None]})["x" + ENCODED][:, 0], expected)
+
+
 def test_logarithms_are_within_their_bound(tmp_path: Path) -> None:
     values = np.concatenate([np.geomspace(1e-8, 3e38, 200_000), np.linspace(0, 4, 200_000), FLOATS]).astype(np.float32)
     workflow = fit_and_save(["x"] >> ops.LogOp(), pd.DataFrame({"x": [0.0, 1.0]}), tmp_path)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from preprocessing.schema import FittedSchema
-from training.examples import moments
+from training.examples import read_moments
 from training.families.config import FamilyConfig, Width
 from training.families.family import Family, Part
 from training.settings import TrainingSettings
@@ -26,10 +26,10 @@ class PopularityConfig(FamilyConfig):
     dim: Width = 1
 
 
-def _build(fitted: FittedSchema, _config: PopularityConfig) -> Popularity:
+def _build(fitted: FittedSchema, config: PopularityConfig) -> Popularity:
     from tests.popularity_family.model import Popularity
 
-    return Popularity(fitted, _config)
+    return Popularity(fitted, config)
 
 
 def _parts() -> Mapping[str, Part]:
@@ -50,7 +50,7 @@ FAMILY = Family(
     ks=(5, 10),
     config=PopularityConfig,
     settings=TrainingSettings,
-    examples=moments,
+    examples=read_moments,
     build=_build,
     parts=_parts,
     step=_step,

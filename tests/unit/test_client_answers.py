@@ -94,7 +94,7 @@ def one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.mark.parametrize("command", ["health", "describe"])
 @pytest.mark.parametrize("answer", OTHERS.values(), ids=OTHERS.keys())
-def test_another_service_at_an_http_url_is_told_from_a_triton_server(
+def test_another_service_at_an_http_url_is_distinguished_from_a_triton_server(
     answer: bytes, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with answering(answer) as port:
@@ -167,7 +167,7 @@ def cancelled(context: grpc.ServicerContext) -> bytes:
     ],
     ids=["another service", "other messages", "cancelled"],
 )
-def test_another_grpc_service_is_told_from_a_triton_server(
+def test_another_grpc_service_is_distinguished_from_a_triton_server(
     answer: Callable[[grpc.ServicerContext], bytes] | None, error: type[Exception], message: str
 ) -> None:
     with (
@@ -184,8 +184,8 @@ def test_another_grpc_service_is_told_from_a_triton_server(
     [
         ("https://host:443", "the client does not speak TLS"),
         ("grpcs://host:443", "the client does not speak TLS"),
-        ("http://me:secret@host:1", r"'http://\*\*\*@host:1': holds a user or password"),
-        ("grpc://me@host:1", "holds a user or password"),
+        ("http://me:secret@host:1", r"'http://\*\*\*@host:1': has a user or password"),
+        ("grpc://me@host:1", "has a user or password"),
         ("http://[::1", "is no address"),
         ("http://host:0", "is no address"),
         ("http://ho st:1", "is no address"),

@@ -53,7 +53,7 @@ def test_the_sequences_that_can_be_shown_are_those_of_what_a_user_did() -> None:
     assert MEMBER.histories == ()
 
 
-def test_tensors_that_are_no_request_feature_are_described_too() -> None:
+def test_tensors_that_are_not_request_features_are_described_too() -> None:
     kinds = [feature.kind for feature in describe_features(MEMBER, {})]
     assert kinds == ["list of ints", "vector of 2 numbers", "bool"]
     assert describe_outputs(MEMBER) == {"item_id": "list of 9 strings, best first", "mask": "bool"}

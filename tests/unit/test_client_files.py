@@ -21,14 +21,14 @@ from client.request_file import read_requests
     [
         (b"", "is empty: give one object of feature values, or a list of them .*client describe"),
         (b" \n", "is empty"),
-        (b'{"city": "\xe9"}', "byte 10 is no UTF-8: save the file as UTF-8"),
-        ('{"a": 1}'.encode("utf-16"), "byte 0 is no UTF-8"),
+        (b'{"city": "\xe9"}', "byte 10 is not UTF-8: save the file as UTF-8"),
+        ('{"a": 1}'.encode("utf-16"), "byte 0 is not UTF-8"),
         (b'{"a": 1', "not JSON .*: give one object"),
         (b"[" * 100_000, "is nested too deeply|not JSON"),
         (b'{"a": ' + b"9" * 5000 + b"}", "not JSON"),
-        (b"[]", "holds no request"),
-        (b"[1]", "holds no request"),
-        (b"null", "holds no request"),
+        (b"[]", "contains no request"),
+        (b"[1]", "contains no request"),
+        (b"null", "contains no request"),
     ],
 )
 def test_a_request_file_that_holds_no_request_is_refused_in_one_line(
@@ -40,7 +40,7 @@ def test_a_request_file_that_holds_no_request_is_refused_in_one_line(
     assert "\n" not in str(refusal.value)
 
 
-def test_a_folder_is_no_request_file(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_request_file(tmp_path: Path) -> None:
     with pytest.raises(RecordedDataInvalid, match="Is a directory: give a JSON file with a request"):
         read_requests(tmp_path)
 
@@ -61,7 +61,7 @@ def test_users_are_found_by_what_is_shown_of_them_whatever_their_type(users: lis
     assert rows.users(9) == ["3", "14"]
     assert rows.newest_of(["14"])[0].features == {"hour": 2}
     for stranger in ("015", "\udce9"):
-        with pytest.raises(RecordedDataInvalid, match="has no recorded row here: there are such as 3, 14"):
+        with pytest.raises(RecordedDataInvalid, match="has no recorded row here: give a user such as 3, 14"):
             rows.newest_of([stranger])
 
 
@@ -95,16 +95,16 @@ def test_a_column_of_another_type_is_refused_by_name(
         recorded(tmp_path, **columns).newest_of(["a"])
 
 
-def test_parquet_that_cannot_be_read_is_told_from_what_is_no_parquet(tmp_path: Path) -> None:
+def test_unreadable_parquet_is_distinguished_from_other_files(tmp_path: Path) -> None:
     pq.write_table(pa.table({"hour": list(range(100))}), tmp_path / "whole.parquet")
     whole = (tmp_path / "whole.parquet").read_bytes()
     (tmp_path / "torn.parquet").write_bytes(whole[:-20])
     (tmp_path / "spoiled.parquet").write_bytes(whole[:4] + b"\xff" * 40 + whole[44:])
     (tmp_path / "empty").mkdir()
     for name, message in (
-        ("torn.parquet", "is no Parquet file: give DATA/requests"),
+        ("torn.parquet", "is not a Parquet file: give DATA/requests"),
         ("spoiled.parquet", r"cannot be read \(.+\): give DATA/requests"),
-        ("empty", "holds no rows: give the requests of a split that has some"),
+        ("empty", "has no rows: give the requests of a split that has some"),
         ("\udce9", "no such file or folder"),
     ):
         with pytest.raises(RecordedDataInvalid, match=message) as refusal:

@@ -101,8 +101,8 @@ def test_sequences_as_arrays_are_taken_too() -> None:
             {"hour": 1, "household_id": np.array([["7"], ["8"]])},
             r"household_id: seen ndarray array\(\[\['7'\], \['8'\]",
         ),
-        ({"hour": 1, "household_id": "2223\0junk"}, r"household_id: holds a NUL character \(str '2223\\x00junk'\)"),
-        ({"hour": 1, "recent_items": ["a", "b\0"]}, r"recent_items: holds a NUL character .*: give it without"),
+        ({"hour": 1, "household_id": "2223\0junk"}, r"household_id: has a NUL character \(str '2223\\x00junk'\)"),
+        ({"hour": 1, "recent_items": ["a", "b\0"]}, r"recent_items: has a NUL character .*: give it without"),
         ({"hour": 1, "household_id": "\ud800"}, "household_id: .* valid unicode"),
         ({"hour": 1, "basket_value": "3"}, "basket_value: seen str '3': give a number"),
         ({"hour": 1, "basket_value": [1.0, 2.0]}, "basket_value: seen list"),
@@ -201,7 +201,7 @@ def test_an_optional_int_may_be_missing_and_is_one_that_no_fit_knows() -> None:
         build_tensors(signature, [{"tier": 3}])
 
 
-def test_a_recorded_row_tells_whose_it_is_where_the_model_asks() -> None:
+def test_a_recorded_row_has_its_user_if_the_model_asks_for_it() -> None:
     inputs = {name: TensorSpec(name, "BYTES", (1,)) for name in ("user_id", "city", "device")}
     asking = Signature("recommend_stored", inputs, {}, 64, frozenset({"city"}), "user_id")
     row = RecordedRow({"city": "Łódź", "device": "web"}, user="u7")

@@ -49,7 +49,7 @@ def rules() -> list[dict[str, Any]]:
     return [rule for group in load("rules.yml")["groups"] for rule in group["rules"]]
 
 
-def test_docker_is_no_package_so_that_the_docker_of_pypi_wins_the_import() -> None:
+def test_docker_is_not_a_package_so_that_the_docker_of_pypi_wins_the_import() -> None:
     assert not (DOCKER / "__init__.py").exists()
 
 

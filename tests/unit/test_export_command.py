@@ -15,7 +15,7 @@ def test_help_needs_no_heavy_import() -> None:
 
 
 @pytest.mark.parametrize("top_k", ["0", "-1", "ten", "1.5"])
-def test_a_top_k_that_is_no_count_is_refused(top_k: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_top_k_that_is_not_a_count_is_refused(top_k: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         _parser().parse_args(["repository", "--model", "m", "--data", "d", "--output", "o", f"--top-k={top_k}"])
     assert exit_.value.code == 2

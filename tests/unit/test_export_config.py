@@ -157,7 +157,7 @@ def test_user_embedding_knows_by_what_names_its_encoder_takes_tensors(schema: Sc
         assert users.optional == (frozenset(tensors[: len(encoder.inputs)]) - {"user_id"} if compiled else set())
 
 
-def test_whose_a_request_is_tells_the_user_column_else_user_id() -> None:
+def test_the_user_of_a_request_is_the_feature_of_the_user_column_else_user_id() -> None:
     keys = {name: user_key(load_schema(name)).name for name in ("complete_journey", "generic", "online_retail")}
     assert keys == {"complete_journey": "household_id", "generic": "user_id", "online_retail": "user_id"}
     generic = load_schema("generic")

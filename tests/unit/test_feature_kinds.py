@@ -1,5 +1,6 @@
 """A kind of feature is one class: everything else asks it, and looks at no kind."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
@@ -13,7 +14,7 @@ import pytest
 import torch
 from pydantic import Field
 
-from export.data.golden import arrow_schema, golden_rows, request_tensors
+from export.data.golden import Arrays, arrow_schema, golden_rows, request_tensors
 from export.data.latest_requests import encoded_tensors
 from export.data.saved_workflow import SavedWorkflow
 from export.graphs.workflow import compile_workflow, request_columns
@@ -26,6 +27,8 @@ from preprocessing.schema import Feature, FittedSchema, Layout, Sequence, read_f
 from training.examples.moments import SplitData
 from training.layers.features import ScalarFeatures
 from training.layers.items import ItemEmbedding
+
+ROOT = Path(__file__).parents[2]
 
 
 class Count(FeatureBase):
@@ -88,6 +91,18 @@ def small_log(folder: Path) -> Path:
     return folder / "log.parquet"
 
 
+def interpreted(features: tuple[Feature, ...], data: Path, asked: Arrays) -> Arrays:
+    """What the model `preprocess_nvtabular` answers."""
+    from export.parity.python_models import open_python
+    from export.triton.config import ModelConfig
+
+    parameters = {f"{key}.{each.name}": value for each in features for key, value in each.parameters.items()}
+    inputs, outputs = (tuple(map(tensor, features)) for tensor in (request_tensor, encoded_tensor))
+    config = ModelConfig("preprocess_nvtabular", "python", 64, inputs, outputs, parameters)
+    file = shutil.copy(ROOT / "model_repository" / config.name / "1" / "model.py", data)
+    return open_python(Path(file), config, lambda _, arrays: arrays)(asked)
+
+
 @pytest.mark.usefixtures("with_count")
 def test_a_new_kind_is_one_class_from_the_log_to_the_served_graph(tmp_path: Path) -> None:
     log = {"columns": {"user": "user", "item": "item", "time": "time"}, "time_unit": "order"}
@@ -108,6 +123,8 @@ def test_a_new_kind_is_one_class_from_the_log_to_the_served_graph(tmp_path: Path
     compile_workflow(data / "workflow", request_columns(features), tmp_path / "workflow.onnx")
     served = onnxruntime.InferenceSession(tmp_path / "workflow.onnx").run(["pieces" + ENCODED], asked)[0]
     np.testing.assert_allclose(served, encoded["pieces" + ENCODED], rtol=1e-6)
+
+    np.testing.assert_array_equal(interpreted(features, data, asked)["pieces" + ENCODED], encoded["pieces" + ENCODED])
 
     batch = SplitData(data, "train", fitted).batch(np.arange(2))
     (vector,) = ScalarFeatures(fitted.schema_.stage("online"), fitted, 0.0)(batch.features)

@@ -89,7 +89,7 @@ def test_a_training_deletes_neither_its_data_nor_its_store(
         training.__main__.main,
         *("fit", "--data", tmp_path / "model.checkpoints", "--output", tmp_path / "model", "--no-tracking"),
     )
-    assert "model.checkpoints holds no checkpoints of ours: move it away" in said
+    assert "model.checkpoints has no checkpoints of naiad: move it away" in said
     assert paths(tmp_path) == before
 
 

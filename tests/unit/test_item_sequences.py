@@ -196,7 +196,7 @@ def test_an_epoch_has_every_sequence_once_in_batches_of_nearly_one_length() -> N
     assert list(batches) != first != list(LengthBatches(lengths, 16, seed=2, bucket=8))
 
 
-def test_a_data_folder_without_sequences_or_with_a_torn_file_is_one_line(tmp_path: Path) -> None:
+def test_a_data_folder_without_sequences_or_with_a_damaged_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SequencesError, match=r"no sequences\.parquet in .*earlier version .* run the fit again"):
         TrainingSequences(tmp_path, 8)
     (tmp_path / ITEM_SEQUENCES).write_bytes(b"torn")

@@ -69,10 +69,10 @@ def test_a_separator_and_an_encoding_are_stated(tmp_path: Path) -> None:
     stated = Changes(log={"separator": ";", "encoding": "latin-1"})
     assert read(tmp_path / "log.csv", stated).users.index.tolist() == ["café", "u1"]
     write(tmp_path / "utf16.csv", LOG, "utf-16")
-    with pytest.raises(LogError, match=r"begins as UTF-16, is read as utf-8: say --encoding utf-16"):
+    with pytest.raises(LogError, match=r"begins like UTF-16 but is read as utf-8: say --encoding utf-16"):
         read(tmp_path / "utf16.csv")
     assert read(tmp_path / "utf16.csv", Changes(log={"encoding": "utf-16"})).items.index.tolist() == ITEMS
-    with pytest.raises(LogError, match="is no encoding, give one such as latin-1"):
+    with pytest.raises(LogError, match="is not an encoding, give one such as latin-1"):
         read(tmp_path / "log.csv", Changes(log={"encoding": "nope"}))
 
 
@@ -138,12 +138,12 @@ def test_an_item_tables_own_column_is_read_where_its_id_has_another_name(tmp_pat
     assert read_there.items["maker"].tolist() == ["ann", "bob", None]
     assert read_there.report.lines()[2:5] == [
         "items of the log found in the item table: 3 of 3",
-        "the item table: 1 rows repeat an id, the first of each was taken",
+        "the item table: 1 rows repeat an id, the first of each was used",
         "the item table: 1 rows without an id were left out",
     ]
 
 
-def test_what_was_read_is_told(tmp_path: Path) -> None:
+def test_what_was_read_is_reported(tmp_path: Path) -> None:
     text = LOG + "u1,00123,2024-01-01\n"
     assert read(write(tmp_path / "log.csv", text)).report.lines() == [
         "read 4 rows: 2 users, 4 sessions, 3 items",
@@ -195,7 +195,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         "twice.csv": (LOG.replace("time", "item", 1), "the log has 2 columns named 'item': rename all but one"),
         "one.csv": (LOG.replace(",", ";"), r"it reads as one column: say --separator ';'"),
         "spaces.csv": (LOG.replace("user", " user"), "the columns are ' user', item, time"),
-        "mixed": (None, r"a\.csv and b\.parquet are no parts of one table"),
+        "mixed": (None, r"a\.csv and b\.parquet are not parts of one table"),
         "other": (None, r"no column 'item' in .*b\.csv"),
         "both": (None, r"holds interactions\.csv and interactions\.csv\.gz, give the path"),
         "types": (None, r"column 'item' is .*string.* in 0\.parquet and int64 in 1\.parquet"),

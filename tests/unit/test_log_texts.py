@@ -71,18 +71,18 @@ REFUSED: dict[str, tuple[pa.ChunkedArray, str]] = {
     "a float beyond 2^53": (column([2.0**60, 1.0]), "holds the float 1.152921504606847e.18, which has more"),
     "an infinite date": (
         infinite(pa.date32(), 2**31 - 1),
-        r"'c' \(date32\[day\]\) holds infinity, a year beyond 32767",
+        r"'c' \(date32\[day\]\) has infinity, a year beyond 32767",
     ),
-    "an infinite time": (infinite(pa.timestamp("us"), 2**63 - 1), r"'c' \(timestamp\[us\]\) holds infinity, a year"),
+    "an infinite time": (infinite(pa.timestamp("us"), 2**63 - 1), r"'c' \(timestamp\[us\]\) has infinity, a year"),
     "an infinite time of a zone": (infinite(pa.timestamp("us", "UTC"), 2**63 - 1), "infinity, a year beyond 32767"),
     "a date before all": (
         infinite(pa.date32(), 1 - 2**31).dictionary_encode(),
         "which have no text: make it null or a text",
     ),
-    "bytes that are no text": (column([b"\xff\xfe", b"a"], pa.binary()), "'c' holds bytes that are not UTF-8"),
-    "lists": (column([[1], [2]]), "column 'c' is list<item: int64>, which is no text, number or time: cast it"),
+    "bytes that are no text": (column([b"\xff\xfe", b"a"], pa.binary()), "'c' has bytes that are not UTF-8"),
+    "lists": (column([[1], [2]]), "column 'c' is list<item: int64>, which is not text, a number or a time: cast it"),
     "structs": (column([{"a": 1}, {"a": 2}]), "column 'c' is struct<a: int64>, which is no text"),
-    "a NUL": (column(["2223\0junk", "a"]), r"column 'c' holds a NUL character in '2223\\x00junk', at which NVIDIA"),
+    "a NUL": (column(["2223\0junk", "a"]), r"column 'c' has a NUL character in '2223\\x00junk', at which NVIDIA"),
 }
 
 
@@ -116,7 +116,7 @@ def test_numbers_are_read_of_any_type_that_holds_them(raw: pa.ChunkedArray, expe
 
 
 @pytest.mark.parametrize("text", ["nan", "NaN", "inf", "1,5", "0x10", "1_000", "1 000", "two", "NULL"])
-def test_a_text_that_is_no_number_is_no_null_either(text: str) -> None:
+def test_a_text_that_is_not_a_number_is_not_a_null_either(text: str) -> None:
     with pytest.raises(
         LogError, match=r"is no number \(1 such rows\), clean the column, or name what means none in log"
     ):

@@ -96,7 +96,7 @@ REFUSED: dict[str, tuple[list[Any] | pa.Array, dict[str, Any], str]] = {
     "two readings": (DAY_FIRST, {}, r"10:00' \(row 1\) is no ISO.*\"%d/%m/%Y %H:%M\" or \"%m/%d/%Y %H:%M\""),
     "one reading is not guessed either": ([*DAY_FIRST, "13/02/2023 10:00"], {}, 'say --time-format "%d/%m/%Y %H:%M",'),
     "ISO beside day first": (["2023-01-01 10:00", "03/02/2023 10:00"], {}, r"'03/02/2023 10:00' \(row 2\) is no ISO"),
-    "a day that is none": (["2024-02-31"], {}, "'2024-02-31' .* is no ISO 8601 time"),
+    "a day that is none": (["2024-02-31"], {}, "'2024-02-31' .* is not an ISO 8601 time"),
     "a day that is none, by format": (["31/02/2023"], {"time_format": "%d/%m/%Y"}, "day is out of range for month"),
     "a row of another format": (["01/02/2023", "1.2.2023"], {"time_format": "%d/%m/%Y"}, r"\(row 2\) is not of the"),
     "a date as a number": ([20240102, 20240103], {}, r'that read as dates: say --time-format "%Y%m%d" \(log'),
@@ -104,16 +104,16 @@ REFUSED: dict[str, tuple[list[Any] | pa.Array, dict[str, Any], str]] = {
     "a number of the future": ([4_000_000_000, 4_000_000_001], {}, "holds numbers .*say --time-unit"),
     "no time, by format": (["2024-01-01", "NaT"], {"time_format": "%Y-%m-%d"}, r"'NaT' \(row 2\) is not of"),
     "half a date, by format": (["2024-01-01", "2024-01"], {"time_format": "%Y-%m-%d"}, "'2024-01' .* is not of the"),
-    "more than the format": (["2024-01-01 10:00"], {"time_format": "%Y-%m-%d"}, "is not of the format"),
+    "more than the format": (["2024-01-01 10:00"], {"time_format": "%Y-%m-%d"}, "does not have the format"),
     "an offset beside none": (
         ["2024-01-01 10:00:00+0200", "2024-01-01 10:00:00"], {"time_format": "%Y-%m-%d %H:%M:%S%z"}, r"\(row 2\) is not"
     ),
     "a zone that the format drops": (
-        ["2024-01-01 10:00:00Z"], {"time_format": "%Y-%m-%d %H:%M:%S"}, "is not of the format"
+        ["2024-01-01 10:00:00Z"], {"time_format": "%Y-%m-%d %H:%M:%S"}, "does not have the format"
     ),
-    "digits that are too few": (["202313"], {"time_format": "%Y%m%d"}, "is not of the format"),
-    "a format without a date": (["10:00"], {"time_format": "%H:%M"}, "names no whole date: give year, month and day"),
-    "a zone's name": (["2024-01-01 CET"], {"time_format": "%Y-%m-%d %Z"}, "%Z is not read here: write offsets"),
+    "digits that are too few": (["202313"], {"time_format": "%Y%m%d"}, "does not have the format"),
+    "a format without a date": (["10:00"], {"time_format": "%H:%M"}, "has no complete date: give year, month and day"),
+    "a zone's name": (["2024-01-01 CET"], {"time_format": "%Y-%m-%d %Z"}, "%Z is not supported: write offsets"),
     "a number beyond all": (["1e400000000"], {"time_unit": "s"}, "finer than a nanosecond or beyond the years"),
     "a zone that no one knows": (pa.array([0], pa.timestamp("ns", "Foo/Bar")), {}, "zone 'Foo/Bar', which"),
     "numbers of two units": ([1704099600, 1704099600000], {}, "holds numbers .*say --time-unit"),

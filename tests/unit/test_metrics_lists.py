@@ -27,7 +27,7 @@ def test_a_list_shorter_than_k_and_its_empty_slots_count_what_they_hold() -> Non
     assert metrics.compute() == {"coverage@100": 3 / 5, "novelty@100": pytest.approx((1 + 3 + 2) / 3)}
 
 
-def test_an_item_that_nobody_took_is_new_and_not_infinitely_so() -> None:
+def test_the_novelty_of_an_item_without_purchases_is_finite() -> None:
     metrics = ListMetrics(np.array([3.5, 0]), ks=(1,))
     metrics.update(np.array([[1]]))
     assert metrics.compute()["novelty@1"] == pytest.approx(math.log2(8))

@@ -109,7 +109,7 @@ def test_a_model_of_constant_scores_earns_nothing() -> None:
     assert set(metrics.compute().values()) == {0.0}
 
 
-def test_ids_before_the_first_item_are_no_items_and_unknown_targets_may_repeat() -> None:
+def test_ids_before_the_first_item_are_not_items_and_unknown_targets_may_repeat() -> None:
     scores = np.array([[9.0, 9.0, 9.0, 0.2, 0.4]])
     ranks = target_ranks_from_scores(scores, [[3, 2, 2]], first_item=3)
     assert ranks.ranks.tolist() == [2, 0, 0]

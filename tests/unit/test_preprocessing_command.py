@@ -169,7 +169,7 @@ BAD_LOGS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "a number beyond float32": (
         edit("interactions", lambda t: t.assign(temperature=1e39)),
-        "column 'temperature' reaches inf in float32, numbers must be finite: clean it, or say clip = [low, high]",
+        "column 'temperature' reaches inf in float32, but numbers must be finite: clean it, or say clip = [low, high]",
     ),
     "an item's number beyond float32": (
         edit("items", lambda t: t.assign(price=1e39)),

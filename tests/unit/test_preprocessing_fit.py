@@ -158,7 +158,7 @@ def test_a_cluster_of_two_workers_writes_the_same_bytes(tmp_path: Path, syntheti
     assert {process.pid for process in multiprocessing.active_children()} <= before
 
 
-def test_a_feature_that_is_null_in_training_but_for_one_session_is_learned_from_that_one(tmp_path: Path) -> None:
+def test_a_feature_that_is_null_in_training_except_for_one_session_is_learned_from_that_one(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log")
     table = pd.read_parquet(log / "interactions.parquet")
     late = table["session"] == table["session"][table["time"] < "2024-03-01"].iloc[-1]

@@ -174,7 +174,7 @@ REFUSED: dict[str, tuple[Schema, dict[str, Any], str]] = {
     "a time of words": (
         schema_of(),
         {"time": "tomorrow-ish"},
-        r"column 'time' \(time\): 'tomorrow-ish' \(row 1\) is no ISO 8601 time .*say --time-format as of strptime",
+        r"column 'time' \(time\): 'tomorrow-ish' \(row 1\) is not an ISO 8601 time .*say --time-format as in strptime",
     ),
     "a time of numbers": (
         schema_of(),

@@ -167,7 +167,7 @@ def test_a_fitted_schema_reads_back_as_it_was_written(tmp_path: Path) -> None:
     assert read_fitted(tmp_path) == fitted
 
 
-def test_the_digest_tells_fits_apart_and_is_the_same_for_the_same_fit() -> None:
+def test_the_digest_differs_between_fits_and_is_the_same_for_the_same_fit() -> None:
     digests = {fitted_schema().digest, fitted_schema(items=10).digest, fitted_schema(vocabularies={"a": "b"}).digest}
     assert len(digests) == 3
     assert fitted_schema().digest in digests
@@ -183,7 +183,7 @@ def test_an_edited_schema_json_is_refused(tmp_path: Path) -> None:
     body["schema"]["features"][0]["embedding_dim"] = 99
     path.write_text(json.dumps(body), encoding="utf-8")
     with pytest.raises(
-        SchemaError, match=r"schema\.json: digest \w+ is not its content's: it was edited, run the fit again"
+        SchemaError, match=r"schema\.json: digest \w+ does not match the content: the file was edited, run the fit"
     ):
         read_fitted(tmp_path)
     path.write_text(json.dumps({**body, "extra": 1}), encoding="utf-8")

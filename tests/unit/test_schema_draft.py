@@ -114,7 +114,7 @@ def test_a_draft_of_a_log_with_tables_goes_through_a_fit(tmp_path: Path) -> None
     assert by_side["user"] >= {"user_id", "age", "postal_code", "recent_items"}
     assert by_side["context"] == {"sales_channel_id", "weekday", "days_since_last"}
     assert by_side["item"] >= {"item_id", "type_no", "colour", "weight"}
-    assert "type_name of articles.csv: it says the same as 'type_no'" in text
+    assert "type_name of articles.csv: it has the same information as 'type_no'" in text
     assert '# null_values = ["NA"]' in text
     assert schema.log.null_values == ()
     assert "it has 11 of the 11 items seen" in text

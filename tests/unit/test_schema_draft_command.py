@@ -45,7 +45,7 @@ def test_a_draft_is_printed_or_written_and_never_replaced_unasked(
     output.write_text(edited, encoding="utf-8")
     code, printed, errors = run(capsys, monkeypatch, "--from", tmp_path / "log.csv", "--output", output)
     assert (code, printed) == (2, "")
-    assert errors == f"naiad: --output {output}: is there already, give another name or --overwrite\n"
+    assert errors == f"naiad: --output {output}: exists already, give another name or --overwrite\n"
     assert output.read_text(encoding="utf-8") == edited
     assert run(capsys, monkeypatch, "--from", tmp_path / "log.csv", "--output", output, "--overwrite")[0] == 0
     assert "# edited" not in output.read_text(encoding="utf-8")
@@ -64,7 +64,7 @@ def test_a_draft_is_utf_8_on_any_terminal(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("--from", "gone.csv"), "gone.csv: no such file, give the path of a .parquet"),
-        (("--from", "duckdb:///shop.duckdb/log"), "is no file or folder: write some rows of the table to one"),
+        (("--from", "duckdb:///shop.duckdb/log"), "is not a file or folder: write some rows of the table to a file"),
         (("--from", "log.csv", "--output", "mine.txt"), "--output mine.txt: a schema is a .toml file"),
         (("--from", "log.csv", "--output", "log.csv/mine.toml"), "log.csv/mine.toml: cannot be written"),
         (("--from", "log.csv", "--columns", "who=user"), "'who=user' is not ROLE=NAME"),

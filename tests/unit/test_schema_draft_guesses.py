@@ -30,7 +30,7 @@ def test_a_log_without_a_column_for_a_role_is_drafted_all_the_same(tmp_path: Pat
     text, schema = drafted(csv(tmp_path / "log.csv", rows_of(item=["a", "b"] * 5, price=np.arange(10) / 8)))
     assert (schema.log.columns.user, schema.log.columns.time) == ("user", "time")
     assert '# choose: no column looks like the time; the columns are "item", "price"' in text
-    assert "# choose: as it stands, preprocessing fit refuses it: no column 'user' in the log" in text
+    assert "# choose: preprocessing fit would refuse this schema: no column 'user' in the log" in text
 
 
 def test_a_context_that_changes_in_few_sessions_takes_its_first_value(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_sessions_with_only_an_order_are_split_at_random(tmp_path: Path) -> None
     assert "of the sessions seen: 75.0% train, 5.0% validation, 20.0% test" in text
 
 
-def test_columns_that_are_no_feature_are_listed_with_the_reason(tmp_path: Path) -> None:
+def test_columns_that_are_not_features_are_listed_with_the_reason(tmp_path: Path) -> None:
     log = pa.table(
         {
             "user": np.arange(120) % 6, "item": np.arange(120) % 9, "time": DAYS.tolist(), "same": ["x"] * 120,
@@ -106,7 +106,7 @@ def test_columns_that_are_no_feature_are_listed_with_the_reason(tmp_path: Path) 
     for why in (
         "# same: it has one value only",
         "# empty: it is empty",
-        "# row: nearly every value stands once, which teaches nothing",
+        "# row: nearly every value occurs once, so nothing can be learned from it",
         "# tags: its type is no text, number or vector of one length",
     ):
         assert why in text
@@ -180,7 +180,7 @@ def test_stated_columns_and_keys_are_taken_as_they_are(tmp_path: Path) -> None:
     assert "# choose" not in text
 
 
-def test_names_of_columns_are_told_apart() -> None:
+def test_names_of_columns_are_distinguished() -> None:
     for name in ("userId", "customer_id", "CustomerID", "Household Key", "user"):
         assert likeness(name, USER) > max(likeness(name, ITEM), likeness(name, SESSION))
     for name in ("movieId", "article_id", "StockCode", "Item Name", "skus", "SKU", "productid"):

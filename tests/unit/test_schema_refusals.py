@@ -52,9 +52,9 @@ REFUSED = {
     "a fact of the moment of a user": (
         'name = "age", kind = "numeric",',
         'name = "age", kind = "numeric", source = "session_value",',
-        "age: session_value is a fact of the moment, say side = 'context'",
+        "age: session_value describes the moment of the request: set side = 'context'",
     ),
-    "an hour as text": ('dtype = "int", source = "hour"', 'source = "hour"', "hour is a number, say dtype = 'int'"),
+    "an hour as text": ('dtype = "int", source = "hour"', 'source = "hour"', "hour is a number: set dtype = 'int'"),
     "a time split without times": ("[log]", "[log]\ntime_unit = 'order'", "only an order"),
     "a missing column role": ('item = "item"\n', "", "log.columns.item: is missing, add it"),
     "histories without users": ('user = "user"\n', "", "recent: recent is of a user's earlier .* names no user"),
@@ -114,7 +114,7 @@ REFUSED = {
     "a choice in a session of what is one value": (
         CITY,
         f"{CITY} in_session = 'last',",
-        "city: in_session is of context columns, drop it",
+        "city: in_session is only for context columns: drop it",
     ),
 }
 

@@ -84,7 +84,7 @@ def test_one_string_of_any_length_is_read_whole(ours: ModuleType, theirs: Module
 
 
 @pytest.mark.parametrize("neighbours", [[], ["milk"], [""], ["a" * 256, ""], ["b" * 257]])
-def test_a_string_ends_at_its_first_nul_whatever_stands_beside_it(
+def test_a_string_ends_at_its_first_nul_whatever_is_next_to_it(
     ours: ModuleType, theirs: ModuleType, neighbours: list[str]
 ) -> None:
     array = np.array([*neighbours, "2223\0junk", "\0", "a" * 300 + "\0", *neighbours], dtype=object)

@@ -65,7 +65,7 @@ def test_the_ports_of_a_process_below_count_and_those_of_one_that_is_gone_do_not
 
 
 def test_what_speaks_no_http_is_not_ready() -> None:
-    with pytest.raises(ValueError, match="which is no HTTP"), ssh_like() as port:
+    with pytest.raises(ValueError, match="which is not HTTP"), ssh_like() as port:
         ask("127.0.0.1", port, "GET /")
 
 
@@ -91,7 +91,7 @@ class ssh_like:  # noqa: N801
         self._listener.close()
 
 
-def test_a_process_that_is_no_stub_is_not_watched(sleeper: "subprocess.Popen[bytes]") -> None:
+def test_a_process_that_is_not_a_stub_is_not_watched(sleeper: "subprocess.Popen[bytes]") -> None:
     processes = ModelProcesses(os.getpid(), patience_s=0)
     sleeper.kill()
     assert processes.find_death() is None

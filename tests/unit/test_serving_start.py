@@ -64,10 +64,10 @@ def test_the_same_port_twice_is_refused() -> None:
         choose_ports("127.0.0.1", free, free, None)
 
 
-def test_a_directory_that_is_no_repository_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RepositoryError, match="is no directory"):
+def test_a_directory_that_is_not_a_repository_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RepositoryError, match="is not a directory"):
         check_repository(tmp_path / "absent")
-    with pytest.raises(RepositoryError, match="holds no model"):
+    with pytest.raises(RepositoryError, match="has no model"):
         check_repository(tmp_path)
     assert check_repository(tmp_path, empty_is_fine=True) == tmp_path.resolve()
     (tmp_path / "ranker").mkdir()
@@ -154,13 +154,13 @@ def test_without_any_triton_the_remedy_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--repository", "absent"), "naiad: absent is no directory: give"),
-        (("--repository", "serving"), "naiad: serving holds no model"),
+        (("--repository", "absent"), "naiad: absent is not a directory: give"),
+        (("--repository", "serving"), "naiad: serving has no model"),
         (
             ("--repository", "tests", "--http-port", "99999"),
-            "naiad: argument --http-port: port '99999' is none: give",
+            "naiad: argument --http-port: port '99999' is invalid: give",
         ),
-        (("--repository", "tests", "--grpc-port", "-1"), "naiad: argument --grpc-port: port '-1' is none: give 1"),
+        (("--repository", "tests", "--grpc-port", "-1"), "naiad: argument --grpc-port: port '-1' is invalid: give 1"),
         (
             ("--repository", "tests", "--timeout", "nan"),
             "naiad: argument --timeout: seen 'nan', expected seconds",
@@ -168,15 +168,15 @@ def test_without_any_triton_the_remedy_is_named(tmp_path: Path) -> None:
         (("--repository", "tests", "--timeout", "0"), "naiad: argument --timeout: seen '0', expected seconds above 0"),
         (
             ("--repository", "tests", "--load-model", "x"),
-            "naiad: --load-model names what is loaded at start",
+            "naiad: --load-model is for explicit model control",
         ),
         (
             ("--repository", "tests", "--model-control", "explicit", "--address", "192.0.2.1"),
-            "naiad: address '192.0.2.1' is none of this machine",
+            "naiad: address '192.0.2.1' does not belong to this machine",
         ),
         (
             ("--repository", "tests", "--model-control", "explicit", "--address", "no such.name"),
-            "naiad: address 'no such.name' is none of this machine",
+            "naiad: address 'no such.name' does not belong to this machine",
         ),
     ],
 )
@@ -199,7 +199,7 @@ def test_a_path_that_the_terminal_cannot_show_is_still_one_line(tmp_path: Path, 
     assert b"Traceback" not in done.stderr
     lines = [line for line in done.stderr.decode("ascii").splitlines() if "naiad: " in line]
     assert len(lines) == 1
-    assert "is no directory: give" in lines[0]
+    assert "is not a directory: give" in lines[0]
 
 
 def test_a_tritonserver_on_path_takes_no_backends_and_one_that_does_not_start_is_named(

@@ -116,7 +116,7 @@ def test_a_split_that_is_not_random_says_nothing_of_shuffles() -> None:
     assert set(schema_of().split.model_dump()) == {"kind", "validation_days", "test_days", "train_moments_per_user"}
     shuffled = schema_of().with_split("random", seed=7)
     assert (shuffled.split.kind, shuffled.split.seed) == ("random", 7)
-    with pytest.raises(SchemaError, match=r"test_share \+ validation_share leave nothing to train on"):
+    with pytest.raises(SchemaError, match=r"test_share \+ validation_share leave nothing for training"):
         schema_of().with_split("random", test_share=0.97)
 
 
@@ -142,7 +142,7 @@ def test_a_split_that_is_not_random_says_nothing_of_shuffles() -> None:
         (
             {"kind": "leave_one_out"},
             [0.0, 9.0],
-            "no session falls in validation .*no split of this log has all three, give more of it",
+            "no session falls in validation .*no split of this log has all three, give a longer log",
         ),
     ],
 )

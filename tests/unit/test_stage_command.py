@@ -117,7 +117,7 @@ def test_a_signal_that_falls_into_a_callback_that_swallows_errors_unwinds_the_co
     assert sys.unraisablehook is hook
 
 
-def test_what_else_is_raised_in_a_callback_is_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_exceptions_in_a_callback_are_reported_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda seen: told.append(seen.exc_type))
 

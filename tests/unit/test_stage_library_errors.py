@@ -36,7 +36,7 @@ def test_the_first_line_of_the_table_that_matches_is_raised(raised: Exception, s
 @pytest.mark.parametrize(
     "raised", [RuntimeError("shapes differ"), KeyError("x"), BadInput("ours"), KeyboardInterrupt()]
 )
-def test_what_no_line_matches_and_what_is_ours_already_pass_unchanged(raised: BaseException) -> None:
+def test_errors_that_no_line_matches_and_our_own_pass_unchanged(raised: BaseException) -> None:
     with pytest.raises(type(raised)) as caught, map_errors(*TABLE):
         raise raised
     assert caught.value is raised

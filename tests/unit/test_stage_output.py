@@ -50,7 +50,7 @@ def test_an_error_leaves_the_old_output_as_it_was(tmp_path: Path) -> None:
     assert names(output) == ["old"]
 
 
-def test_what_holds_files_is_replaced_only_when_told_so(tmp_path: Path) -> None:
+def test_a_folder_with_files_is_replaced_only_on_request(tmp_path: Path) -> None:
     output = written(tmp_path / "out", "old")
     with pytest.raises(OutputError, match=r"out: holds files already, give another folder or --overwrite"):
         whole_folder(output).__enter__()

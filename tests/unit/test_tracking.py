@@ -120,11 +120,11 @@ def test_a_store_that_dies_while_training_loses_neither_the_model_nor_silently_t
     said = capsys.readouterr().err.splitlines()
     assert said[0].startswith("naiad: sqlite")
     assert said[0].endswith("the run is logged at its end")
-    assert "stands whole in" in said[1]
+    assert "is complete in" in said[1]
     assert len(said) == 2
     file = shutil.copy(empty_store, tmp_path / "second.db")
     wanted = TrackingOptions(f"sqlite:///{file}", register="shop")
-    with pytest.raises(StoreError, match="stands whole in"):
+    with pytest.raises(StoreError, match="is complete in"):
         fit_tracked(wanted, synthetic_data, tmp_path / "second", CONFIG, SETTINGS)
     assert (tmp_path / "second" / "whole.safetensors").is_file()
     monkeypatch.undo()

@@ -75,7 +75,7 @@ def test_a_fault_of_ours_is_not_taken_for_the_disk_s_or_the_memory_s(tmp_path: P
         raise RuntimeError("shapes do not match")
 
 
-def test_resume_without_checkpoints_is_refused_and_a_torn_one_gives_way_to_the_one_before(
+def test_resume_without_checkpoints_is_refused_and_a_damaged_one_is_skipped_for_the_one_before(
     synthetic_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted, output = read_fitted(synthetic_data), tmp_path / "model"
@@ -109,7 +109,7 @@ def test_resume_without_checkpoints_is_refused_and_a_torn_one_gives_way_to_the_o
     assert [path.name for path in scratch.iterdir()] == [RUN]
 
 
-def test_checkpoints_of_one_second_are_no_warning(tmp_path: Path) -> None:
+def test_checkpoints_within_one_second_give_no_warning(tmp_path: Path) -> None:
     said: list[logging.LogRecord] = []
     handler = logging.Handler()
     handler.emit = said.append  # type: ignore[method-assign]
@@ -125,7 +125,7 @@ def test_checkpoints_of_one_second_are_no_warning(tmp_path: Path) -> None:
     assert said == []
 
 
-def test_a_short_run_warms_up_for_a_quarter_and_a_long_one_as_it_is_told() -> None:
+def test_a_short_run_warms_up_for_a_quarter_and_a_long_one_as_set() -> None:
     settings = TrainingSettings()
     assert [warmup_steps(settings, steps) for steps in (4, 16, 98, 100, 110, 684)] == [1, 4, 24, 50, 50, 50]
     assert warmup_steps(settings.model_copy(update={"warmup_steps": 0}), 98) == 0
@@ -140,7 +140,10 @@ def rewrite(file: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
     [
         (lambda data: rewrite(data / "item_index.parquet", lambda table: table[:-3]), "rows, the schema .* ids"),
         (lambda data: (data / "item_index.parquet").unlink(), "no item_index.parquet in"),
-        (lambda data: (data / "daily_purchases.parquet").unlink(), "no file .*daily_purchases.parquet"),
+        (
+            lambda data: (data / "daily_purchases.parquet").unlink(),
+            "daily_purchases.parquet: no such file: run `preprocessing fit`",
+        ),
         (lambda data: (data / "daily_purchases.parquet").write_bytes(b"torn"), "daily_purchases.parquet: cannot be"),
         (
             lambda data: rewrite(data / "daily_purchases.parquet", lambda table: table.assign(encoded_id=10**6)),
@@ -182,7 +185,7 @@ def test_what_a_model_takes_over_from_the_data_is_missed_before_training(
 
 
 @pytest.mark.parametrize("content", [b"", b"torn", b"\xff" * 64])
-def test_torn_weights_are_one_line(content: bytes, model: Path) -> None:
+def test_damaged_weights_are_one_line(content: bytes, model: Path) -> None:
     (model / "whole.safetensors").write_bytes(content)
     with pytest.raises(CheckpointError, match="not the weights of this schema"):
         load(model, OfflineOnline)

@@ -1,81 +1,104 @@
-"""Two processes that train one model, as torchrun starts them: one output, one word, the same metrics in both."""
+"""Two processes that train one model, as torchrun starts them: one output, one voice, the same metrics in both."""
 
 import json
+import math
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from preprocessing.schema import read_fitted
 from stage.errors import BadInput
 from stage.manifest import MANIFEST
 from training import ranks
+from training.examples.moments import train_moments
 
 RUN = """
 import json, os, sys
 from pathlib import Path
 import training.trainer as trainer
+from stage.command import leave
 from training.__main__ import main
-fit, rank = trainer.fit, os.environ["RANK"]
-def told(*arguments):
+
+fit, found = trainer.fit, {"codes": []}
+
+def noted(*arguments):
     trained = fit(*arguments)
-    Path(os.environ["TOLD"], rank).write_text(json.dumps([trained.validation, trained.steps, trained.best_step]))
+    found["trained"] = trained.validation, trained.steps, trained.best_step
     return trained
-trainer.fit = told
-main()
+
+def every():
+    commands, notes = json.loads(sys.argv[1]), Path(sys.argv[2])
+    for words in commands:
+        sys.argv = ["training", *words]
+        try:
+            main()
+        except SystemExit as end:
+            found["codes"].append(end.code)
+    notes.write_text(json.dumps(found))
+
+trainer.fit = noted
+leave(every)
 """
 
 
-def started(tmp_path: Path, *words: object) -> list[tuple[int, str, str]]:
-    """Run `training fit` in two processes; the exit code, standard output and standard error of each."""
+def fit_in_two(noted: Path, *commands: list[str]) -> list[tuple[str, str, Any]]:
+    """Run the commands one after the other in two processes; what each printed, said and noted."""
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (tmp_path / "told").mkdir(exist_ok=True)
-    about = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        port = str(free.getsockname()[1])
+    world = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", RUN, "fit", *map(str, words)],
+            [sys.executable, "-c", RUN, json.dumps(commands), str(noted / rank)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={
-                **os.environ, **about, "RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": "1",
-                "TOLD": str(tmp_path / "told"),
-            },
+            env={**os.environ, **world, "RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": "1"},
         )
         for rank in ("0", "1")
-    ]  # fmt: skip
+    ]
     try:
-        ends = [process.communicate(timeout=120) for process in processes]
+        said = [process.communicate(timeout=120) for process in processes]
     finally:
         for process in processes:
             process.kill()
-    return [(process.returncode, *end) for process, end in zip(processes, ends, strict=True)]
+    assert [process.returncode for process in processes] == [0, 0], said
+    notes = [json.loads((noted / rank).read_text(encoding="utf-8")) for rank in ("0", "1")]
+    return [(*each, note) for each, note in zip(said, notes, strict=True)]
 
 
 def test_two_processes_train_one_model_and_the_first_alone_writes_and_speaks(
-    tmp_path: Path, synthetic_data: Path
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, synthetic_data: Path
 ) -> None:
-    output = tmp_path / "model"
-    flags = ["--epochs=2", "--batch-size=16", "--patience=1", "--dim=8", "--hidden=8", "--no-tracking"]
-    first, second = started(tmp_path, "--data", synthetic_data, "--output", output, *flags)
-    assert (first[0], second[0]) == (0, 0), first[2] + second[2]
-    result = json.loads(first[1].splitlines()[-1])
-    assert second[1] == ""
-    assert "naiad" not in second[2]
-    told = [json.loads((tmp_path / "told" / rank).read_text(encoding="utf-8")) for rank in ("0", "1")]
-    assert told[0] == told[1]
-    assert {f"validation_{name}": value for name, value in told[0][0].items()}.items() <= result.items()
-    assert {path.name for path in tmp_path.iterdir()} == {"model", "told"}
-    assert {path.name for path in output.iterdir()} >= {MANIFEST, "whole.safetensors", "trainer_state.json"}
-    state = json.loads((output / "trainer_state.json").read_text(encoding="utf-8"))
-    rows = sum(1 for _ in state["log_history"])
-    assert rows > 0
+    flags = ["--data", str(synthetic_data), "--epochs=1", "--batch-size=16", "--dim=8", "--hidden=8", "--no-tracking"]
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "thesis.txt").write_text("years of work", encoding="utf-8")
+    refused, accepted = (["fit", *flags, "--output", str(tmp_path / name)] for name in ("taken", "model"))
+    first, second = fit_in_two(tmp_path_factory.mktemp("noted"), refused, accepted)
+    assert first[2] == second[2]
+    assert first[2]["codes"] == [2, 0]
+    validation, steps, best_step = first[2]["trained"]
+    rows = len(train_moments(synthetic_data, read_fitted(synthetic_data)))
+    assert steps == math.ceil(rows / (2 * 16))
+    result = json.loads(first[0].splitlines()[-1])
+    assert (result["steps"], result["best_step"]) == (steps, best_step)
+    assert {f"validation_{name}": value for name, value in validation.items()}.items() <= result.items()
+    assert [line for line in first[1].splitlines() if line.startswith("naiad: ")] == [
+        f"naiad: {taken}: holds files already, give another folder"
+    ]
+    assert second[0] == ""
+    assert "naiad" not in second[1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "taken"]
+    written = {path.name for path in (tmp_path / "model").iterdir()}
+    assert {MANIFEST, "whole.safetensors", "settings.json", "trainer_state.json"} <= written
 
 
-def test_alone_a_process_is_the_first_and_raises_its_own_error() -> None:
+def test_a_process_that_trains_alone_is_the_first_and_raises_its_own_error() -> None:
     assert (ranks.count(), ranks.is_first(), ranks.from_first("value")) == (1, True, "value")
     with pytest.raises(BadInput, match="seen"), ranks.together():
         raise BadInput("seen")

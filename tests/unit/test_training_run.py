@@ -105,7 +105,7 @@ def test_a_folder_that_is_not_ours_is_not_removed(tmp_path: Path, synthetic_data
     mine = tmp_path / "model.checkpoints" / "thesis.txt"
     mine.parent.mkdir()
     mine.write_text("years of work", encoding="utf-8")
-    with pytest.raises(ResumeError, match="holds no checkpoints of ours"):
+    with pytest.raises(ResumeError, match="has no checkpoints of naiad"):
         fit(synthetic_data, tmp_path / "model", CONFIG, SETTINGS)
     assert mine.exists()
 
@@ -114,10 +114,13 @@ def test_a_folder_that_is_not_ours_is_not_removed(tmp_path: Path, synthetic_data
     ("harm", "said"),
     [
         (lambda file: file.write_bytes(file.read_bytes()[:200]), "cannot be read"),
-        (lambda file: pq.write_table(pq.read_table(file).drop_columns(["recent"]), file), "no column 'recent' in"),
+        (
+            lambda file: pq.write_table(pq.read_table(file).drop_columns(["recent"]), file),
+            "has no column 'recent': run `preprocessing fit`",
+        ),
     ],
 )
-def test_torn_or_narrow_rows_are_one_line(
+def test_damaged_or_incomplete_rows_are_one_line(
     harm: Callable[[Path], None], said: str, tmp_path: Path, synthetic_data: Path
 ) -> None:
     data = shutil.copytree(synthetic_data, tmp_path / "data")

@@ -113,7 +113,7 @@ def test_a_part_of_the_other_family_is_refused_by_name(
         load(tmp_path, UserTower)
 
 
-def test_a_user_of_whom_nothing_is_known_and_an_item_without_text_have_vectors(
+def test_an_unknown_user_and_an_item_without_text_have_vectors(
     synthetic_data: Path, fitted: FittedSchema, rows: dict[str, torch.Tensor]
 ) -> None:
     model = lively_model(synthetic_data, fitted, CONFIG)

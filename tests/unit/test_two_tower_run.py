@@ -38,7 +38,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     return int(end.value.code or 0)
 
 
-def test_the_command_trains_the_family_that_it_names_and_evaluates_it_beside_the_baselines(
+def test_the_command_trains_the_family_that_it_names_and_compares_it_with_the_baselines(
     tmp_path: Path, synthetic_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tmp_path / "model"

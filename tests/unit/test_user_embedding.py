@@ -119,13 +119,13 @@ def test_an_unknown_user_is_computed_without_the_padding_between_sequences(writt
         np.testing.assert_allclose(answer["repeat_logits"], [[0.8, 0.8, 0.9, *[-1e4] * 5]], rtol=1e-6)
 
 
-def test_nobody_has_the_empty_id_even_where_a_store_holds_it(tmp_path: Path) -> None:
+def test_no_user_has_the_empty_id_even_if_a_store_contains_it(tmp_path: Path) -> None:
     write_store(config(), states(["", "u"], [1, 1]), ENCODER, tmp_path)
     [answer] = opened(tmp_path, encoder([])).answer_requests([request(["", "u"])])
     assert answer["source"].tolist() == [[b"computed"], [b"stored"]]
 
 
-def test_bytes_that_are_no_text_are_a_user_that_is_not_stored(written: Path) -> None:
+def test_bytes_that_are_not_text_are_a_user_who_is_not_stored(written: Path) -> None:
     asked = request(["u1"])
     asked["user_id"][0, 0] = b"\xff\xfe"
     assert opened(written, encoder([])).answer_requests([asked])[0]["source"].tolist() == [[b"computed"]]
@@ -285,10 +285,12 @@ def test_a_store_that_config_pbtxt_does_not_name_is_not_loaded(
 
 
 @pytest.mark.parametrize("kept", [0, 4, 200, -1])
-def test_a_torn_store_is_not_loaded(written: Path, kept: int) -> None:
+def test_a_damaged_store_is_not_loaded(written: Path, kept: int) -> None:
     path = written / USER_EMBEDDING / "1" / "users.safetensors"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ValueError, match=r"users.safetensors: is no store of user embeddings, or torn \(.*: export"):
+    with pytest.raises(
+        ValueError, match=r"users.safetensors: is not a store of user embeddings, or damaged \(.*: export"
+    ):
         opened(written)
 
 

@@ -122,7 +122,7 @@ def test_a_reader_that_went_away_ends_the_command_quietly(file: Path) -> None:
         (None, "no such file, give a DuckDB file"),
     ],
 )
-def test_a_file_that_is_no_database_is_one_line(
+def test_a_file_that_is_not_a_database_is_one_line(
     content: bytes | None,
     message: str,
     tmp_path: Path,

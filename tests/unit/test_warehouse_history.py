@@ -80,7 +80,7 @@ def test_a_run_is_written_once_unless_it_is_overwritten(warehouse: Warehouse) ->
     one, other = made_up(5, 4, seed=1), made_up(6, 4, seed=2)
     warehouse.write_run(MAY, {"user": batches(one), "item": batches(one)})
     warehouse.write_run(JUNE, {"item": batches(one)})
-    with pytest.raises(PartitionError, match=r"run 'may' of experiment 'shop' is there already in .*overwrite"):
+    with pytest.raises(PartitionError, match=r"run 'may' of experiment 'shop' exists already in .*overwrite"):
         warehouse.write_run(MAY, {"item": batches(other)})
     assert by_id(warehouse.read("item", "may")).keys() == one.keys()
     warehouse.write_run(MAY, {"item": batches(other)}, overwrite=True)
@@ -124,7 +124,7 @@ def test_a_partition_that_is_not_as_the_manifest_says_is_refused_by_name(sql: st
             list(warehouse.read("user", "may"))
         if "half-written" in message:
             assert [whole for _, whole in warehouse.partitions()] == [False]
-            with pytest.raises(PartitionError, match=r"is there already|is half-written"):
+            with pytest.raises(PartitionError, match=r"exists already|is half-written"):
                 warehouse.write_run(MAY, {"user": batches(made_up(5, 4, seed=1))})
         warehouse.write_run(MAY, {"user": batches(made_up(5, 4, seed=1))}, overwrite=True)
         assert len(by_id(warehouse.read("user", "may"))) == 5
@@ -155,7 +155,7 @@ UNFIT = {
     "no id": (record(pa.array(["a", None]), PAIR), "1 rows have no id"),
     "an empty id": (record(pa.array(["a", ""]), PAIR), "an id is empty"),
     "ids of numbers": (record(pa.array([1, 2]), PAIR), "ids are int64, expected strings: cast them"),
-    "an id twice": (record(pa.array(["a", "a"]), PAIR), "id 'a' stands 2 times, give every id once"),
+    "an id twice": (record(pa.array(["a", "a"]), PAIR), "id 'a' occurs 2 times, give every id once"),
     "another column": (pa.record_batch({"user": pa.array(["a", "b"]), "vector": PAIR}), "no column 'id'"),
     "no rows": (record(pa.array([], pa.string()), pa.array([], pa.list_(pa.float32()))), "there are none"),
 }
@@ -176,7 +176,7 @@ def test_what_is_not_there_is_named(file: Path, tmp_path: Path) -> None:
     (tmp_path / "text.duckdb").write_text("not a database" * 500)
     with pytest.raises(ConnectionRefused, match=r"text\.duckdb: .*: give a DuckDB file"):
         open_warehouse(str(tmp_path / "text.duckdb"))
-    with pytest.raises(ConnectionRefused, match="vectors are kept in DuckDB, PostgreSQL or BigQuery alone"):
+    with pytest.raises(ConnectionRefused, match="vectors are stored only in DuckDB, PostgreSQL or BigQuery"):
         open_warehouse("mysql://host/database")
     with open_warehouse(str(file)) as warehouse:
         with pytest.raises(TableError, match=r"no table vector_runs in .*: write a run's vectors first"):

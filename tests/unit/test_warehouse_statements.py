@@ -104,5 +104,5 @@ def test_a_url_that_names_no_warehouse_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["duckdb://log", "duckdb:///log", "postgres://host/db", "bigquery://project/dataset"])
 def test_a_url_that_names_no_table_is_refused(url: str) -> None:
-    with pytest.raises(AddressError, match="names no table, give its warehouse's URL with /TABLE"):
+    with pytest.raises(AddressError, match="names no table, give the URL of the warehouse followed by /TABLE"):
         table_address(url)

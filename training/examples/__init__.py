@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from training.settings import TrainingSettings
 
 
-def moments(data: Path, fitted: FittedSchema, _settings: TrainingSettings) -> Moments:
+def read_moments(data: Path, fitted: FittedSchema, _settings: TrainingSettings) -> Moments:
     """Return the train rows of `data`, each a moment of prediction; raise `DataError` where none has a known target."""
     from training.examples.moments import train_moments
 

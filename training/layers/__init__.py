@@ -1,1 +1,1 @@
-"""What the models of the families share: encoders of sequences, embeddings of features and items, exclusion."""
+"""Layers shared by the families' models: encoders of sequences, embeddings of features and items, exclusion."""

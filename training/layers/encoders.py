@@ -1,7 +1,7 @@
-"""Sequence encoders: item vectors in, contextual vectors and one pooled vector out.
+"""Sequence encoders, from item vectors to contextual vectors and one pooled vector.
 
-The transformers are Hugging Face encoders of a small config, made here and never downloaded. They run with eager
-attention: T5 cannot be exported to ONNX with the fused kind.
+The transformers are Hugging Face encoders with a small config, built here and never downloaded. They use eager
+attention, because T5 with fused attention cannot be exported to ONNX.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from torch import Tensor, nn
 from preprocessing.schema import Encoder
 from stage.errors import BadInput
 
-INVISIBLE = -1e4  # a logit whose exp is zero in float32 and in bfloat16, and that adds without becoming NaN
+INVISIBLE = -1e4  # a logit whose exp is zero in float32 and bfloat16, and whose sums do not become NaN
 
 
 class EncoderError(BadInput):
-    """The encoder that the schema asks for cannot be built."""
+    """The encoder of the schema cannot be built."""
 
 
 class SequenceEncoder(nn.Module):
-    """A padded sequence of vectors [B, L, W] and its mask [B, L] -> hidden [B, L, W] and pooled [B, W].
+    """Encode a padded sequence of vectors [B, L, W] with its mask [B, L] to hidden [B, L, W] and pooled [B, W].
 
-    `pooled` is the mean of the hidden vectors, each weighted by a learned logit of its age (0 = the newest). A row
-    that is all padding pools to zero.
+    `pooled` is the mean of the hidden vectors, weighted by a learned logit per age (0 = the newest). A row
+    of only padding pools to zero.
     """
 
     def __init__(self, encoder: Encoder, width: int, max_length: int, dropout: float) -> None:
@@ -34,7 +34,7 @@ class SequenceEncoder(nn.Module):
     def forward(self, vectors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         hidden = vectors
         if self.transformer is not None:
-            # An addend of four dimensions is taken as it is; from [B, L] transformers takes twenty nodes of a graph.
+            # A four-dimensional additive mask is used unchanged; from [B, L] transformers makes twenty graph nodes.
             addend = torch.where(mask, 0.0, torch.finfo(vectors.dtype).min).to(vectors.dtype)
             attention = addend[:, None, None, :]
             hidden = self.transformer(inputs_embeds=vectors, attention_mask=attention).last_hidden_state
@@ -44,7 +44,7 @@ class SequenceEncoder(nn.Module):
 
 
 def ages(mask: Tensor) -> Tensor:
-    """How many positions before the newest, [B, L] int64: the last visible position has age 0. Padding gets 0."""
+    """Return each position's distance from the newest, [B, L] int64: the last visible position has age 0, padding 0."""
     places = torch.arange(mask.shape[1], device=mask.device)
     return (mask.sum(1, keepdim=True) - 1 - places).clamp(min=0)
 

@@ -1,4 +1,4 @@
-"""Items that must not be recommended, as a mask over scores."""
+"""The mask over scores of items that must not be recommended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from preprocessing.schema import FIRST_KNOWN_ID
 
 
 def exclude_items(scores: Tensor, sequences: Sequence[Tensor], value: float) -> Tensor:
-    """Return scores [B, I] with `value` at every special id and at every id of the sequences, each [B, L]."""
+    """Return scores [B, I] with `value` at every special id and at every id in the sequences, each [B, L]."""
     scores = scores.clone()
     scores[:, :FIRST_KNOWN_ID] = value
     for ids in sequences:

@@ -1,4 +1,4 @@
-"""Embeddings of the features of one stage, as the schema declares them."""
+"""Embeddings of the features of one stage of the schema."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Features = Mapping[str, Tensor]
 
 
 class ScalarFeatures(nn.Module):
-    """Everything of a stage that is no sequence -> one vector a row, [B, `width`].
+    """Embed all features of a stage except sequences as one vector per row, [B, `width`].
 
-    Takes ids [B] int64 (categorical, bucketed), numbers [B] float32, words [B, W] int64, vectors [B, dim] float32.
+    It takes ids [B] int64 (categorical, bucketed), numbers [B] float32, words [B, W] int64, vectors [B, dim] float32.
     """
 
     def __init__(self, features: tuple[Feature, ...], fitted: FittedSchema, dropout: float) -> None:
@@ -39,7 +39,7 @@ class ScalarFeatures(nn.Module):
                 )
 
     def forward(self, features: Features) -> list[Tensor]:
-        """The feature vectors, each [B, w], in the order of the schema; empty where the stage has no such feature."""
+        """Return the feature vectors, each [B, w], in the order of the schema; empty if there is no such feature."""
         vectors = []
         for feature in self.features:
             value = features[feature.name]
@@ -54,11 +54,11 @@ class ScalarFeatures(nn.Module):
 
 
 class SequenceFeatures(nn.Module):
-    """The item sequences of a stage: pooled vectors, and the repeat logits of those with `repeat`.
+    """Encode the item sequences of a stage as pooled vectors, with repeat logits for those with `repeat`.
 
-    A repeat logit says how much the user wants this very item again; it is a sum of a learned logit of the position's
-    age, one of the item, and one read off the hidden vector (after RepeatNet, Ren et al. 2019, section 3.4; positions
-    of equal items add up, which is the frequency of TIFU-kNN).
+    A repeat logit scores that the user takes this item again. It is the sum of a learned logit of the position's
+    age, one of the item, and one computed from the hidden vector (after RepeatNet, Ren et al. 2019, section 3.4;
+    positions of equal items add up, which corresponds to the frequency of TIFU-kNN).
     """
 
     def __init__(self, features: tuple[Feature, ...], items: int, dim: int, dropout: float) -> None:
@@ -73,7 +73,7 @@ class SequenceFeatures(nn.Module):
                 self.repeats[feature.name] = RepeatHead(items, dim, feature.max_length)
 
     def forward(self, features: Features, table: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Pooled [B, D] of every sequence; ids [B, L] and repeat logits [B, L] of those that repeat."""
+        """Return pooled vectors [B, D] of all sequences; ids [B, L] and repeat logits [B, L] of those that repeat."""
         pooled, ids, logits = [], [], []
         for feature in self.features:
             sequence = features[feature.name]
@@ -87,7 +87,7 @@ class SequenceFeatures(nn.Module):
 
 
 class RepeatHead(nn.Module):
-    """Repeat logits of one sequence, [B, L]; padding gets a logit whose exp is zero."""
+    """Return the repeat logits of one sequence, [B, L]; padding gets a logit whose exp is zero."""
 
     def __init__(self, items: int, dim: int, max_length: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Items: the index of their encoded features, and tables of vectors, [I, D], to read and to score them with."""
+"""The items: the index of their encoded features, and tables of vectors [I, D] for reading and scoring."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INITIAL_STD = 0.05
 
 
 class ItemIndex(nn.Module):
-    """The encoded features of every item, an artifact of the fit, as buffers: a loaded part needs no data folder."""
+    """The encoded features of every item, from the fit, as buffers, so that a loaded part needs no data folder."""
 
     def __init__(self, fitted: FittedSchema) -> None:
         super().__init__()
@@ -44,12 +44,12 @@ class ItemIndex(nn.Module):
                 buffer.copy_(torch.from_numpy(values.to_numpy().copy()))
 
     def rows(self, ids: Tensor) -> dict[str, Tensor]:
-        """The id and the encoded features of the items `ids` [N], by the features' names, each [N] or [N, W]."""
+        """Return the id and the encoded features of the items `ids` [N] by name, each [N] or [N, W]."""
         return {self.item_id: ids} | {f.name: self.get_buffer(f"index_{f.name}")[ids] for f in self.features}
 
 
 class ItemVectors(ItemIndex):
-    """Sum of the item's id embedding and of one embedding per item feature, each D wide."""
+    """The sum of an item's id embedding and of one embedding per item feature, each D wide."""
 
     def __init__(self, fitted: FittedSchema, dim: int) -> None:
         super().__init__(fitted)
@@ -73,13 +73,13 @@ class ItemVectors(ItemIndex):
             self.to_dim[feature.name] = nn.Linear(feature.width, self.dim, bias=False)
 
     def share(self, embeddings: nn.ModuleDict) -> None:
-        """Take the embeddings of the same features from `embeddings`, the item id's too, in place of its own."""
+        """Use the embeddings of the same features from `embeddings`, including the item id's, instead of its own."""
         self.id = cast(nn.Embedding, embeddings[self.item_id])
         for name in self.embeddings:
             self.embeddings[name] = embeddings[name]
 
     def table(self) -> Tensor:
-        """The vectors of all items, [I, D]."""
+        """Return the vectors of all items, [I, D]."""
         total = self._to_dim("id", self.id.weight)
         for feature in self.features:
             total = total + self._to_dim(feature.name, self._vectors(feature))
@@ -100,7 +100,7 @@ class ItemVectors(ItemIndex):
 
 
 class ItemEmbedding(ItemVectors):
-    """Item vectors to score with: `bias` [I] starts as the log of each item's share of the train purchases."""
+    """Item vectors for scoring; `bias` [I] starts as the log of each item's share of the train purchases."""
 
     def __init__(self, fitted: FittedSchema, dim: int) -> None:
         super().__init__(fitted, dim)
@@ -116,7 +116,7 @@ class ItemEmbedding(ItemVectors):
 
 
 def read_index(path: Path, columns: list[str], items: int) -> pa.Table:
-    """Read columns of the fit's `item_index.parquet`; raise `ParquetError` where it has not one row for every id."""
+    """Read columns of the fit's `item_index.parquet`; raise `ParquetError` unless it has one row for every id."""
     table = read_columns(path, ["item_id", *columns])
     if table.num_rows != items:
         raise ParquetError(f"{path}: has {table.num_rows} rows, the schema {items} ids: run the fit again")

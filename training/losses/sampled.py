@@ -1,4 +1,4 @@
-"""Softmax over a sample of the catalogue: the items of the batch, with or without others, and its logQ corrections."""
+"""The softmax over a sample of the catalogue (the items of the batch, optionally others) and its logQ corrections."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ def sampled_softmax(
     candidate_log_q: Tensor,
     correction: Correction,
 ) -> Tensor:
-    """Mean over T examples of -log p(positive) against sampled negatives; a scalar.
+    """Return the mean over T examples of -log p(positive) against sampled negatives, a scalar.
 
-    positive: [T] scores of the positives, temperature divided out. candidates: [T, P] those of the sampled items.
-    is_negative: [T, P], false where a candidate is the example's positive. positive_log_q [T], candidate_log_q [P]:
-    log of the probability Q with which the item is drawn as a candidate. An example without a negative costs nothing.
+    positive: [T] scores of the positives, divided by the temperature. candidates: [T, P] scores of the sampled items.
+    is_negative: [T, P], false if a candidate is the example's positive. positive_log_q [T], candidate_log_q [P]:
+    log of the probability Q that the item is drawn as a candidate. An example without negatives has zero loss.
 
-    With s the scores, p the positive, c over the negatives, n their number and sg a constant to the gradient:
+    With scores s, the positive p, negatives c, their number n and the stop-gradient sg:
 
         none        -log e^s_p / (e^s_p + Σ_c e^s_c)
-        standard    the same with s - log Q in place of s, the positive's too (Yi et al. 2019, RecSys, section 4)
+        standard    the same with s - log Q instead of s, also for the positive (Yi et al. 2019, RecSys, section 4)
         corrected   -sg(1 - P_p) · log (e^s_p / Σ_c e^(s_c - log Q'(c))),    Q'(c) = Q(c) / (1 - Q(p))
                     P_p = e^s_p / (e^s_p + 1/n Σ_c e^(s_c - log Q'(c)))
 
     The last is "Correcting the LogQ Correction" (Khrylchenko et al. 2025, RecSys, arXiv 2507.09331): the positive is
-    in the denominator for certain and not by the draw, so it is left out of what is corrected, and comes back as the
-    weight 1 - P_p, the model's own probability of a miss. Its gradient is an estimate of the whole softmax's.
+    always in the denominator and not drawn, so the correction leaves it out, and it comes back as the
+    weight 1 - P_p, the model's probability of a miss. Its gradient estimates that of the full softmax.
     """
     hidden = ~is_negative
     some = is_negative.any(dim=1)
@@ -53,6 +53,6 @@ def sampled_softmax(
 
 
 def _log_sum(scores: Tensor, hidden: Tensor) -> Tensor:
-    """log Σ e^score over what is not hidden, [T]; where all is, the lowest number, whose gradient is none."""
+    """Return log Σ e^score over the visible scores, [T]; if all are hidden, the lowest number, without a gradient."""
     lowest = torch.finfo(scores.dtype).min
     return torch.logsumexp(scores.masked_fill(hidden, lowest), dim=1)

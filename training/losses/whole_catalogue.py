@@ -24,7 +24,7 @@ def softmax_cross_entropy(
     answers. repeats: items id_j [B, R] that repeat and their logits r_j [B, R], which add log(1 + m_i) to the score s_i
     of an item, with m_i = Σ_{j: id_j = i} e^{r_j}.
 
-    The repeat term is never spread over the catalogue here:
+    The repeat term is never expanded to the catalogue here:
     Σ_i e^{s_i + log(1 + m_i)} = Σ_i e^{s_i} + Σ_j e^{s_{id_j} + r_j}, and only the targets' m is looked up.
     """
     scores = exclude_items(scores.float(), excluded, INVISIBLE)

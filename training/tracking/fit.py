@@ -1,4 +1,4 @@
-"""`training.trainer.fit` as a tracked run, and the tracking of a model that was trained before."""
+"""`training.trainer.fit` as a tracked run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from training.trainer import Trained, fit
 
 
 class TrackingCallback(TrainerCallback):  # type: ignore[misc]
-    """Begins a run when everything that can be refused has been checked, and hands it what the Trainer logs."""
+    """Begin a run after all checks, and pass the Trainer's logs to it."""
 
     def __init__(self, run: TrackedRun, data: str | Path, config: FamilyConfig, settings: TrainingSettings) -> None:
         self._run, self._data, self._config, self._settings = run, data, config, settings
@@ -42,10 +42,10 @@ def fit_tracked(
     resume: bool = False,
     overwrite: bool = False,
 ) -> tuple[Trained, dict[str, Any]]:
-    """Train as `fit` does, logged to MLflow; with what the run is known as there, nothing where its end was not logged.
+    """Train as `fit` does and log to MLflow; return also the run's ids there, if its end was logged.
 
     Raises:
-        StoreError: Nobody answers at the store, before a step is taken; or the model, whole in `output`, was to be
+        StoreError: The store does not answer before the first step; or the model, complete in `output`, was to be
             registered and could not be.
 
     """

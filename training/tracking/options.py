@@ -1,4 +1,4 @@
-"""What a run is tracked as; checked at once, with no import of MLflow."""
+"""The options of tracking a run, checked at once and without an import of MLflow."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from stage.errors import BadInput
 
 
 class TrackingError(BadInput):
-    """A run cannot be tracked as it is asked to be."""
+    """A run cannot be tracked as requested."""
 
 
 @dataclass(frozen=True)
 class TrackingOptions:
-    """Where a run is logged and what its model is registered as.
+    """The store of a run, and the name under which its model is registered.
 
-    `uri`: MLflow's store, None for the default (see `stage.mlflow_store`). `experiment`: None for the schema's name.
+    `uri`: MLflow's store, None for the default (see `stage.mlflow_store`). `experiment`: None means the schema's name.
     `register`: the registered model to add a version to, None for no version; `aliases` are moved to that version.
     """
 
@@ -27,11 +27,11 @@ class TrackingOptions:
 
     def __post_init__(self) -> None:
         if self.experiment is not None and not self.experiment.strip():
-            raise TrackingError("--experiment is empty: give a name, or leave it out for the schema's")
+            raise TrackingError("--experiment is empty: give a name, or leave it out to use the schema's name")
         if self.register is not None and (not self.register.strip() or re.search("[/:@]", self.register)):
             raise TrackingError(f"--register {self.register!r}: give a name without '/', ':' and '@'")
         if self.aliases and self.register is None:
-            raise TrackingError(f"--alias {self.aliases[0]}: an alias is of a registered model, add --register NAME")
+            raise TrackingError(f"--alias {self.aliases[0]}: an alias needs a registered model, add --register NAME")
         for alias in self.aliases:
             if not re.fullmatch(r"[\w-]+", alias) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
                 raise TrackingError(

@@ -1,4 +1,4 @@
-"""One training run in MLflow: parameters, curves, the schema, the model folder, and its version in the registry."""
+"""A training run in MLflow: parameters, curves, the schema, the model folder, and its version in the registry."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from training.settings import TrainingSettings
 from training.tracking.options import TrackingOptions
 
 MODEL = "model"
-"""The artifact folder of a run that holds what `training fit` wrote."""
+"""The artifact folder of a run with the output of `training fit`."""
 RUN = "tracking.json"
-_BATCH = 1000  # metrics that MLflow takes in one call
+_BATCH = 1000  # number of metrics that MLflow takes in one call
 _WITHOUT = "give a store that answers, or --no-tracking"
 
 
 class TrackedRun:
-    """A run that is begun before training, told what happens, and kept at the end.
+    """A run that begins before training, gets its logs, and is stored at the end.
 
-    Logging that fails while training goes on is reported once and tried again at the end; what the run has come to so
-    far is never at risk.
+    A failure to log during training is reported once, and logging is tried again at the end; the results of the
+    run are never at risk.
     """
 
     def __init__(self, options: TrackingOptions, data: str | Path | None, output: str | Path) -> None:
@@ -41,10 +41,10 @@ class TrackedRun:
     def begin(
         self, fitted: FittedSchema, config: FamilyConfig, settings: TrainingSettings, scratch: Path | None = None
     ) -> None:
-        """Start the run, or go on with the one that `scratch`, the folder of the checkpoints, tells of.
+        """Start the run, or continue the one recorded in `scratch`, the folder of the checkpoints.
 
         Raises:
-            StoreError: Nobody answers at the store, or it refuses the run.
+            StoreError: The store does not answer, or refuses the run.
 
         """
         self._store = open_store(self._options.uri, create=True)
@@ -60,7 +60,7 @@ class TrackedRun:
             (scratch / RUN).write_text(json.dumps(note), encoding="utf-8")
 
     def log(self, values: Mapping[str, Any], step: int) -> None:
-        """Log numbers of one step of the Trainer, named as it names them."""
+        """Log numbers of one step of the Trainer, under the Trainer's names."""
         now = int(time.time() * 1000)
         self._pending += [(metric_name(name), float(value), now, step) for name, value in values.items()]
         if self._silent:
@@ -69,15 +69,15 @@ class TrackedRun:
             self._flush()
         except Exception as error:
             self._silent = True
-            _say(f"{self._store.shown}: {first_line(error)}: training goes on, the run is logged at its end")
+            _say(f"{self._store.shown}: {first_line(error)}: training continues, the run is logged at its end")
 
     def keep(self, folder: str | Path, best: Mapping[str, float]) -> dict[str, Any]:
-        """Log what is left, the model `folder` and its best metrics; register it as asked. What a command prints."""
+        """Log the rest, the model `folder` and its best metrics, and register it as requested; return what to print."""
         last = max((step for *_, step in self._pending), default=0)
         self._pending += [
             (f"best/{_plain(name)}", value, int(time.time() * 1000), last) for name, value in best.items()
         ]
-        with told(self._store.uri, f"the model stands whole in {folder}, `training track --model {folder}` logs it"):
+        with told(self._store.uri, f"the model is complete in {folder}, `training track --model {folder}` logs it"):
             self._flush()
             self._client.log_artifact(self._id, str(Path(folder) / "trainer_state.json"))
             self._client.log_artifacts(self._id, str(folder), MODEL)
@@ -88,7 +88,7 @@ class TrackedRun:
 
     @contextmanager
     def closed_on_error(self) -> Iterator[None]:
-        """Mark the run as failed, or as killed, where the block comes to nothing, as far as the store lets us."""
+        """Mark the run as failed or killed if the block fails, as far as the store allows."""
         try:
             yield
         except BaseException as error:
@@ -104,7 +104,7 @@ class TrackedRun:
             _say(f"{self._store.shown}: {first_line(error)}: run {self._id} is left open")
 
     def _earlier(self, scratch: Path | None) -> str | None:
-        """The run that was cut off, open again, where the store still has it."""
+        """Reopen the interrupted run, if the store still has it."""
         try:
             note = json.loads(((scratch or Path()) / RUN).read_text(encoding="utf-8")) if scratch else {}
         except (OSError, ValueError):
@@ -166,9 +166,9 @@ class TrackedRun:
 
 
 def metric_name(name: str) -> str:
-    """A Trainer's name as a curve of MLflow: `eval_ndcg@20` is validation/ndcg_at_20, `loss` is train/loss.
+    """Return MLflow's curve for a Trainer's name: `eval_ndcg@20` -> validation/ndcg_at_20, `loss` -> train/loss.
 
-    The Trainer's sums over the whole run (`train_loss`, `train_runtime`) are run/….
+    The Trainer's totals of the whole run (`train_loss`, `train_runtime`) are run/….
     """
     if name == "epoch":
         return name
@@ -179,7 +179,7 @@ def metric_name(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """MLflow has no '@' in names."""
+    """Return a name without '@', which MLflow does not allow."""
     return name.replace("@", "_at_")
 
 
@@ -192,7 +192,7 @@ def _tags(fitted: FittedSchema, config: FamilyConfig) -> dict[str, str]:
 
 
 def _user() -> str:
-    """Who runs this; a container's user may have no name."""
+    """Return the name of the user; the user of a container may have none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -1,4 +1,4 @@
-"""The tracking of a model that was trained before: without, or with a store that was gone at the end."""
+"""The tracking of an already trained model, whose run was not tracked or not logged to the end."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from training.trainer import best_evaluation, metrics_of
 
 
 def track_saved(options: TrackingOptions, model: str | Path) -> dict[str, Any]:
-    """Log the folder MODEL of `training fit` as a run of its own: parameters, curves, files; register it as asked.
+    """Log the folder MODEL of `training fit` as a new run: parameters, curves, files; register it as requested.
 
     Raises:
-        CheckpointError: The folder is none that `training fit` wrote.
-        StoreError: Nobody answers at the store, or it refuses the run.
+        CheckpointError: The folder is not an output of `training fit`.
+        StoreError: The store does not answer, or refuses the run.
 
     """
     folder = Path(model)

@@ -1,1 +1,1 @@
-"""One session per kind of warehouse that vectors are written to."""
+"""The sessions of each kind of warehouse to which vectors are written."""

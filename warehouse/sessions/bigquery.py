@@ -1,4 +1,4 @@
-"""BigQuery: batches are loaded into a staging table, and one script, a transaction, publishes them."""
+"""The session in BigQuery: batches are loaded into a staging table, and one script publishes them in a transaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class BigQuerySession:
-    """Through the client that Ibis makes of the application's default credentials."""
+    """A session that uses Ibis's client with the application default credentials."""
 
     def __init__(self, address: Address) -> None:
         import google.auth
@@ -97,5 +97,5 @@ class BigQuerySession:
 
 
 def script(statements: list[str]) -> str:
-    """All statements or none: BigQuery rolls a transaction back when its script fails."""
+    """Run all statements or none: BigQuery rolls back a transaction if its script fails."""
     return ";\n".join(["BEGIN TRANSACTION", *statements, "COMMIT TRANSACTION"]) + ";"

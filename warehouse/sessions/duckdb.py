@@ -1,4 +1,4 @@
-"""DuckDB: a file of this machine, one writer at a time."""
+"""The session in DuckDB: a local file, one writer at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BATCH = "naiad_batch"
 
 
 class DuckDBSession:
-    """Through the connection that Ibis opens; Arrow is read of relations, as DuckDB 2 wants it (Ibis 12 does not)."""
+    """A session on Ibis's connection that reads Arrow from relations, as DuckDB 2 requires (Ibis 12 does not)."""
 
     def __init__(self, address: Address, read_only: bool) -> None:
         import duckdb
@@ -31,10 +31,10 @@ class DuckDBSession:
         self._errors = duckdb.Error
         file = Path(address.path)
         if read_only and not file.is_file():
-            raise AddressError(f"{address}: no such file, give a DuckDB file that holds tables")
+            raise AddressError(f"{address}: no such file, give a DuckDB file with tables")
         if not file.parent.is_dir():
-            raise AddressError(f"{address}: no folder {file.parent}, make it first")
-        with self._driver_errors("give a DuckDB file that you may open and no one else writes to"):
+            raise AddressError(f"{address}: no folder {file.parent}, create it first")
+        with self._driver_errors("give a DuckDB file that you may open and that no one else writes to"):
             self.ibis: Any = ibis.duckdb.connect(file, read_only=read_only)
         self._connection: Any = self.ibis.con
 
@@ -58,7 +58,7 @@ class DuckDBSession:
             return rows
 
     def batches(self, sql: str, rows: int) -> Iterator[pa.RecordBatch]:
-        # Its own cursor: an answer that is half read would keep the connection from all else.
+        # A cursor of its own: an answer that is half read would block the connection.
         with self._driver_errors("give a whole file"), self._connection.cursor() as cursor:
             yield from cursor.sql(sql).to_arrow_reader(rows)
 

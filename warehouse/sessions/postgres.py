@@ -1,4 +1,4 @@
-"""PostgreSQL: vectors are pgvector's where the extension is there, arrays of real elsewhere."""
+"""The session in PostgreSQL: vectors are pgvector's if the extension is available, else arrays of real."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WIDEST_PGVECTOR = 16_000
 
 
 class PostgresSession:
-    """Through the connection that Ibis opens (psycopg, every statement a transaction of its own)."""
+    """A session on Ibis's connection (psycopg; every statement is a transaction of its own)."""
 
     def __init__(self, address: Address) -> None:
         import ibis
@@ -32,14 +32,14 @@ class PostgresSession:
 
         self.address = address
         self._errors = psycopg.Error
-        # Ibis has errors of its own for a port or an option that is none.
-        with driver_errors(address, Exception, "give the URL of a PostgreSQL server that runs and lets you in"):
+        # Ibis has errors of its own for an invalid port or option.
+        with driver_errors(address, Exception, "give the URL of a running PostgreSQL server that you may connect to"):
             self.ibis: Any = ibis.connect(address.url)
         self._connection: Any = self.ibis.con
         self.statements = Statements(self._dialect())
 
     def _dialect(self) -> Dialect:
-        """That of the tables that stand; of new ones, pgvector's where it is installed."""
+        """Return the dialect of the existing tables; for new ones, pgvector's if it is installed."""
         self.statements = Statements(POSTGRES_ARRAY)
         types = [self.columns(vector_table(kind)).get("vector") for kind in KINDS]
         installed = self.rows(
@@ -53,11 +53,11 @@ class PostgresSession:
     def prepare(self) -> None:
         import psycopg
 
-        with self._driver_errors("give a database where you may create tables"), self._connection.transaction():
-            # IF NOT EXISTS does not keep two from making the same thing at once.
+        with self._driver_errors("give a database in which you may create tables"), self._connection.transaction():
+            # IF NOT EXISTS does not prevent two sessions from creating the same table at once.
             self._connection.execute("SELECT pg_advisory_xact_lock(hashtext('naiad vector tables'))")
             if self.rows("SELECT 1 FROM pg_available_extensions WHERE name = 'vector' AND installed_version IS NULL"):
-                # Where the extension may not be made, arrays serve.
+                # Without permission to create the extension, arrays are used.
                 with suppress(psycopg.errors.InsufficientPrivilege), self._connection.transaction():
                     self._connection.execute("CREATE EXTENSION vector")
             self.statements = Statements(self._dialect())
@@ -99,7 +99,7 @@ class PostgresSession:
 
     def stage(self, kind: str) -> str:
         staging = f"naiad_staging_{kind}"
-        with self._driver_errors("give a database where you may create temporary tables"):
+        with self._driver_errors("give a database in which you may create temporary tables"):
             self.drop(staging)
             self._connection.execute(self.statements.create_staging(staging))
         return staging
@@ -121,7 +121,7 @@ class PostgresSession:
 
     def publish(self, statements: list[str], refuse: Callable[[], None]) -> None:
         with self._driver_errors("nothing was written, try again"), self._connection.transaction():
-            # A second writer waits here and then sees the first one's run; readers do not wait.
+            # A second writer waits here and then sees the run of the first; readers do not wait.
             self._connection.execute(f"LOCK TABLE {self.statements.table(MANIFEST)} IN SHARE ROW EXCLUSIVE MODE")
             refuse()
             for sql in statements:
@@ -135,7 +135,7 @@ class PostgresSession:
 
 
 def _copied(batch: Batch, of_vector: Callable[[Any], list[bytes]]) -> bytes:
-    """A batch as rows of COPY's binary format."""
+    """Return a batch as rows of COPY's binary format."""
     out = bytearray()
     for id_, vector in zip(batch.ids, of_vector(batch.matrix), strict=True):
         text = id_.encode()
@@ -144,16 +144,16 @@ def _copied(batch: Batch, of_vector: Callable[[Any], list[bytes]]) -> bytes:
 
 
 def _pgvector(matrix: Any) -> list[bytes]:
-    """[B, D] -> pgvector's binary form: the width, an unused word, the floats."""
+    """Return [B, D] in pgvector's binary format: the width, an unused word, the floats."""
     width = matrix.shape[1]
     if width > WIDEST_PGVECTOR:
-        raise VectorError(f"vectors are {width} wide, pgvector keeps at most {WIDEST_PGVECTOR}: give narrower ones")
+        raise VectorError(f"vectors are {width} wide, pgvector stores at most {WIDEST_PGVECTOR}: give narrower ones")
     head = struct.pack(">HH", width, 0)
     return [head + row.tobytes() for row in matrix.astype(">f4")]
 
 
 def _real_array(matrix: Any) -> list[bytes]:
-    """[B, D] -> the binary form of real[]: dimensions, no nulls, the type, then length and lower bound; (4, float)."""
+    """Return [B, D] in the binary format of real[]: dimensions, no nulls, type, length, lower bound; (4, float)."""
     import numpy as np
 
     rows, width = matrix.shape

@@ -1,8 +1,8 @@
-"""Compile a saved NVTabular workflow to one ONNX graph: raw request tensors in, `NAME.encoded` out.
+"""The compiler of a saved NVTabular workflow to one ONNX graph, from raw request tensors to `NAME.encoded`.
 
-The graph answers as `preprocess_nvtabular` does: ids are equal, and numbers to the last bit. Only for what follows a
-LogOp is that a bound: numpy's float32 log is up to 4 units in the last place from the true one, which the graph gives.
-Zeros of either sign are equal: ONNX Runtime's Where and Clip do not keep it.
+The graph's answers equal those of `preprocess_nvtabular`: ids exactly, numbers to the last bit. Only after a LogOp is
+there a bound: numpy's float32 log differs by up to 4 units in the last place from the true one of the graph.
+Zeros of either sign are equal, because ONNX Runtime's Where and Clip do not keep the sign.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ def compile_workflow(
 ) -> tuple[Tensor, ...]:
     """Write a saved workflow as the ONNX file `path`; return the graph's outputs.
 
-    Integers and indicators come out as int64, other numbers as float32, in the order of the workflow's columns.
+    Integers and indicators become int64, other numbers float32, in the order of the workflow's columns.
 
     Args:
-        workflow: What is compiled.
+        workflow: The saved workflow.
         columns: The request's tensors, all of which become inputs: `request_columns(features)`.
         path: The file to write.
-        only: Names of the columns that the graph takes and gives; all if None.
+        only: Names of the graph's columns; all if None.
 
     Raises:
-        UnsupportedWorkflow: An operator, or what it is used on, has no equal graph; the message names it.
+        UnsupportedWorkflow: An operator, or its use on a column, has no equal graph; the message names it.
 
     """
     refuse_text(columns)
@@ -66,7 +66,7 @@ def compile_workflow(
 def write_graph(
     expressions: dict[str, Expression], columns: Sequence[RequestColumn], path: str | Path
 ) -> tuple[Tensor, ...]:
-    """Write the graph of the columns that come out, by name; its outputs are returned."""
+    """Write the graph of the output columns, by name; return its outputs."""
     emitter = _Emitter(expressions)
     outputs = tuple(emitter.output(name) for name in expressions)
     emitter.graph.save([column.tensor for column in columns], outputs, Path(path))
@@ -74,7 +74,7 @@ def write_graph(
 
 
 class _Emitter:
-    """Turns expressions into nodes, each once."""
+    """Turn expressions into nodes, each once."""
 
     def __init__(self, expressions: dict[str, Expression]) -> None:
         self.graph = Graph()
@@ -86,7 +86,7 @@ class _Emitter:
             if lists.is_list(expression):
                 items = lists.read_list(expression)
                 if items.vocabulary is None:
-                    raise UnsupportedWorkflow(f"{items.column.name}: comes out as raw items: end it with Categorify")
+                    raise UnsupportedWorkflow(f"{items.column.name}: is returned as raw items: end it with Categorify")
                 group = by_vocabulary[items.vocabulary.digest, items.column.kind]
                 if items.column not in [other.column for other in group]:
                     group.append(items)
@@ -95,7 +95,7 @@ class _Emitter:
                 self._list_ids[digest, items.column.name] = encoded
 
     def output(self, name: str) -> Tensor:
-        """Emit a column that comes out, as `NAME.encoded`."""
+        """Emit an output column as `NAME.encoded`."""
         self.graph.column = name
         expression, encoded = self._expressions[name], name + ENCODED
         if lists.is_list(expression):
@@ -113,7 +113,7 @@ class _Emitter:
         assert items.vocabulary is not None
         ids_ = self._list_ids[items.vocabulary.digest, items.column.name]
         self.graph.node("Identity", [lists.emit_list(self.graph, items, ids_)], "result", encoded)
-        # Padded to 1 at least: what holds one item at most is as wide as that.
+        # Padded to at least 1, so a column with at most one item has width 1.
         width = items.pad_to or (1 if items.longest == 1 else -1)
         return Tensor(encoded, "int64", (width,), items.longest)
 
@@ -148,29 +148,35 @@ class _Emitter:
             case EncodedTogether():
                 return ids.emit_encode_together(graph, expression, tuple(self._key(part) for part in expression.of))
             case _:
-                raise UnsupportedWorkflow(f"{graph.column}: is no list, only lists can be sliced: take ListSlice out")
+                raise UnsupportedWorkflow(
+                    f"{graph.column}: is not a list, only lists can be sliced: take ListSlice out"
+                )
 
     def _number(self, expression: Expression) -> Value:
         value = self._value(expression)
         if value.dtype.kind == "b":
-            raise UnsupportedWorkflow(f"{self.graph.column}: tells what was filled, NVTabular cannot compute with it")
+            raise UnsupportedWorkflow(
+                f"{self.graph.column}: is an indicator of filled values, NVTabular cannot compute with it"
+            )
         return value
 
     def _key(self, expression: Expression) -> Value | None:
         return None if ids.is_string(expression) else self._value(expression)
 
     def _raw(self, column: RequestColumn) -> Value:
-        """A number of the request as pandas holds it: int64, or float64 made of the float32."""
+        """Return a number of the request in the type of pandas: int64, or the float32 as float64."""
         match column.kind:
             case "int":
                 return Value(column.name, _INT64)
             case "number":
                 return Value(column.name, _FLOAT64, held=_FLOAT32, nullable=True)
             case "vector":
-                raise UnsupportedWorkflow(f"{column.name}: is a vector, which only passes through: drop its operators")
+                raise UnsupportedWorkflow(
+                    f"{column.name}: is a vector, which can only pass through: drop its operators"
+                )
             case "string" | "text":
-                raise UnsupportedWorkflow(f"{self.graph.column}: comes out as raw strings: end it with Categorify")
+                raise UnsupportedWorkflow(f"{self.graph.column}: is returned as raw strings: end it with Categorify")
             case _:
                 raise UnsupportedWorkflow(
-                    f"{column.name}: is a list, which numeric operators cannot be compiled of: take them out"
+                    f"{column.name}: is a list, for which numeric operators cannot be compiled: take them out"
                 )

@@ -1,6 +1,6 @@
-"""What a workflow makes of a raw column, as plain frozen values: an expression tree for each column that comes out.
+"""Expressions of a workflow's columns as frozen values: one expression tree per output column.
 
-Equal subtrees are equal values, so that a graph computes each of them once.
+Equal subtrees are equal values, so a graph computes each of them once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Number = int | float | np.integer[Any] | np.floating[Any]
 
 @dataclass(frozen=True)
 class Raw:
-    """A column as the request carries it."""
+    """A column of the request."""
 
     column: RequestColumn
 
@@ -64,7 +64,7 @@ class Scaled:
 
 @dataclass(frozen=True)
 class Halved:
-    """x / 2x, what NormalizeMinMax gives where all values were equal at the fit; then of type `dtype`."""
+    """x / 2x, the result of NormalizeMinMax if all values of the fit were equal; then of type `dtype`."""
 
     of: Expression
     dtype: str
@@ -80,7 +80,7 @@ class Bucketed:
 
 @dataclass(frozen=True)
 class Sliced:
-    """Each row's [start:stop]; rows shorter than `pad_to` are filled up with `pad_value`."""
+    """Each row's [start:stop]; rows shorter than `pad_to` are padded with `pad_value`."""
 
     of: Expression
     start: int
@@ -111,7 +111,7 @@ Expression = (
 
 
 def raw_column(expression: Expression) -> RequestColumn:
-    """The request's column that an expression begins with; a combination's first."""
+    """Return the request's column with which an expression begins, of a combination the first one."""
     while not isinstance(expression, Raw):
         expression = expression.of[0] if isinstance(expression, EncodedTogether) else expression.of
     return expression.column

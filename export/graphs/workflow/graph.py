@@ -1,4 +1,4 @@
-"""An ONNX graph in the making: nodes get readable names, equal constants are stored once."""
+"""A builder of ONNX graphs with readable node names, which stores equal constants once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from export.graphs.known_ids import Counts, check_ids
 from export.graphs.onnx import IR_VERSION, OPSET
 from export.triton.tensors import Dtype, Tensor
 
-# Version 3 of the operators for classical models holds LabelEncoder with int64 on either side.
+# LabelEncoder with int64 on both sides needs version 3 of the operators for classical models.
 ML_DOMAIN, ML_OPSET = "ai.onnx.ml", 3
 _TYPES: dict[Dtype, int] = {"string": TensorProto.STRING, "int64": TensorProto.INT64, "float32": TensorProto.FLOAT}
 
@@ -25,9 +25,9 @@ _TYPES: dict[Dtype, int] = {"string": TensorProto.STRING, "int64": TensorProto.I
 class Value:
     """A tensor of the graph.
 
-    `dtype`: the type that pandas computes in. `held`: the tensor's, if another one: float32 that holds the very numbers
-    of a float64 column. `nullable`: NaN may be in it. `exact`: equal to NVTabular's to the last bit, which what follows
-    a logarithm need not be.
+    `dtype`: the type in which pandas computes. `held`: the tensor's type, if different: float32 with exactly the
+    numbers of a float64 column. `nullable`: it may contain NaN. `exact`: equal to NVTabular's to the last bit, which is
+    not guaranteed after a logarithm.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Value:
 
     @property
     def stored(self) -> np.dtype[Any]:
-        """The tensor's own type."""
+        """The type of the tensor itself."""
         return self.held or self.dtype
 
 
 class Graph:
-    """Collects nodes and constants; `column` prefixes the names of what is added until it is set again."""
+    """Collect nodes and constants; `column` prefixes the names of added nodes until it is set again."""
 
     def __init__(self) -> None:
         self.column = ""
@@ -55,13 +55,13 @@ class Graph:
     def node(
         self, operator: str, inputs: Sequence[str], name: str, output: str | None = None, **attributes: Any
     ) -> str:
-        """Add a node named `column/name` with one output; its name is returned."""
+        """Add a node named `column/name` with one output; return its name."""
         return self.nodes(operator, inputs, name, [output] if output else [""], **attributes)[0]
 
     def nodes(
         self, operator: str, inputs: Sequence[str], name: str, outputs: Sequence[str], **attributes: Any
     ) -> list[str]:
-        """Add a node of several outputs; "" is an output that wants a name."""
+        """Add a node with several outputs; "" is an output that needs a name."""
         full = self._free(f"{self.column}/{name}")
         named = [output or (full if len(outputs) == 1 else f"{full}.{place}") for place, output in enumerate(outputs)]
         domain = ML_DOMAIN if operator == "LabelEncoder" else ""
@@ -69,7 +69,7 @@ class Graph:
         return named
 
     def constant(self, value: Any, dtype: Any, shape: Sequence[int] | None = None) -> str:
-        """The name of a constant; `shape` is that of `value` if absent."""
+        """Return the name of a constant; `shape` is by default that of `value`."""
         array: NDArray[Any] = np.asarray(value, dtype=dtype)
         array = array if shape is None else array.reshape(shape)
         key = array.tobytes() + f"{array.dtype}{array.shape}".encode()
@@ -81,13 +81,13 @@ class Graph:
         return self._constants[key]
 
     def cast(self, value: str, seen: np.dtype[Any], wanted: np.dtype[Any]) -> str:
-        """The tensor as another numpy type; itself where it is of it."""
+        """Return the tensor as another numpy type, or itself if it has that type."""
         if seen == wanted:
             return value
         return self.node("Cast", [value], f"to_{wanted}", to=helper.np_dtype_to_tensor_dtype(wanted))
 
     def typed(self, value: Value, wanted: np.dtype[Any]) -> str:
-        """The value's tensor as another numpy type, by way of the type that pandas computes in."""
+        """Return the value's tensor as another numpy type, through the type in which pandas computes."""
         if value.held is not None and np.can_cast(value.held, wanted):
             return self.cast(value.name, value.held, wanted)
         return self.cast(self.cast(value.name, value.stored, value.dtype), value.dtype, wanted)
@@ -100,7 +100,7 @@ class Graph:
         name: str = "preprocess",
         counts: Counts | None = None,
     ) -> None:
-        """Check and write the graph; the batch and every -1 are dynamic. `counts`: of the inputs that hold ids."""
+        """Check and write the graph; the batch and every -1 are dynamic. `counts`: number of ids of inputs with ids."""
         graph = helper.make_graph(
             self._nodes,
             name,

@@ -20,21 +20,21 @@ _NULL = ""
 
 
 def is_string(expression: Expression) -> bool:
-    """Whether the expression is a string a row: one of the request, its nulls perhaps filled."""
+    """Return whether the expression is one string per row, from the request, possibly with filled nulls."""
     while isinstance(expression, Filled):
         expression = expression.of
     return isinstance(expression, Raw) and expression.column.kind == "string"
 
 
 def emit_was_null_string(graph: Graph, expression: WasNull) -> Value:
-    """Whether a string is null: no filled one is."""
+    """Return whether a string is null; a filled one is not."""
     raw, fill = _string(graph, expression.of)
     found = label_encoder(graph, raw, {_NULL: int(fill is None)}, 0, "was_null")
     return Value(graph.cast(found, _INT64, np.dtype(bool)), np.dtype(bool))
 
 
 def emit_encode(graph: Graph, expression: Encoded, x: Value | None) -> Value:
-    """[B, 1] -> [B, 1] int64; `x` is the value to encode, None for a string, which the request has as it is."""
+    """Encode [B, 1] as [B, 1] int64; `x` is the value, None for a string, which comes directly from the request."""
     vocabulary = expression.vocabulary
     raw, keys, null = _keys(graph, expression.of, x, vocabulary, 0)
     ids = {key: id_ for key, id_ in vocabulary.single().items() if isinstance(key, keys)}
@@ -44,7 +44,7 @@ def emit_encode(graph: Graph, expression: Encoded, x: Value | None) -> Value:
 
 
 def emit_encode_together(graph: Graph, expression: EncodedTogether, parts: tuple[Value | None, ...]) -> Value:
-    """[B, 1] each -> [B, 1]: a number for each part, 0 for an unknown one, and the id of the numbers put together."""
+    """Encode several [B, 1] as one [B, 1]: a number per part, 0 if unknown, and the id of the combined numbers."""
     vocabulary = expression.vocabulary
     numbers: list[dict[Key, int]] = []
     together, stride, strides = None, 1, []
@@ -63,7 +63,7 @@ def emit_encode_together(graph: Graph, expression: EncodedTogether, parts: tuple
         strides.append(stride)
         stride *= len(number) + 1
     if stride > np.iinfo(np.int64).max:
-        raise UnsupportedWorkflow(f"{graph.column}: its combinations are more than int64 can number: combine fewer")
+        raise UnsupportedWorkflow(f"{graph.column}: it has more combinations than int64 can number: combine fewer")
     assert together is not None
     ids: dict[Key, int] = {
         sum(number[part] * step for number, part, step in zip(numbers, key, strides, strict=True)): id_
@@ -75,8 +75,8 @@ def emit_encode_together(graph: Graph, expression: EncodedTogether, parts: tuple
 
 
 def label_encoder(graph: Graph, x: str, ids: Mapping[Key, int], default: int, name: str) -> str:
-    """Look keys of one type up; any shape, int64 out."""
-    # LabelEncoder takes no empty list of keys: one that gets the default is none.
+    """Look up keys of one type, any shape; return int64."""
+    # LabelEncoder takes no empty list of keys; a key with the default id has no effect.
     ids = ids or {0: default}
     keys = list(ids)
     known: dict[str, Any] = {"keys_strings" if isinstance(keys[0], str) else "keys_int64s": keys}
@@ -87,7 +87,7 @@ def label_encoder(graph: Graph, x: str, ids: Mapping[Key, int], default: int, na
 def _keys(
     graph: Graph, of: Expression, x: Value | None, vocabulary: Vocabulary, part: int
 ) -> tuple[str, type, str | None]:
-    """The tensor of keys, their Python type, and what nulls were filled with."""
+    """Return the tensor of keys, their Python type, and the fill value of nulls."""
     kind = vocabulary.kinds[part]
     if x is None:
         if kind != "object":
@@ -100,14 +100,14 @@ def _keys(
         return graph.typed(x, _INT64), int, None
     if kind == "object":
         raise UnsupportedWorkflow(
-            f"{graph.column}: Categorify was fitted on strings and gets integers: give it the raw string, and once only"
+            f"{graph.column}: Categorify was fitted on strings and gets integers: apply it once, to the raw string"
         )
     narrow = graph.typed(x, np.dtype(kind))
     return graph.cast(narrow, np.dtype(kind), _INT64), int, None
 
 
 def _string(graph: Graph, expression: Expression) -> tuple[str, str | None]:
-    """The request's strings and what their nulls are filled with: the innermost fill, after it none is null."""
+    """Return the request's strings and the fill value of their nulls: the innermost fill, after which none is null."""
     fill: str | None = None
     while isinstance(expression, Filled):
         if not isinstance(expression.value, str):

@@ -1,7 +1,7 @@
-"""Lists of items: encoded, padding dropped, sliced, and put together again at the left of [B, W].
+"""Lists of items: encoded, without padding, sliced, and aligned left in [B, W].
 
-Empty strings get id 0, and no other does, so that all is counting of ids that are not 0. A row's places are ranked from
-its newest item (1, 2, …; 0 for padding); TopK of the ranks gives the places that hold an item, oldest first.
+Only empty strings get id 0, so everything is counting of ids that are not 0. A row's positions are ranked from
+its newest item (1, 2, …; 0 for padding); TopK of the ranks gives the positions of items, oldest first.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from export.graphs.workflow.vocabulary import Key, Vocabulary
 _INT64 = np.dtype(np.int64)
 _PADDING = 0
 _END = np.iinfo(np.int64).max
-# Lists of one vocabulary share a dictionary from this size on: a dictionary takes a quarter of a KB a key, joining the
-# strings of the lists a fifth of the time of 64 rows.
+# From this size on lists of one vocabulary share a dictionary: a dictionary takes a quarter of a KB per key, joining
+# the strings of the lists a fifth of the time of 64 rows.
 SHARED_KEYS = 100_000
 
 
 @dataclass(frozen=True)
 class ItemList:
-    """A list column: [start:stop] slices one after the other, rows shorter than `pad_to` filled with `pad_value`."""
+    """A list column: successive [start:stop] slices, rows shorter than `pad_to` padded with `pad_value`."""
 
     column: RequestColumn
     slices: tuple[tuple[int, int], ...] = ()
@@ -39,7 +39,7 @@ class ItemList:
 
     @property
     def ids(self) -> dict[Key, int]:
-        """Ids by item, 0 for an empty string."""
+        """Return ids by item, 0 for an empty string."""
         assert self.vocabulary is not None
         kind = self.vocabulary.kinds[0]
         is_string = self.column.kind == "items"
@@ -51,20 +51,20 @@ class ItemList:
 
     @property
     def longest(self) -> int | None:
-        """The most items of a row, None where any number may be."""
+        """The maximal number of items of a row, None if unlimited."""
         lengths = [_longest(start, stop) for start, stop in self.slices]
         return self.pad_to or min((length for length in lengths if length is not None), default=None)
 
 
 def is_list(expression: Expression) -> bool:
-    """Whether the expression holds a list a row."""
+    """Return whether the expression is one list per row."""
     while isinstance(expression, Encoded | Sliced | Filled):
         expression = expression.of
     return isinstance(expression, Raw) and expression.column.kind in ("items", "integers")
 
 
 def read_list(expression: Expression) -> ItemList:
-    """Put the steps of a list in order. Raises `UnsupportedWorkflow` for what cannot be done with lists."""
+    """Return the steps of a list in order. Raises `UnsupportedWorkflow` for other operators."""
     if isinstance(expression, Raw):
         newest = expression.column.max_length
         return ItemList(expression.column, () if newest is None else ((-newest, _END),))
@@ -81,14 +81,14 @@ def read_list(expression: Expression) -> ItemList:
     if before.pad_to is not None:
         raise UnsupportedWorkflow(f"{before.column.name}: is sliced after it was padded: do both in one ListSlice")
     slices = (*before.slices, (expression.start, expression.stop))
-    # NVTabular loses the padding of an encoded list: numpy's append gives a new array, which is dropped.
+    # NVTabular loses the padding of an encoded list: numpy's append returns a new array, which is dropped.
     if expression.pad_to is None or before.vocabulary is not None:
         return replace(before, slices=slices)
     return replace(before, slices=slices, pad_to=expression.pad_to, pad_value=expression.pad_value)
 
 
 def emit_ids(graph: Graph, lists: Sequence[ItemList]) -> list[str]:
-    """The raw lists [B, L] of one vocabulary -> their ids [B, L]: by a dictionary each, by one where it is large."""
+    """Encode raw lists [B, L] of one vocabulary as ids [B, L], by a dictionary each, or by one if it is large."""
     vocabulary = lists[0].vocabulary
     assert vocabulary is not None
     names = [each.column.name for each in lists]
@@ -106,10 +106,10 @@ def emit_ids(graph: Graph, lists: Sequence[ItemList]) -> list[str]:
 
 
 def emit_list(graph: Graph, items: ItemList, ids: str) -> str:
-    """Ids [B, L] -> [B, max(1, min(L, longest))], padded right with 0, or [B, pad_to]."""
+    """Return ids [B, L] as [B, max(1, min(L, longest))], padded right with 0, or as [B, pad_to]."""
     if items.column.kind == "integers":
         return _emit_integers(graph, items, ids)
-    # A row more: TopK of no rows ends ONNX Runtime 1.19's process with a division by zero.
+    # One more row, because TopK of no rows crashes ONNX Runtime 1.19 with a division by zero.
     ids = _pad(graph, ids, items.pad_to or 1, _PADDING, rows=1)
     rank = _rank(graph, ids)
     slices = _merge(items.slices)
@@ -118,7 +118,7 @@ def emit_list(graph: Graph, items: ItemList, ids: str) -> str:
             rank = _rank(graph, rank)
         rank = _slice(graph, rank, start, stop)
     if any(_longest(start, stop) is None or start >= 0 or stop != _END for start, stop in slices):
-        # What is sliced off at the right would fill the places that its row leaves free.
+        # Items sliced off at the right would otherwise fill the free positions of their row.
         ids = graph.node("Mul", [ids, _is_item(graph, rank)], "sliced")
     if items.pad_to:
         width = graph.constant([items.pad_to], _INT64)
@@ -132,7 +132,7 @@ def emit_list(graph: Graph, items: ItemList, ids: str) -> str:
 
 
 def _rank(graph: Graph, ids: str) -> str:
-    """[B, L] -> [B, L]: 1 for the newest item, 2 for the one before it, …, 0 for padding."""
+    """Rank [B, L] as [B, L]: 1 for the newest item, 2 for the one before it, …, 0 for padding."""
     is_item = _is_item(graph, ids)
     count = graph.node("CumSum", [is_item, graph.constant(1, _INT64)], "count_from_newest", reverse=1)
     return graph.node("Mul", [count, is_item], "rank_from_newest")
@@ -143,7 +143,7 @@ def _is_item(graph: Graph, ids: str) -> str:
 
 
 def _slice(graph: Graph, rank: str, start: int, stop: int) -> str:
-    """Python's [start:stop] of each row's items: 0 for what is not in it."""
+    """Apply Python's [start:stop] to each row's items: 0 outside of it."""
 
     def keep(compared: str, operator: str, limit: int) -> None:
         nonlocal rank
@@ -165,7 +165,7 @@ def _slice(graph: Graph, rank: str, start: int, stop: int) -> str:
 
 
 def _emit_integers(graph: Graph, items: ItemList, ids: str) -> str:
-    """As `emit_list`, where every place is a value: a row is as long as the tensor."""
+    """Do the same as `emit_list` if every position is a value, so a row is as long as the tensor."""
     axis = graph.constant([1], _INT64)
     for start, stop in items.slices:
         ends = [graph.constant([start], _INT64), graph.constant([stop], _INT64)]
@@ -191,7 +191,7 @@ def _pad_id(items: ItemList) -> int:
 
 
 def _pad(graph: Graph, ids: str, columns: int, value: int, rows: int = 0) -> str:
-    """The same with `columns` more at the right and `rows` more below."""
+    """Return the tensor with `columns` more at the right and `rows` more below."""
     pads = graph.constant([0, 0, rows, columns], _INT64)
     return graph.node("Pad", [ids, pads, graph.constant(value, _INT64)], "pad")
 
@@ -208,14 +208,14 @@ def _width(graph: Graph, length: str, longest: int | None) -> str:
 
 
 def _longest(start: int, stop: int) -> int | None:
-    """The most that [start:stop] leaves of a list of any length."""
+    """Return the maximal length of [start:stop] of a list of any length."""
     if start < 0:
         return -start if stop >= 0 else max(0, stop - start)
     return None if stop < 0 or stop == _END else max(0, stop - start)
 
 
 def _merge(slices: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-    """The same slices, neighbours that both keep the newest as one."""
+    """Return the slices, with neighbours that both keep the newest merged."""
     merged: list[tuple[int, int]] = []
     for start, stop in slices:
         if merged and start < 0 and stop == _END and merged[-1][0] < 0 and merged[-1][1] == _END:

@@ -1,6 +1,6 @@
-"""Numeric operators, each in the type that pandas computes it in: float64 columns stay float64, LogOp goes to float32.
+"""Numeric operators, each in the type in which pandas computes it: float64 stays float64, LogOp returns float32.
 
-All take and give [B, 1].
+All take and return [B, 1].
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FLOAT32, _FLOAT64, _INT64 = np.dtype(np.float32), np.dtype(np.float64), np.dtyp
 
 
 def emit_fill(graph: Graph, x: Value, expression: Filled) -> Value:
-    """NaN -> the fill value."""
+    """Replace NaN with the fill value."""
     if not x.nullable:
         return x
     if isinstance(expression.value, str):
@@ -30,14 +30,14 @@ def emit_fill(graph: Graph, x: Value, expression: Filled) -> Value:
 
 
 def emit_was_null(graph: Graph, x: Value) -> Value:
-    """Whether a number is NaN."""
+    """Return whether a number is NaN."""
     if x.nullable:
         return Value(graph.node("IsNaN", [x.name], "was_null"), np.dtype(bool), exact=x.exact)
     return Value(graph.node("Less", [x.name, x.name], "was_null"), np.dtype(bool))
 
 
 def emit_clip(graph: Graph, x: Value, expression: Clipped) -> Value:
-    """Below `low` -> low, above `high` -> high; NaN stays, which ONNX's Clip leaves open."""
+    """Clip to `low` and `high` and keep NaN, which ONNX's Clip does not specify."""
     bounds = (expression.low, expression.high)
     for bound in bounds:
         if bound is not None:
@@ -55,9 +55,9 @@ def emit_clip(graph: Graph, x: Value, expression: Clipped) -> Value:
 
 
 def emit_log(graph: Graph, x: Value, _: Logarithm) -> Value:
-    """log(1 + x) in float32, taken in float64 and rounded: in float32 ONNX Runtime's last bits depend on the place.
+    """Return log(1 + x) in float32, rounded from float64: in float32 ONNX Runtime's last bits depend on the position.
 
-    numpy takes it in float32 by a polynomial of its own, up to 4 units in the last place from the true one.
+    numpy computes it in float32 by a polynomial, up to 4 units in the last place from the true one.
     """
     single = graph.typed(x, _FLOAT32)
     sum_ = graph.node("Add", [single, graph.constant(1, _FLOAT32)], "one_plus")
@@ -66,7 +66,7 @@ def emit_log(graph: Graph, x: Value, _: Logarithm) -> Value:
 
 
 def emit_scale(graph: Graph, x: Value, expression: Scaled) -> Value:
-    """(x - shift) / scale in the type that numpy chooses for an array and a scalar."""
+    """Return (x - shift) / scale in the type that numpy chooses for an array and a scalar."""
     value = _with_scalar(graph, "Sub", x, expression.shift)
     if expression.scale is not None:
         if value.dtype.kind != "f":
@@ -77,7 +77,7 @@ def emit_scale(graph: Graph, x: Value, expression: Scaled) -> Value:
 
 
 def emit_halve(graph: Graph, x: Value, expression: Halved) -> Value:
-    """x / 2x: a half, NaN at 0."""
+    """Return x / 2x: a half, NaN at 0."""
     double = _with_scalar(graph, "Mul", x, 2)
     common = np.result_type(x.dtype, double.dtype)
     common = common if common.kind == "f" else _FLOAT64
@@ -88,12 +88,14 @@ def emit_halve(graph: Graph, x: Value, expression: Halved) -> Value:
 
 
 def emit_bucketize(graph: Graph, x: Value, expression: Bucketed) -> Value:
-    """[B, 1] -> how many boundaries are not above x: [B, n] compared, counted; NaN is above all."""
+    """Return the number of boundaries that are not above x [B, 1]: [B, n] compared and counted; NaN is above all."""
     if not x.exact:
-        raise UnsupportedWorkflow(f"{graph.column}: Bucketize after LogOp depends on its last bit: cut the raw number")
+        raise UnsupportedWorkflow(
+            f"{graph.column}: Bucketize after LogOp depends on its last bit: bucketize the raw number"
+        )
     boundaries = np.asarray(expression.boundaries)
     compared = np.promote_types(boundaries.dtype, x.dtype)
-    if x.held and (boundaries == boundaries.astype(x.held)).all():
+    if x.held and all(_holds(x.held, boundary) for boundary in boundaries):
         compared = x.held
     below = graph.node("Less", [graph.typed(x, compared), graph.constant(boundaries, compared)], "is_below")
     reached = graph.cast(graph.node("Not", [below], "is_reached"), np.dtype(bool), _INT64)
@@ -109,13 +111,13 @@ def _with_scalar(graph: Graph, operator: str, x: Value, scalar: Number) -> Value
 
 
 def _holding(graph: Graph, x: Value, number: Number, what: str) -> Value:
-    """The value in a type that holds `number`; refused where pandas would widen the column once a row asks for it."""
+    """Return the value in a type that represents `number`; refuse it if pandas would widen the column for some rows."""
     if x.held and not _holds(x.held, number):
         x = replace(x, name=graph.typed(x, x.dtype), held=None)
     if not _holds(x.stored, number):
         raise UnsupportedWorkflow(
-            f"{graph.column}: {what} {number} on {x.dtype}, which does not hold it, so that NVTabular's type depends "
-            "on the other rows: give a value that it holds"
+            f"{graph.column}: {what} {number} on {x.dtype}, which cannot represent it, so NVTabular's type depends "
+            "on the other rows: give a value that it can represent"
         )
     return x
 

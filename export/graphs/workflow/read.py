@@ -1,7 +1,7 @@
-"""Read the operator graph of a saved NVTabular workflow: which expression each column is that comes out of it.
+"""The reader of a saved NVTabular workflow's operator graph: the expression of each output column.
 
-The graph is walked as Merlin's own executor walks it: a node sees its parents' columns, a later parent's over an
-earlier's, and the request's for those that no parent has.
+The graph is walked like Merlin's executor does: a node sees its parents' columns (those of later parents hide those of
+earlier ones), and the request's columns that no parent has.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from export.graphs.workflow.vocabulary import read_vocabulary
 Columns = dict[str, Expression]
 Read = Callable[[Any, Any, Columns], Columns]
 
-# Operators that change no value: the columns that they select come out.
+# Operators that change no value: they return the columns that they select.
 _SELECTING = ("SelectionOp", "GroupingOp", "ConcatColumns", "SubsetColumns", "SubtractionOp")
 _TAGGING = ("AddMetadata", "AddTags", "AddProperties", "TagAsUserID", "TagAsItemID", "TagAsUserFeatures",
             "TagAsItemFeatures")  # fmt: skip
@@ -42,12 +42,12 @@ def read_workflow(saved: SavedWorkflow, columns: Sequence[RequestColumn]) -> Col
     """Return the expressions of all output columns of a saved workflow, in its order.
 
     Raises:
-        UnsupportedWorkflow: An operator is not known, or works so that no graph can give equal answers.
+        UnsupportedWorkflow: An operator is unknown, or no graph can give equal answers.
 
     """
     workflow = saved.opened
-    # NVTabular keeps each vocabulary that it has read by its path, even if the file is another one by now. Not before
-    # it is opened, which imports Merlin without its warnings.
+    # NVTabular caches each vocabulary by its path, even if the file has changed. Import it only after the workflow
+    # is opened, which imports Merlin without its warnings.
     from merlin.io.worker import clean_worker_cache
 
     with suppress(KeyError):
@@ -63,7 +63,9 @@ def _columns(node: Any, raw: Mapping[str, Raw]) -> Columns:
     for name in (*node.input_schema.column_names, *node.dependency_columns.names):
         if name not in seen:
             if name not in raw:
-                raise UnsupportedWorkflow(f"{name}: the workflow reads it, no request has it: seen {', '.join(raw)}")
+                raise UnsupportedWorkflow(
+                    f"{name}: the workflow reads it, but no request has it: seen {', '.join(raw)}"
+                )
             seen[name] = raw[name]
     if node.op is None:
         return seen
@@ -71,12 +73,12 @@ def _columns(node: Any, raw: Mapping[str, Raw]) -> Columns:
     selected = node.input_columns.resolve(node.input_schema)
     if operator in ("HashBucket", "HashedCross"):
         raise UnsupportedWorkflow(
-            f"{operator} (of {', '.join(selected.names)}): NVTabular hashes a value together with its row's place in "
-            "the batch, so that the same value gets another id in another row: use Categorify"
+            f"{operator} (of {', '.join(selected.names)}): NVTabular hashes a value with its row's position in "
+            "the batch, so the same value gets another id in another row: use Categorify"
         )
     if operator not in READERS:
         raise UnsupportedWorkflow(
-            f"{operator} (of {', '.join(selected.names)}): no such operator can be compiled, known are "
+            f"{operator} (of {', '.join(selected.names)}): this operator cannot be compiled, supported are "
             f"{', '.join(KNOWN_OPERATORS)}: take it out, or serve by preprocess_nvtabular"
         )
     return READERS[operator](node.op, selected, seen)
@@ -133,7 +135,7 @@ def _normalize_min_max(operator: Any, selected: Any, seen: Columns) -> Columns:
     for name in selected.names:
         span = operator.maxs[name] - operator.mins[name]
         if not span >= 0:
-            raise UnsupportedWorkflow(f"{name}: NormalizeMinMax saw no number at the fit: fit it on rows that have one")
+            raise UnsupportedWorkflow(f"{name}: NormalizeMinMax saw no number in the fit: fit it on rows with numbers")
         columns[name] = Scaled(seen[name], operator.mins[name], span, dtype) if span else Halved(seen[name], dtype)
     return columns
 

@@ -1,13 +1,13 @@
-"""What a request carries for each raw column of the workflow, as `preprocess_nvtabular` takes it.
+"""The request tensors of the workflow's raw columns, as `preprocess_nvtabular` takes them.
 
 kind      tensor             meaning
 string    string [B, 1]      "" is null
 int       int64 [B, 1]
 number    float32 [B, 1]     NaN is null
-items     string [B, L]      "" is padding wherever it stands; of the rest the newest (last) `max_length` count
+items     string [B, L]      "" is padding at any position; of the rest the newest (last) `max_length` count
 integers  int64 [B, L]       a list, every position a value
 vector    float32 [B, dim]   passed through
-text      string [B, 1]      words in lower case: no graph gives Python's, see `refuse_text`
+text      string [B, 1]      words in lower case; no graph equals Python's, see `refuse_text`
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Kind = Literal["string", "int", "number", "items", "integers", "vector", "text"]
 
 @dataclass(frozen=True)
 class RequestColumn:
-    """One tensor of a request; `max_length` bounds `items` (None: all count), `dim` is the size of a `vector`."""
+    """A tensor of a request; `max_length` bounds `items` (None: all count), `dim` is the size of a `vector`."""
 
     name: str
     kind: Kind
@@ -42,7 +42,7 @@ class RequestColumn:
 
 
 def request_columns(features: Rows[Feature]) -> tuple[RequestColumn, ...]:
-    """The raw columns of a schema's request features."""
+    """Return the raw columns of a schema's request features."""
     return tuple(_request_column(feature) for feature in features)
 
 
@@ -65,13 +65,13 @@ def _request_column(feature: Feature) -> RequestColumn:
 def refuse_text(columns: Rows[RequestColumn]) -> None:
     """Raise `UnsupportedWorkflow` for the first text.
 
-    Python's `lower` and `split` know all of Unicode (final sigma, dotted I, ideographic space). ONNX's StringNormalizer
-    lower-cases letter by letter as the C locale of the serving machine says, and fails the whole batch at one string
-    that is not UTF-8; StringSplit splits at ASCII white space.
+    Python's `lower` and `split` support all of Unicode (final sigma, dotted I, ideographic space). ONNX's
+    StringNormalizer lower-cases letter by letter by the C locale of the serving machine, and fails the whole batch at
+    one string that is not UTF-8; StringSplit splits at ASCII white space.
     """
     for column in columns:
         if column.kind == "text":
             raise UnsupportedWorkflow(
-                f"{column.name}: a text's words cannot be had in ONNX as Python's lower() and split() give them: "
+                f"{column.name}: ONNX cannot split a text into the same words as Python's lower() and split(): "
                 "serve this workflow by preprocess_nvtabular"
             )

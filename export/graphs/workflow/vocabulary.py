@@ -1,7 +1,7 @@
-"""The table of a fitted Categorify, with the ids that the operator itself gives to its values.
+"""The vocabulary of a fitted Categorify, with the ids that the operator itself assigns.
 
-The operator is asked, not imitated: offsets, `single_table`, `vocabs`, `dtype` and whatever else its answer depends on
-are in the answer.
+The operator is called, not imitated: offsets, `single_table`, `vocabs`, `dtype` and everything else that its answer
+depends on are included.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Keys = tuple[Key, ...]
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Ids by key; a key has one part, or one for each column of a combination.
+    """Ids by key; a key has one part, or one per column of a combination.
 
-    `ids`: known keys -> id. `unknown`: the id of every other key. `null`: the id of nulls, for a combination of nothing
-    but nulls. `kinds`: of each part the numpy type that the operator compares in, `object` for strings.
+    `ids`: known keys -> id. `unknown`: the id of every other key. `null`: the id of nulls, for a combination of only
+    nulls. `kinds`: the numpy type of each part in which the operator compares, `object` for strings.
     """
 
     ids: Mapping[Keys, int]
@@ -34,7 +34,7 @@ class Vocabulary:
 
     @cached_property
     def digest(self) -> str:
-        """Equal for vocabularies that give equal ids."""
+        """A key that is equal for vocabularies with equal ids."""
         content = (list(self.ids.items()), self.unknown, self.null, self.kinds)
         return hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -45,12 +45,12 @@ class Vocabulary:
         return hash(self.digest)
 
     def single(self) -> dict[Key, int]:
-        """Ids by the only part of their keys."""
+        """Return ids by the only part of their keys."""
         return {key: id_ for (key,), id_ in self.ids.items()}
 
 
 def read_vocabulary(operator: Any, columns: Sequence[str], output: str) -> Vocabulary:
-    """The ids that a fitted Categorify gives to `columns` (more than one: a combination) under the name `output`."""
+    """Return the ids that a fitted Categorify assigns to `columns` (several: a combination) under the name `output`."""
     import pandas as pd
     from nvtabular import ColumnSelector
 
@@ -61,12 +61,12 @@ def read_vocabulary(operator: Any, columns: Sequence[str], output: str) -> Vocab
     names = list(columns) if combined else [storage]
     try:
         table = pd.read_parquet(Path(path), columns=names) if path else pd.DataFrame({name: [] for name in names})
-    except (OSError, ValueError) as error:  # a torn file is pyarrow's ValueError
+    except (OSError, ValueError) as error:  # pyarrow raises a ValueError for a damaged file
         raise RepositoryError(f"{path}: cannot be read ({first_line(error)}): run `preprocessing fit` again") from None
     kinds = tuple(_kind(table[name], column) for name, column in zip(names, columns, strict=True))
     keys = list(zip(*(_keys(table[name], kind) for name, kind in zip(names, kinds, strict=True)), strict=True))
     if len(set(keys)) < len(keys):
-        raise UnsupportedWorkflow(f"{output}: its vocabulary holds a value twice: fit Categorify with each value once")
+        raise UnsupportedWorkflow(f"{output}: its vocabulary has a value twice: fit Categorify with each value once")
 
     nothing = tuple(None if kind == "object" else 0 for kind in kinds)
     strange = tuple(_strange({key[part] for key in keys}, kind) for part, kind in enumerate(kinds))
@@ -84,13 +84,13 @@ def _refuse_buckets(operator: Any, output: str) -> None:
         buckets = buckets.get(output)
     if buckets and buckets > 1:
         raise UnsupportedWorkflow(
-            f"{output}: Categorify(num_buckets={buckets}) hashes an unknown value together with its row's place in the "
-            "batch, so that the same value gets another id in another row: fit without num_buckets"
+            f"{output}: Categorify(num_buckets={buckets}) hashes an unknown value with its row's position in the "
+            "batch, so the same value gets another id in another row: fit without num_buckets"
         )
 
 
 def _kind(column: Any, name: str) -> str:
-    """The column's type; refused where it is neither string nor integer."""
+    """Return the column's type; refuse it if it is neither string nor integer."""
     import pandas as pd
 
     if column.dtype == object and all(isinstance(value, str) for value in column.dropna()):
@@ -100,7 +100,7 @@ def _kind(column: Any, name: str) -> str:
     if not len(column):
         return "object"
     raise UnsupportedWorkflow(
-        f"{name}: Categorify was fitted on {column.dtype} values, string and signed integers can be compiled: "
+        f"{name}: Categorify was fitted on {column.dtype} values, only strings and signed integers can be compiled: "
         "fit it on one of these"
     )
 
@@ -112,7 +112,7 @@ def _keys(column: Any, kind: str) -> list[Key]:
 
 
 def _strange(keys: set[Key], kind: str) -> Key:
-    """A value that no key has."""
+    """Return a value that is not a key."""
     if kind == "object":
         return "\x00" * (1 + max((len(key) for key in keys if isinstance(key, str)), default=0))
     return next(value for value in range(-1, -3 - len(keys), -1) if value not in keys)

@@ -1,12 +1,12 @@
-"""Triton model `item_index`, where FAISS searches: the nearest item vectors of all waiting users, in one search.
+"""The Triton model `item_index` with FAISS: the nearest item vectors of all waiting users, in one search.
 
-- user_vector [B, D] float32, exclude.encoded [B, L] int64: ids that must not come out; special ids mean nothing there.
-- item_ids [B, K] int64, score [B, K] float32, best first. Slots that no item fills, and those of a user whose vector is
-  not all numbers, are id 0 with score -inf.
-- candidates [B, C] int64, where config.pbtxt says so: more of them for a ranker, the same K first.
+- user_vector [B, D] float32, exclude.encoded [B, L] int64: ids that must not be returned; special ids are ignored.
+- item_ids [B, K] int64, score [B, K] float32, best first. Empty slots, and all slots of a user whose vector is not
+  finite, are id 0 with score -inf.
+- candidates [B, C] int64, if config.pbtxt declares it: more items for a ranker, beginning with the same K.
 
-The file stands alone: `ef_search` and `first_item_id` (the id of the index's first vector) come from config.pbtxt, the
-index from `vectors.faiss` beside this file.
+The file is self-contained: `ef_search` and `first_item_id` (the id of the index's first vector) come from config.pbtxt,
+the index from `vectors.faiss` next to this file.
 """
 
 import json
@@ -24,12 +24,12 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 def open_model(config: dict[str, Any], folder: Path, _: Any = None) -> Any:
-    """Return what answers requests; the server and `export verify` open the file by it."""
+    """Return the object that answers requests; the server and `export verify` call this."""
     return ItemIndex(config, folder).answer_requests
 
 
 class TritonPythonModel:
-    """One instance of the index."""
+    """An instance of the index."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the index."""
@@ -37,8 +37,8 @@ class TritonPythonModel:
         self._answer_requests = open_model(json.loads(args["model_config"]), folder)
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer each request; one that cannot be answered gets an error, the others do not notice."""
-        # Only the server has this module; `export verify` loads the file without it.
+        """Answer each request; one that cannot be answered gets an error, without effect on the others."""
+        # Only the server has this module; `export verify` loads this file without it.
         import triton_python_backend_utils as pb_utils
 
         arrays = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
@@ -54,10 +54,10 @@ class TritonPythonModel:
 
 
 class ItemIndex:
-    """User vectors and ids to leave out -> the best items, by a FAISS index."""
+    """The search for the best items of user vectors, without excluded ids, in a FAISS index."""
 
     def __init__(self, config: dict[str, Any], folder: Path) -> None:
-        # Threads that wait must not spin: the cores are the other models' too.
+        # Waiting threads must not spin, because other models use the same cores.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         import faiss
 
@@ -72,7 +72,7 @@ class ItemIndex:
         self._index = faiss.read_index(str(folder / "vectors.faiss"))
 
     def answer_requests(self, requests: list[Arrays]) -> list[Arrays | Exception]:
-        """Answer requests of any lengths, `{name: [B, ...]}` each, in one search; a width that is wrong is refused."""
+        """Answer requests of any lengths, `{name: [B, ...]}` each, in one search; refuse a wrong width."""
         good = [request[USER_VECTOR].shape[1] == self._index.d for request in requests]
         answers = iter(self._search([each for each, is_good in zip(requests, good, strict=True) if is_good]))
         return [
@@ -80,7 +80,7 @@ class ItemIndex:
             if is_good
             else ValueError(
                 f"{USER_VECTOR} is {request[USER_VECTOR].shape[1]} wide, the index has vectors of {self._index.d}: "
-                "send what user_tower of this repository gives"
+                "send vectors of user_tower of this repository"
             )
             for request, is_good in zip(requests, good, strict=True)
         ]
@@ -91,7 +91,7 @@ class ItemIndex:
         users = np.concatenate([request[USER_VECTOR] for request in requests])
         finite = np.isfinite(users).all(axis=1)
         left_out = [np.unique(row[row >= self._first]) for request in requests for row in request[EXCLUDED]]
-        # Where the index has fewer items, FAISS fills up with -1.
+        # If the index has fewer items, FAISS pads with -1.
         wanted = max(min(self._most + max(map(len, left_out)), self._index.ntotal), self._most)
         search = self._faiss.SearchParametersHNSW(efSearch=max(self._ef_search, wanted))
         score, places = self._index.search(

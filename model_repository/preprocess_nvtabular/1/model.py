@@ -1,19 +1,19 @@
-"""Triton model `preprocess_nvtabular`: the saved NVTabular workflow of the fit, run over all waiting requests at once.
+"""The Triton model `preprocess_nvtabular`: the saved workflow of the fit, run over all waiting requests at once.
 
-Raw request tensors in, `NAME.encoded` out. Ids: 0 padding, 1 null, 2 unknown, 3... known.
+It turns raw request tensors into `NAME.encoded`. Ids: 0 padding, 1 null, 2 unknown, 3... known.
 
-- string [B, 1]: "" is null. int64 [B, 1]. float32 [B, 1]: NaN is null, filled by the workflow. What the workflow makes
-  of an infinity passes as it is: the graphs behind take it for null.
-- sequence [B, L]: "" is padding wherever it stands and is dropped; the newest (last) `max_length` items are kept; out
-  comes [B, min(L, max_length)], at least 1 wide, padded right with 0.
-- text [B, 1]: lower-cased, split, the first `max_length` words; out comes [B, max_length].
+- string [B, 1]: "" is null. int64 [B, 1]. float32 [B, 1]: NaN is null, filled by the workflow. The workflow's
+  result for an infinity is passed on unchanged: later graphs treat it as null.
+- sequence [B, L]: "" is padding at any position and is dropped; the newest (last) `max_length` items are kept; the
+  result is [B, min(L, max_length)], at least 1 wide, padded right with 0.
+- text [B, 1]: lower-cased, split, the first `max_length` words; the result is [B, max_length].
 - vector [B, dim]: passed through.
 
-A request that fails gets an error; those it was batched with are answered.
+A request that fails gets an error; the other requests of its batch are answered.
 
 A string ends at its first NUL. Bytes that are not UTF-8 become U+FFFD, so that such a string is unknown. The file
-stands alone: the features come from config.pbtxt (`kind.NAME`, `max_length.NAME`, `separator.NAME`), the workflow from
-the folder `workflow` beside this file.
+is self-contained: the features come from config.pbtxt (`kind.NAME`, `max_length.NAME`, `separator.NAME`), the workflow
+from the folder `workflow` next to this file.
 """
 
 import json
@@ -30,9 +30,9 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 class Feature(NamedTuple):
-    """What the model has to know of one input.
+    """The description of one input.
 
-    `width`: last dimension of its output, -1 for the request's own. `separator`: between words, "" is white space.
+    `width`: last dimension of its output, -1 for that of the request. `separator`: between words, "" is white space.
     """
 
     name: str
@@ -44,22 +44,22 @@ class Feature(NamedTuple):
 
 
 def open_model(config: dict[str, Any], folder: Path, _: Any = None) -> Any:
-    """Return what answers requests; the server and `export verify` open the file by it."""
+    """Return the object that answers requests; the server and `export verify` call this."""
     return Preprocessor(read_features(config), folder / "workflow").encode_requests
 
 
 class TritonPythonModel:
-    """One instance of the workflow."""
+    """An instance of the workflow."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Load the workflow; some seconds go to NVTabular's import."""
+        """Load the workflow; NVTabular's import takes some seconds."""
         config = json.loads(args["model_config"])
         folder = Path(args["model_repository"]) / args["model_version"]
         self._encode_requests = open_model(config, folder)
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer each request; one that cannot be answered gets an error, the others do not notice."""
-        # Only the server has this module; `export verify` loads the file without it.
+        """Answer each request; one that cannot be answered gets an error, without effect on the others."""
+        # Only the server has this module; `export verify` loads this file without it.
         import triton_python_backend_utils as pb_utils
 
         arrays = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
@@ -92,10 +92,10 @@ def read_features(config: dict[str, Any]) -> list[Feature]:
 
 
 class Preprocessor:
-    """Request tensors -> encoded tensors, by a saved workflow."""
+    """The encoding of request tensors by a saved workflow."""
 
     def __init__(self, features: list[Feature], workflow: Path) -> None:
-        # merlin imports torch where it finds it, to translate dtypes that no workflow of ours has: 170 MB and seconds.
+        # Merlin imports torch, if installed, to translate dtypes that our workflows do not have: 170 MB and seconds.
         had_torch = "torch" in sys.modules
         if not had_torch:
             sys.modules["torch"] = None  # type: ignore[assignment]
@@ -119,7 +119,7 @@ class Preprocessor:
         ]
 
     def _encode_each(self, columns: list[dict[str, list[Any]]]) -> list[dict[str, Any] | Exception]:
-        """The workflow over the rows of all requests together; where that fails, over each request's alone."""
+        """Run the workflow over the rows of all requests together; if that fails, over each request alone."""
         if not columns:
             return []
         sizes = [len(next(iter(each.values()))) for each in columns]
@@ -139,7 +139,7 @@ class Preprocessor:
     def _encode(self, columns: dict[str, list[Any]]) -> dict[str, Any]:
         import pandas as pd
 
-        # Categorify fails where a column of the batch is null throughout: a first row that never is, cut off again.
+        # Categorify fails if a column of the batch is all null: a first row without nulls is added and removed again.
         frame = pd.DataFrame({each.name: [_present(each), *columns[each.name]] for each in self._features})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -166,7 +166,7 @@ class Preprocessor:
 
 
 def _raw_column(feature: Feature, array: np.ndarray[Any, Any]) -> list[Any]:
-    """One value a row, as the workflow takes them."""
+    """Return one value per row, in the workflow's form."""
     if feature.kind == "sequence":
         return [[text for item in row if (text := _text(item))][-feature.max_length :] for row in array.tolist()]
     if feature.kind == "text":
@@ -187,7 +187,7 @@ def _present(feature: Feature) -> Any:
 
 
 def _text(value: bytes) -> str:
-    """Cut at the first NUL, as NVIDIA's onnxruntime backend does."""
+    """Cut a string at its first NUL, as NVIDIA's onnxruntime backend does."""
     return value.partition(b"\0")[0].decode("utf-8", "replace")
 
 

@@ -1,15 +1,15 @@
-"""Triton model `user_embedding`: the offline state of users, from the release's store or else from its encoder.
+"""The Triton model `user_embedding`: the offline state of users, from the release's store or else from its encoder.
 
-- user_id [B, 1] string: whose. All else is what the encoder takes, and read only for users that the store has not; what
-  a request leaves out is null then: "", NaN, a vector of zeros, the least int, which no fit knows.
-- user_embedding [B, D] float32 and, where sequences repeat, repeat_items [B, R] int64 and repeat_logits [B, R] float32.
-  R is the least of 8, 16, 32, ... (at most `repeat_length`) that holds the longest row of all requests answered
-  together: what stands behind needs equal widths to batch. Rows are padded right with id 0 and an invisible logit.
+- user_id [B, 1] string: the user. All other inputs are the encoder's, and are read only for users who are not in the
+  store; a missing one is null: "", NaN, a vector of zeros, the smallest int, which no fit knows.
+- user_embedding [B, D] float32 and, if sequences repeat, repeat_items [B, R] int64 and repeat_logits [B, R] float32.
+  R is the smallest of 8, 16, 32, ... (at most `repeat_length`) that fits the longest row of all requests answered
+  together, because later models batch only equal widths. Rows are padded right with id 0 and an invisible logit.
 - source [B, 1] string: "stored", or "computed" by the encoder from the request itself.
 
-The file stands alone. The store is `users.safetensors` beside it, memory-mapped; config.pbtxt names the encoder, its
-tensors where it calls them otherwise, or takes user_id too (`inside.NAME`), and, by their digests, the encoder that the
-store must be made by and the store itself. "" is no user. An encoder that fails fails only requests that needed it.
+The file is self-contained. The store is `users.safetensors` next to it, memory-mapped. config.pbtxt names the encoder,
+its tensors with other names or if it takes user_id too (`inside.NAME`), and the digests of the store and of the encoder
+that must have made it. "" is not a user. If the encoder fails, only the requests that needed it fail.
 """
 
 import hashlib
@@ -23,18 +23,18 @@ import numpy as np
 FILE = "users.safetensors"
 USER_ID, SOURCE, STORED, COMPUTED = "user_id", "source", b"stored", b"computed"
 EMBEDDING, REPEAT_ITEMS, REPEAT_LOGITS = "user_embedding", "repeat_items", "repeat_logits"
-PADDING_ID, INVISIBLE = 0, -1e4  # of a logit: its exp is zero in float32
+PADDING_ID, INVISIBLE = 0, -1e4  # a logit whose exp is zero in float32
 REMEDY = "export the repository again, or write its store with `python -m export stored`"
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 RunModel = Callable[[str, Arrays, list[str]], Arrays]
-"""Runs another model of the server: its name, its inputs, the outputs wanted of it."""
+"""A function that runs another model of the server: its name, its inputs, the wanted outputs."""
 
 _NUMPY_TYPES = {"U8": np.uint8, "U64": np.uint64, "I32": np.int32, "I64": np.int64, "F32": np.float32}
 
 
 class Row(NamedTuple):
-    """The state of one user: [D] and, of the same length, the repeated items and their logits."""
+    """The state of one user: [D], and the repeated items and their logits, of equal length."""
 
     embedding: np.ndarray[Any, Any]
     items: np.ndarray[Any, Any]
@@ -42,21 +42,21 @@ class Row(NamedTuple):
 
 
 def open_model(config: dict[str, Any], folder: Path, run_model: RunModel) -> Any:
-    """Return what answers requests; the server and `export verify` open the file by it."""
+    """Return the object that answers requests; the server and `export verify` call this."""
     return UserEmbedding(config, folder, run_model).answer_requests
 
 
 class TritonPythonModel:
-    """One instance of the model."""
+    """An instance of the model."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Map the store. Raises ValueError where it is not this release's."""
+        """Map the store. Raises ValueError if it is not of this release."""
         folder = Path(args["model_repository"]) / args["model_version"]
         self._answer_requests = open_model(json.loads(args["model_config"]), folder, _run_model)
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answer each request; one that cannot be answered gets an error, the others do not notice."""
-        # Only the server has this module; `export verify` loads the file without it.
+        """Answer each request; one that cannot be answered gets an error, without effect on the others."""
+        # Only the server has this module; `export verify` loads this file without it.
         import triton_python_backend_utils as pb_utils
 
         arrays = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
@@ -83,12 +83,12 @@ def _run_model(model: str, inputs: Arrays, outputs: list[str]) -> Arrays:
     response = request.exec()
     if response.has_error():
         raise RuntimeError(response.error().message())
-    # The memory behind a tensor of the response goes with it.
+    # The memory of a response's tensor is freed with it.
     return {tensor.name(): tensor.as_numpy().copy() for tensor in response.output_tensors()}
 
 
 class UserEmbedding:
-    """User ids, and what the encoder takes of users that are not stored -> offline states."""
+    """The offline states of user ids; the encoder computes those of users who are not stored."""
 
     def __init__(self, config: dict[str, Any], folder: Path, run_model: RunModel) -> None:
         parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
@@ -103,7 +103,7 @@ class UserEmbedding:
         self._most = int(config["max_batch_size"])
 
     def answer_requests(self, requests: list[Arrays]) -> list[Arrays | Exception]:
-        """Answer requests of any lengths, `{name: [B, ...]}` each; all absent users of all of them in one batch."""
+        """Answer requests of any lengths, `{name: [B, ...]}` each; encode all absent users in one batch."""
         rows = [[self._store.find(user) for user in request[USER_ID][:, 0]] for request in requests]
         absent = [np.array([row is None for row in each]) for each in rows]
         asking = [place for place, each in enumerate(absent) if each.any()]
@@ -117,7 +117,7 @@ class UserEmbedding:
         ]
 
     def _encode_each(self, requests: list[Arrays]) -> list[list[Row] | Exception]:
-        """The rows of all requests encoded together; where that fails, those of each request alone."""
+        """Encode the rows of all requests together; if that fails, those of each request alone."""
         if not requests:
             return []
         try:
@@ -157,9 +157,9 @@ class UserEmbedding:
 
 
 class Store:
-    """The states of a release's users, sorted by the hash of their ids; nothing of it is read before it is asked for.
+    """The states of a release's users, sorted by the hash of their ids; states are read only on request.
 
-    Raises ValueError where the file is not the one that `parameters` of config.pbtxt name by its digests.
+    Raises ValueError if the digests of the file are not those in `parameters` of config.pbtxt.
     """
 
     def __init__(self, path: Path, parameters: dict[str, str]) -> None:
@@ -177,12 +177,12 @@ class Store:
         self._items, self._logits = arrays.get(REPEAT_ITEMS, nothing), arrays.get(REPEAT_LOGITS, nothing)
 
     def find(self, user: bytes) -> Row | None:
-        """The state of a user, None where there is none; "" is no user."""
+        """Return the state of a user, None if there is none; "" is not a user."""
         if not user:
             return None
         wanted = hash_id(user)
         place = int(np.searchsorted(self._hash, wanted))
-        # Ids of one hash stand side by side: only the id itself names the owner of the row.
+        # Ids with the same hash are adjacent: only the id itself identifies the owner of the row.
         while place < len(self._hash) and self._hash[place] == wanted:
             if self._ids[_slice(self._id_ends, place)].tobytes() == user:
                 repeats = slice(0) if self._repeat_ends is None else _slice(self._repeat_ends, place)
@@ -192,18 +192,18 @@ class Store:
 
 
 def hash_id(user: bytes) -> np.uint64:
-    """The key by which the store is sorted."""
+    """Return the sort keys of the store."""
     return np.uint64(int.from_bytes(hashlib.blake2b(user, digest_size=8).digest(), "little"))
 
 
 def read_store(path: Path) -> tuple[dict[str, str], Arrays]:
-    """Metadata and memory-mapped arrays of a safetensors file. Raises ValueError where it is none, or torn."""
+    """Return metadata and memory-mapped arrays of a safetensors file. Raises ValueError if it is malformed."""
     try:
         with path.open("rb") as file:
             start = 8 + int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(start - 8))
         about = header.pop("__metadata__")
-        # As a plain array: a memmap does more at every look at it.
+        # As a plain array, because every access to a memmap does more work.
         content = np.asarray(np.memmap(path, dtype=np.uint8, mode="r", offset=start))
         arrays = {
             name: content[slice(*each["data_offsets"])].view(_NUMPY_TYPES[each["dtype"]]).reshape(each["shape"])
@@ -212,7 +212,7 @@ def read_store(path: Path) -> tuple[dict[str, str], Arrays]:
     except FileNotFoundError:
         raise ValueError(f"no {path.name} in {path.parent}: {REMEDY}") from None
     except (OSError, OverflowError, MemoryError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: is no store of user embeddings, or torn ({error}): {REMEDY}") from None
+        raise ValueError(f"{path}: is not a store of user embeddings, or damaged ({error}): {REMEDY}") from None
     return about, arrays
 
 
@@ -221,7 +221,7 @@ def _slice(ends: np.ndarray[Any, Any], place: int) -> slice:
 
 
 def _fill(rows: list[Row | None], computed: list[Row] | Exception) -> list[Row] | Exception:
-    """The rows with those that are missing taken from `computed`, in their order."""
+    """Return the rows, with missing ones taken from `computed` in their order."""
     if isinstance(computed, Exception):
         return computed
     others = iter(computed)
@@ -229,7 +229,7 @@ def _fill(rows: list[Row | None], computed: list[Row] | Exception) -> list[Row] 
 
 
 def _rows(state: Arrays) -> list[Row]:
-    """Rows of the encoder's answer, without their padding."""
+    """Return the rows of the encoder's answer, without padding."""
     if REPEAT_ITEMS not in state:
         nothing = np.zeros(0)
         return [Row(embedding, nothing, nothing) for embedding in state[EMBEDDING]]
@@ -243,13 +243,13 @@ def _length(arrays: Arrays) -> int:
 
 
 def _rows_of(request: Arrays, wanted: np.ndarray[Any, Any], inputs: dict[str, dict[str, Any]]) -> Arrays:
-    """The wanted rows of all inputs, null where the request has not the input."""
+    """Return the wanted rows of all inputs, null if the request lacks the input."""
     rows = int(wanted.sum())
     return {name: request[name][wanted] if name in request else _null(each, rows) for name, each in inputs.items()}
 
 
 def _null(tensor: dict[str, Any], rows: int) -> np.ndarray[Any, Any]:
-    """What a request that leaves an input out stands for, [rows, ...]; a sequence is one empty string."""
+    """Return the null of a missing input, [rows, ...]; for a sequence one empty string."""
     width = max(1, int(tensor["dims"][0]))
     if tensor["data_type"] == "TYPE_STRING":
         return np.full((rows, width), b"", dtype=np.object_)
@@ -259,7 +259,7 @@ def _null(tensor: dict[str, Any], rows: int) -> np.ndarray[Any, Any]:
 
 
 def _stack(requests: list[Arrays]) -> Arrays:
-    """Rows of all requests as one batch; sequences are padded right, with 0 or "", to the longest."""
+    """Return the rows of all requests as one batch; sequences are padded right, with 0 or "", to the longest."""
     stacked: Arrays = {}
     for name, first in requests[0].items():
         parts = [request[name] for request in requests]

@@ -1,9 +1,9 @@
-"""Triton backend `onnxruntime` in Python, for the embedded server: runs `1/model.onnx` as NVIDIA's backend does.
+"""The Triton backend `onnxruntime` in Python, for the embedded server: it runs `1/model.onnx` as NVIDIA's backend does.
 
-A config.pbtxt that loads here loads unchanged there. Understood: `default_model_filename`; the parameters
+A config.pbtxt that loads here loads unchanged there. Supported: `default_model_filename`; the parameters
 `intra_op_thread_count`, `inter_op_thread_count`, `execution_mode`, `enable_mem_arena`, `enable_mem_pattern`;
-`optimization.graph.level` (-1 basic, 1 extended, 2 none, else all); KIND_GPU where ONNX Runtime has CUDA.
-A string ends at its first NUL. Strings are UTF-8; what is not becomes U+FFFD, so that such a string is an unknown key
+`optimization.graph.level` (-1 basic, 1 extended, 2 none, else all); KIND_GPU if ONNX Runtime has CUDA.
+A string ends at its first NUL. Strings are UTF-8; other bytes become U+FFFD, so that such a string is an unknown key
 to a vocabulary.
 """
 
@@ -20,7 +20,7 @@ class TritonPythonModel:
     """One instance of an ONNX model."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Load the graph and hold it against config.pbtxt.
+        """Load the graph and compare it with config.pbtxt.
 
         Raises:
             ValueError: The config differs from the graph in a name, a dtype or a shape.
@@ -40,7 +40,7 @@ class TritonPythonModel:
 
 
 def _load(path: Path, config: dict[str, Any], args: dict[str, str]) -> Any:
-    # Imported here: Triton imports this file in a process of its own when it completes configs.
+    # Imported here, because Triton imports this file in another process when it completes configs.
     import onnxruntime
 
     if not path.is_file():
@@ -50,7 +50,7 @@ def _load(path: Path, config: dict[str, Any], args: dict[str, str]) -> Any:
     options.inter_op_num_threads = parameter(config, "inter_op_thread_count", 0)
     options.enable_cpu_mem_arena = bool(parameter(config, "enable_mem_arena", 1))
     options.enable_mem_pattern = bool(parameter(config, "enable_mem_pattern", 1))
-    # Every model is a process of its own on the same cores: a thread that spins takes them from the others.
+    # Every model is a process of its own on the same cores: a spinning thread takes CPU time from the others.
     for threads in ("intra_op", "inter_op"):
         options.add_session_config_entry(f"session.{threads}.allow_spinning", "0")
     if parameter(config, "execution_mode", 0):

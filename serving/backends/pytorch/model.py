@@ -1,11 +1,11 @@
-"""Triton backend `pytorch` in Python, for the embedded server: runs TorchScript `1/model.pt` as NVIDIA's backend does.
+"""The Triton backend `pytorch` in Python, for the embedded server: it runs TorchScript `1/model.pt` like NVIDIA's.
 
-Inputs are bound to forward's arguments by NVIDIA's rule: by name if every input is named as an argument; else by index
+Inputs are bound to forward's arguments by NVIDIA's rule: by name if every input has an argument's name; else by index
 if all are named `<anything>__<index>`; else in the order of config.pbtxt. Outputs are taken by index if all are named
-so, else in the order of config.pbtxt. What NVIDIA's backend refuses is refused: another number of inputs than forward
-takes, an argument or a result that is no tensor, a dtype that is not the config's.
-Understood: `default_model_filename`; the parameters `INTRA_OP_THREAD_COUNT`, `INTER_OP_THREAD_COUNT` (also as
-`NUM_THREADS`, `NUM_INTEROP_THREADS`), `DISABLE_OPTIMIZED_EXECUTION`; KIND_GPU where torch has CUDA.
+so, else in the order of config.pbtxt. It refuses what NVIDIA's backend refuses: another number of inputs than forward
+takes, an argument or a result that is not a tensor, a dtype that is not the config's.
+Supported: `default_model_filename`; the parameters `INTRA_OP_THREAD_COUNT`, `INTER_OP_THREAD_COUNT` (also as
+`NUM_THREADS`, `NUM_INTEROP_THREADS`), `DISABLE_OPTIMIZED_EXECUTION`; KIND_GPU if torch has CUDA.
 """
 
 import json
@@ -37,10 +37,10 @@ class TritonPythonModel:
         """Load the module and bind the config's names to its arguments.
 
         Raises:
-            ValueError: The file is missing, a type is none of torch's, or the inputs are not forward's.
+            ValueError: The file is missing, torch lacks a type, or the inputs are not those of forward.
 
         """
-        # Imported here: it takes a second, and Triton imports this file once more when it completes configs.
+        # Imported here, because it takes a second and Triton imports this file again when it completes configs.
         import torch
 
         config = json.loads(args["model_config"])
@@ -50,7 +50,7 @@ class TritonPythonModel:
         for each in config["input"] + config["output"]:
             if each["data_type"] not in TORCH_TYPES:
                 raise ValueError(
-                    f"'{each['name']}' is {each['data_type']}, which torch has no tensor of: "
+                    f"'{each['name']}' is {each['data_type']}, for which torch has no tensor: "
                     "encode it in another model, or declare the type that forward takes or returns"
                 )
         intra = parameter(config, "INTRA_OP_THREAD_COUNT", parameter(config, "NUM_THREADS", 0))
@@ -75,7 +75,7 @@ class TritonPythonModel:
     def _run(self, inputs: Arrays, wanted: list[str]) -> Arrays:
         torch = self._torch
         with torch.inference_mode():
-            # An empty array of Triton has no memory behind it, and torch wants some.
+            # An empty array of Triton has no memory, and torch needs some.
             tensors = {
                 name: torch.from_numpy(array if array.size else array.copy()).to(self._device)
                 for name, array in inputs.items()

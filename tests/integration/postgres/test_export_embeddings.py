@@ -29,6 +29,6 @@ def test_two_runs_stand_side_by_side(url: str, compiled_data: Path) -> None:
         assert len(warehouse.neighbours("item", items[0], 3)) == 3
         assert warehouse.drift("user", None, "may", "june").most[0].distance == pytest.approx(0, abs=1e-6)
         before = warehouse.partitions()
-        with pytest.raises(PartitionError, match=r"run 'may' .* is there already"):
+        with pytest.raises(PartitionError, match=r"run 'may' .* exists already"):
             export_embeddings(folder, compiled_data, url, run="may")
         assert warehouse.partitions() == before

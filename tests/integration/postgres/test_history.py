@@ -63,7 +63,7 @@ def test_a_schema_of_its_own_uses_the_extension_of_another(with_pgvector: str) -
 
 def test_vectors_wider_than_pgvector_keeps_are_refused_by_the_width(with_pgvector: str) -> None:
     with open_warehouse(with_pgvector) as warehouse:
-        with pytest.raises(VectorError, match="16001 wide, pgvector keeps at most 16000"):
+        with pytest.raises(VectorError, match="16001 wide, pgvector stores at most 16000"):
             warehouse.write_run(MAY, {"item": batches(made_up(2, 16_001, seed=1))})
         warehouse.write_run(MAY, {"item": batches(made_up(2, 16_000, seed=1))})
         assert [whole for _, whole in warehouse.partitions()] == [True]

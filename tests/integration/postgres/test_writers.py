@@ -53,9 +53,9 @@ def test_a_write_that_fails_leaves_the_earlier_partitions_whole(warehouse: Wareh
 
     with pytest.raises(RuntimeError, match="the encoder broke"):
         warehouse.write_run(MAY, {"user": batches(one), "item": failing()}, overwrite=True)
-    with pytest.raises(VectorError, match="stands 2 times"):
+    with pytest.raises(VectorError, match="occurs 2 times"):
         warehouse.write_run(JUNE, {"user": [*batches(one), *batches(one)]})
-    with pytest.raises(PartitionError, match="is there already"):
+    with pytest.raises(PartitionError, match="exists already"):
         warehouse.write_run(MAY, {"user": batches(one)})
     assert warehouse.partitions() == before
     assert by_id(warehouse.read("item", "may"))["id 1"].tobytes() == one["id 1"].tobytes()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from preprocessing.schema import FittedSchema
-from training.examples import moments
+from training.examples import read_moments
 from training.families.family import Family, Part
 from training.families.offline_online.config import OfflineOnlineConfig
 from training.settings import TrainingSettings
@@ -47,7 +47,7 @@ FAMILY = Family(
     ks=(5, 10, 20),
     config=OfflineOnlineConfig,
     settings=TrainingSettings,
-    examples=moments,
+    examples=read_moments,
     build=_build,
     parts=_parts,
     step=_step,

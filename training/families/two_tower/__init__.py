@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from preprocessing.schema import FittedSchema
-from training.examples import moments
+from training.examples import read_moments
 from training.families.family import Family, Part
 from training.families.two_tower.config import TwoTowerConfig, TwoTowerSettings
 
@@ -44,7 +44,7 @@ FAMILY = Family(
     ks=(20, 100),
     config=TwoTowerConfig,
     settings=TwoTowerSettings,
-    examples=moments,
+    examples=read_moments,
     build=_build,
     parts=_parts,
     step=_step,
