@@ -52,7 +52,7 @@ class PopularityGraph(nn.Module):
         self.top_k = top_k
 
     def forward(self, *excluded: Tensor) -> tuple[Tensor, Tensor]:
-        scores = self.scores.expand(len(excluded[0]), -1)
+        scores = self.scores.expand(excluded[0].shape[0], -1)
         for items in excluded:
             scores = scores.scatter(1, items, NOTHING)
         return best_candidates(*torch.topk(scores, self.top_k, dim=1))
