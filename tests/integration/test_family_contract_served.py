@@ -103,7 +103,7 @@ def test_histories_of_mixed_lengths_meet_in_a_batch_and_get_the_answers_that_the
     requests = [
         {**ints, "user_id": f"usér-{place}", **{name: served.items[: (place + shift) % 9] for shift, name in
                                                enumerate(sequences)}}
-        for place in range(32)
+        for place in range(16)
     ]  # fmt: skip
     for model in ways(served):
         with RecommendClient(served.server.grpc_url, model) as client:
