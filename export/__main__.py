@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from export.families import NAMES
+from export import families
 from export.families.options import all_flags
 from export.repository.options import RepositoryOptions
 from stage.arguments import positive
@@ -71,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
         help="name of the run (default the MLflow run of a registered model, else the time, UTC)",
     )
     embeddings.add_argument("--kind", choices=("user", "item"), help="kind of vectors in a Parquet file (default user)")
-    embeddings.add_argument("--family", choices=NAMES, help="family of the vectors, for a repository with several")
+    embeddings.add_argument(
+        "--family", choices=families.NAMES, help="family of the vectors, for a repository with several"
+    )
     embeddings.add_argument(
         "--batch-size", type=positive, default=256, metavar="B", help="users per batch (default 256)"
     )

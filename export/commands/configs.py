@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from export.families import NAMES, find
+from export import families
 from export.repository.members import write_configs
 from export.repository.plans import joined_plans
 from export.triton.config import ModelConfig
@@ -17,12 +17,12 @@ from stage.write_errors import OutputError, cannot_be_written
 def shipped_configs(schema: Schema) -> tuple[ModelConfig, ...]:
     """Return one config per model of all families, each of the default sizes."""
     plans: dict[str, Any] = {}
-    for name in NAMES:
-        plans[name] = find(name).shipped(schema, plans)
+    for name in families.NAMES:
+        plans[name] = families.find(name).shipped(schema, plans)
         plans |= joined_plans(plans[name])
     found: dict[str, ModelConfig] = {}
-    for name in NAMES:
-        for config in find(name).configs(plans[name]):
+    for name in families.NAMES:
+        for config in families.find(name).configs(plans[name]):
             # Several families have `preprocess` and `decode`; the first family's are kept.
             found.setdefault(config.name, config)
     return tuple(found.values())

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from export import families
 from export.data.saved_workflow import SavedWorkflow
 from export.errors import EXPORT_AGAIN, RepositoryError
-from export.families import NAMES, find
 from export.families.family import Family
 from export.parity.answers import golden_file, read_reference
 from export.parity.hop import Hop
@@ -30,7 +30,7 @@ class Opened:
 
     @property
     def families(self) -> dict[str, Family[Any, Any]]:
-        return {name: find(name) for name in self.plans}
+        return {name: families.find(name) for name in self.plans}
 
 
 def open_repository(repository: str | Path) -> Opened:
@@ -42,13 +42,13 @@ def open_repository(repository: str | Path) -> Opened:
 
     """
     folder = Path(repository)
-    fitted, result = read_fitted(folder), read_result(folder, NAMES)
+    fitted, result = read_fitted(folder), read_result(folder, families.NAMES)
     plans: dict[str, Any] = {}
     for name, of_family in result.families.items():
-        kind = find(name).plan_type
+        kind = families.find(name).plan_type
         plans[name] = read_plan(kind, of_family.plan, fitted, plans, f"{folder / VERIFY}: {name}")
     for name, plan in plans.items():
-        for config in find(name).configs(plan):
+        for config in families.find(name).configs(plan):
             if not (folder / config.name / "config.pbtxt").is_file():
                 raise RepositoryError(f"no {config.name} in {folder}: {EXPORT_AGAIN}")
     return Opened(folder, fitted, result, plans)
@@ -76,6 +76,6 @@ def hops_of(job: Job) -> tuple[Hop, ...]:
     """Return the hops of all families, shared ones once."""
     found: dict[str, Hop] = {}
     for name, plan in job.plans.items():
-        for hop in find(name).hops(job, plan):
+        for hop in families.find(name).hops(job, plan):
             found.setdefault(hop.name, hop)
     return tuple(found.values())

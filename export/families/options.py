@@ -8,7 +8,7 @@ from importlib import import_module
 
 from pydantic import BaseModel, ConfigDict
 
-from export.families import NAMES
+from export import families
 
 
 class FamilyOptions(BaseModel):
@@ -41,4 +41,4 @@ def flags(family: str) -> Flags:
 
 def all_flags() -> dict[str, Flags]:
     """Return the flags of all families, by name."""
-    return {name: flags(name) for name in NAMES}
+    return {name: flags(name) for name in families.NAMES}

@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
 import pytest
@@ -15,6 +16,9 @@ from tests.exported import repository
 from tests.integration.client_shop import SHOP, K, write_model
 from tests.integration.doubling import write_double
 from tests.integration.served import RANKERS, Served
+
+if TYPE_CHECKING:
+    from tests.integration.served import Served
 
 WriteOnnx = Callable[..., None]
 Sizes = Sequence[int | str]
@@ -128,3 +132,20 @@ def all_at_once() -> Callable[..., list[Any]]:
         return answers
 
     return send
+
+
+@pytest.fixture(scope="session")
+def serve() -> Iterator[Callable[..., "Served"]]:
+    """A function that serves a repository until the end of the session: each is started once."""
+    from tests.integration.served import Served
+
+    running: dict[Path, tuple[TritonServer, triton.InferenceServerClient]] = {}
+    with ExitStack() as stack:
+
+        def served(folder: Path, data: Path, family: str) -> Served:
+            if folder not in running:
+                server = stack.enter_context(run_triton(folder, grace_s=0))
+                running[folder] = server, stack.enter_context(triton.InferenceServerClient(server.grpc_target))
+            return Served(*running[folder], data, folder, family)
+
+        yield served

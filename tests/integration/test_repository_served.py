@@ -4,7 +4,6 @@ import importlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,9 @@ import pytest
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from client.recommend_client import RecommendClient
-from client.request_tensors import build_tensors
 from export.data.golden import Row, request_tensors
 from export.families.offline_online.plan import RECOMMEND, RECOMMEND_FUSED, RECOMMEND_NVTABULAR
-from export.triton.plan import PREPROCESS, PREPROCESS_NVTABULAR
+from export.triton.plan import PREPROCESS
 from preprocessing.schema import Numeric
 from tests.integration.served import Served, as_inputs
 
@@ -25,16 +23,6 @@ def test_all_models_of_a_fresh_repository_are_ready(served: Served) -> None:
     assert {model.name: model.state for model in index.models} == dict.fromkeys(served.models, "READY")
     compiled = PREPROCESS in served.models
     assert served.paths == [RECOMMEND, *([RECOMMEND_FUSED] if compiled else []), RECOMMEND_NVTABULAR]
-
-
-def test_declared_outputs_are_those_returned(served: Served) -> None:
-    for model in (*served.paths, *({PREPROCESS, PREPROCESS_NVTABULAR} & served.models)):
-        answer = served.infer(model, served.golden.rows[:3])
-        for declared in served.client.get_model_metadata(model).outputs:
-            returned = answer.as_numpy(declared.name)
-            assert np_to_triton_dtype(returned.dtype) == declared.datatype
-            assert len(returned.shape) == len(declared.shape)
-            assert all(d in (-1, r) for d, r in zip(declared.shape, returned.shape, strict=True)), declared.name
 
 
 def test_golden_rows_get_torch_s_answers_and_the_same_ones_on_every_path(served: Served) -> None:
@@ -53,45 +41,6 @@ def test_golden_rows_get_torch_s_answers_and_the_same_ones_on_every_path(served:
         np.testing.assert_allclose(scores[path], scores[RECOMMEND], atol=2e-5, err_msg=path)
     if RECOMMEND_FUSED in served.paths:
         np.testing.assert_array_equal(scores[RECOMMEND_FUSED], scores[RECOMMEND])
-
-
-def test_histories_of_mixed_lengths_meet_in_a_batch_and_get_the_answers_that_they_get_alone(
-    served: Served, all_at_once: Callable[..., list[Any]]
-) -> None:
-    ints: Row = {f.name: 1 for f in served.features if getattr(f, "dtype", "") == "int"}
-    sequences = ("recent", "frequent", "lately", "last_few", "basket")
-    requests = [
-        {**ints, "user_id": f"usér-{place}", **{name: served.items[: (place + shift) % 9] for shift, name in
-                                               enumerate(sequences)}}
-        for place in range(16)
-    ]  # fmt: skip
-    with RecommendClient(served.server.grpc_url) as client:
-        signature = client.signature
-    for path in served.paths:
-        tensors = [as_inputs(build_tensors(signature, [request])) for request in requests]
-        alone = [served.client.infer(path, each) for each in tensors]
-        # On a machine that is busy otherwise they may come one by one.
-        for _ in range(40):
-            before = executions(served, path)
-            together = all_at_once(served.client, path, tensors)
-            if executions(served, path) - before < len(requests) / 2:
-                break
-        else:
-            pytest.fail(f"{path}: requests did not meet in a batch")
-        for expected, (found, error) in zip(alone, together, strict=True):
-            assert error is None
-            score = expected.as_numpy("score")
-            finite = score[np.isfinite(score)]
-            np.testing.assert_allclose(found.as_numpy("score"), score, rtol=0, atol=1e-6 * np.abs(finite).max())
-            if (np.diff(finite) < -1e-4).all():
-                np.testing.assert_array_equal(found.as_numpy("item_id"), expected.as_numpy("item_id"))
-
-
-def executions(served: Served, path: str) -> int:
-    """Batches that the first model of a path has run."""
-    config = served.client.get_model_config(path).config
-    first = config.ensemble_scheduling.step[0].model_name if config.platform == "ensemble" else path
-    return int(served.client.get_inference_statistics(first).model_stats[0].execution_count)
 
 
 def test_unknown_nothing_and_an_empty_history_get_recommendations(served: Served) -> None:

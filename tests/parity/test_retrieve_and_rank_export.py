@@ -44,17 +44,6 @@ def own_items(row: Row) -> set[str]:
     return {*(row["recent"] or [])[-8:], *(row["frequent"] or [])[-6:]}
 
 
-@pytest.mark.parametrize(("format", "index"), two_tower.EXPORTS)
-def test_every_hop_of_both_families_and_of_the_chain_is_torch_s(compiled_data: Path, format: str, index: str) -> None:
-    result = verify_any(repository(compiled_data, format, index), compiled_data)
-    fused = {RETRIEVE_AND_RANK_FUSED} if (format, index) == ("onnx", "exact") else set()
-    assert result["differences"].keys() == {CANDIDATE_RANKER, RETRIEVE_AND_RANK} | fused
-    for part in (result, result["two_tower"], result["offline_online"]):
-        assert max(part["differences"].values()) < TOLERANCE
-    assert (result["candidates"], result["retrieved"], result["top_k"]) == (OWN + RETRIEVED, RETRIEVED, TOP_K)
-    assert result["two_tower"]["index"]["kind"] == index
-
-
 def test_with_the_whole_catalogue_as_candidates_the_chain_recommends_what_recommend_does(
     compiled_data: Path, tmp_path: Path
 ) -> None:

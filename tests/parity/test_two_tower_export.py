@@ -34,16 +34,6 @@ def ask(local: LocalRepository, chain: str, reference: Reference, rows: list[int
     return local.run(chain, arrays)
 
 
-@pytest.mark.parametrize(("format", "index"), EXPORTS)
-def test_every_hop_is_torch_s(compiled_data: Path, format: str, index: str) -> None:
-    result = verify_retrieval_again(repository(compiled_data, format, index), compiled_data)
-    assert result["index"]["kind"] == index
-    assert max(result["differences"].values()) < TOLERANCE
-    chained = {RETRIEVE, RETRIEVE_NVTABULAR, *([RETRIEVE_FUSED] if (format, index) == ("onnx", "exact") else [])}
-    assert chained < set(result["differences"])
-    assert result["top_k"] == read_fitted(compiled_data).items - 3, "a catalogue smaller than k"
-
-
 def test_hnsw_finds_what_exact_search_finds(compiled_data: Path) -> None:
     exact, hnsw = (LocalRepository(repository(compiled_data, *each)) for each in EXPORTS)
     reference = read_reference(read_fitted(compiled_data).schema_.request_features, exact.folder, GOLDEN)

@@ -1,0 +1,1 @@
+"""The family as Triton serves it: what would be its folder in `export/families`."""
