@@ -18,7 +18,7 @@ RunModel = Callable[[str, Arrays], Arrays]
 
 def open_python(path: Path, config: ModelConfig, run_model: RunModel) -> Callable[[Arrays], Arrays]:
     """A model that answers a request `{name: [B, ...]}`. Raises `RepositoryError` if the model refuses to load."""
-    answer_requests = _answer_requests(path, config, run_model)
+    answer_requests = open_requests(path, config, run_model)
 
     def run(arrays: Arrays) -> Arrays:
         [answer] = answer_requests([arrays])
@@ -29,7 +29,8 @@ def open_python(path: Path, config: ModelConfig, run_model: RunModel) -> Callabl
     return run
 
 
-def _answer_requests(path: Path, config: ModelConfig, run_model: RunModel) -> Any:
+def open_requests(path: Path, config: ModelConfig, run_model: RunModel) -> Any:
+    """Return a function from requests, which the model is handed together, to an answer or an error for each."""
     module = load_module(path, config.name)
     try:
         # Every output is returned, so none needs to be requested.

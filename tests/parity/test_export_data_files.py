@@ -1,8 +1,6 @@
 """Damaged data and data of another fit are refused with the file and the column."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +9,10 @@ import pytest
 
 from export.commands.embeddings import export_embeddings
 from export.data.golden import golden_rows, read_item_ids
-from export.errors import RepositoryError
 from preprocessing.schema import read_fitted
+from stage.parquet import ParquetError
 from tests.exported import repository
+from tests.in_process import run_in_process
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def test_a_spoilt_file_is_named_with_the_remedy(
 ) -> None:
     path = min(data.glob(pattern))
     spoil(path)
-    with pytest.raises(RepositoryError, match=f"^{path}: {message}"):
+    with pytest.raises(ParquetError, match=f"^{path}: {message}"):
         read(data)
 
 
@@ -72,7 +71,7 @@ def test_embeddings_of_spoilt_data_are_refused_and_not_written(
 ) -> None:
     path = max(data.glob(pattern))
     spoil(path)
-    with pytest.raises(RepositoryError, match=f"^{path}: {message}"):
+    with pytest.raises(ParquetError, match=f"^{path}: {message}"):
         export_embeddings(repository(synthetic_data, "onnx"), data, tmp_path / "users.parquet")
     assert {each.name for each in tmp_path.iterdir()} == {"data"}
 
@@ -80,11 +79,9 @@ def test_embeddings_of_spoilt_data_are_refused_and_not_written(
 def test_the_command_reports_a_damaged_file_in_one_line(synthetic_data: Path, data: Path, tmp_path: Path) -> None:
     path = max(data.glob("test/week=*/*.parquet"))
     tear(path)
-    folder = str(repository(synthetic_data, "onnx"))
-    command = [sys.executable, "-m", "export", "embeddings", "--repository", folder, "--data", str(data)]
-    done = subprocess.run(
-        [*command, "--output", str(tmp_path / "out.parquet")], capture_output=True, text=True, check=False
-    )
+    folder = repository(synthetic_data, "onnx")
+    command = ["export", "embeddings", "--repository", folder, "--data", data, "--output", tmp_path / "out.parquet"]
+    done = run_in_process(*command)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1].startswith(f"naiad: {path}: cannot be read as Parquet")

@@ -10,7 +10,7 @@ import pytest
 
 from export.data.golden import Arrays, Row, golden_rows, request_tensors
 from export.data.saved_workflow import SavedWorkflow
-from export.parity.python_models import load_preprocessor
+from export.parity.python_models import open_requests
 from export.triton.config import read_config
 from export.triton.plan import PREPROCESS_NVTABULAR
 from preprocessing.schema import FittedSchema, Sequence, read_fitted
@@ -25,9 +25,8 @@ def fitted(synthetic_data: Path) -> FittedSchema:
 @pytest.fixture(scope="module")
 def preprocessor(synthetic_data: Path) -> Any:
     folder = repository(synthetic_data, "onnx")
-    return load_preprocessor(
-        folder / PREPROCESS_NVTABULAR / "1" / "model.py", read_config(folder, PREPROCESS_NVTABULAR)
-    )
+    path = folder / PREPROCESS_NVTABULAR / "1" / "model.py"
+    return open_requests(path, read_config(folder, PREPROCESS_NVTABULAR), lambda _, arrays: arrays)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +50,7 @@ def test_recorded_rows_are_encoded_bit_for_bit_as_for_training(
     synthetic_data: Path, fitted: FittedSchema, preprocessor: Any, rows: list[Row]
 ) -> None:
     features = fitted.schema_.request_features
-    [found] = preprocessor.encode_requests([request_tensors(features, rows)])
+    [found] = preprocessor([request_tensors(features, rows)])
     assert_equal(found, SavedWorkflow.of_requests(synthetic_data).encode(features, rows))
 
 
@@ -61,7 +60,7 @@ def test_requests_of_any_length_in_one_batch_are_encoded_as_each_alone(
     features = fitted.schema_.request_features
     short = {**rows[12], "recent": [*known_items(synthetic_data, 4)]}
     parts = [rows[:1], rows[1:2], [short], rows[2:5], rows[6:13]]
-    together = preprocessor.encode_requests([request_tensors(features, part) for part in parts])
+    together = preprocessor([request_tensors(features, part) for part in parts])
     widths = set()
     for part, found in zip(parts, together, strict=True):
         assert_equal(found, SavedWorkflow.of_requests(synthetic_data).encode(features, part))
@@ -83,7 +82,7 @@ def test_empty_strings_are_dropped_wherever_they_stand_and_the_newest_items_kept
 ) -> None:
     items = known_items(synthetic_data, 12)
     gaps = [each for item in items for each in ("", item, "")]
-    [found] = preprocessor.encode_requests([request(fitted, rows, recent=gaps, basket=gaps[:9])])
+    [found] = preprocessor([request(fitted, rows, recent=gaps, basket=gaps[:9])])
     assert found["recent.encoded"].tolist() == [list(range(7, 15))]
     assert found["basket.encoded"].tolist() == [[3, 4, 5, 0]]
 
@@ -95,7 +94,7 @@ def test_bytes_that_are_not_utf8_are_unknown(
     arrays["recent"][0, 0] = b"\xff\xfe"
     arrays["city"][0, 0] = b"\xc3"
     arrays["query"][0, 0] = b"\xe6 \xe6"
-    [found] = preprocessor.encode_requests([arrays])
+    [found] = preprocessor([arrays])
     assert found["recent.encoded"][0].tolist() == [2, 3]
     assert found["city.encoded"].tolist() == [[2]]
     assert found["query.encoded"].tolist() == [[2, 2, 0]]
@@ -105,7 +104,7 @@ def test_a_history_of_any_length_keeps_its_newest_items(
     synthetic_data: Path, fitted: FittedSchema, preprocessor: Any, rows: list[Row]
 ) -> None:
     items = known_items(synthetic_data, 8)
-    [found] = preprocessor.encode_requests([request(fitted, rows, recent=["never seen"] * 5000 + items)])
+    [found] = preprocessor([request(fitted, rows, recent=["never seen"] * 5000 + items)])
     assert found["recent.encoded"].tolist() == [list(range(3, 11))]
 
 
@@ -113,7 +112,7 @@ def test_nulls_alone_in_a_batch_are_encoded(fitted: FittedSchema, preprocessor: 
     features = fitted.schema_.request_features
     nothing: Row = {feature.name: None for feature in features}
     nothing |= {feature.name: 0 for feature in features if getattr(feature, "dtype", "") == "int"}
-    [found] = preprocessor.encode_requests([request_tensors(features, [nothing])])
+    [found] = preprocessor([request_tensors(features, [nothing])])
     assert found["city.encoded"].tolist() == [[1]]
     assert found["bio.encoded"].tolist() == [[0] * 6]
     assert found["mood.encoded"].tolist() == [[0.0] * 3]
@@ -127,7 +126,7 @@ def test_nulls_alone_in_a_batch_are_encoded(fitted: FittedSchema, preprocessor: 
 def test_what_the_workflow_makes_of_a_number_that_it_cannot_encode_passes(
     fitted: FittedSchema, preprocessor: Any, rows: list[Row], value: float, encoded: float
 ) -> None:
-    [found] = preprocessor.encode_requests([request(fitted, rows, basket_value=value)])
+    [found] = preprocessor([request(fitted, rows, basket_value=value)])
     np.testing.assert_array_equal(found["basket_value.encoded"], [[encoded]])
 
 
@@ -136,11 +135,11 @@ def test_nan_is_null_and_far_numbers_are_clipped_or_fall_into_a_bucket(
 ) -> None:
     far = {"age": math.inf, "screen": math.inf, "days_since": -math.inf, "temperature": math.nan}
     near = {"age": 80.0, "screen": 99.0, "days_since": 0.0, "temperature": 12.0}
-    found, expected = preprocessor.encode_requests([request(fitted, rows, **far), request(fitted, rows, **near)])
+    found, expected = preprocessor([request(fitted, rows, **far), request(fitted, rows, **near)])
     assert_equal(found, expected)
 
 
 def test_vectors_pass_through_as_they_are(fitted: FittedSchema, preprocessor: Any, rows: list[Row]) -> None:
     vector = [np.float32(0.1), 3e38, -1e-40]
-    [found] = preprocessor.encode_requests([request(fitted, rows, mood=vector)])
+    [found] = preprocessor([request(fitted, rows, mood=vector)])
     np.testing.assert_array_equal(found["mood.encoded"], np.array([vector], dtype=np.float32))

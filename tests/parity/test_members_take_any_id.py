@@ -27,6 +27,7 @@ CHAINS = {
 ROWS = 3
 FAR = [-1, -(2**63), 2**63 - 1]
 """Ids of none; the first one above the last is a tensor's own."""
+OF_ITEMS = ("repeat_items", "candidates", "item_ids", "exclude.encoded")
 
 
 def known_inputs(local: LocalRepository, data: Path, member: str) -> Arrays:
@@ -56,7 +57,7 @@ def test_ids_out_of_range_are_unknown_and_no_row_notices_another(
     compiled_data: Path, member: str, format: str, index: str
 ) -> None:
     local = LocalRepository(two_stages.repository(compiled_data, format, index), threads=1)
-    counts, names = id_counts(read_fitted(compiled_data)), names_outside(local, member)
+    counts, names = id_counts(read_fitted(compiled_data), *OF_ITEMS), names_outside(local, member)
     known = known_inputs(local, compiled_data, member)
     before = local.run(member, known)
     ids = [name for name, values in known.items() if values.dtype == np.int64]

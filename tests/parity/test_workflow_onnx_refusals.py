@@ -10,6 +10,7 @@ import onnx
 import pandas as pd
 import pytest
 
+from export.data.saved_workflow import SavedWorkflow
 from export.errors import UnsupportedWorkflow
 from export.graphs.workflow import RequestColumn, compile_workflow, request_columns
 from export.graphs.workflow.read import KNOWN_OPERATORS
@@ -25,7 +26,7 @@ FRAME = pd.DataFrame({"x": [0.0, 1.5], "n": [1, 2], "s": ["a", "b"], "l": [["a"]
 
 def compiled(nodes: Any, column: RequestColumn, folder: Path) -> Path:
     fit_and_save(nodes, FRAME[[column.name]], folder / "saved")
-    compile_workflow(folder / "saved", [column], folder / "model.onnx")
+    compile_workflow(SavedWorkflow(folder / "saved"), [column], folder / "model.onnx")
     return folder / "model.onnx"
 
 
@@ -65,13 +66,13 @@ def test_the_refusal_of_an_unknown_operator_names_the_known_ones(tmp_path: Path)
 def test_a_text_of_the_request_is_refused(tmp_path: Path) -> None:
     text = Text(kind="text", name="query", side="context")
     with pytest.raises(UnsupportedWorkflow, match="query: ONNX cannot split a text into the same words"):
-        compile_workflow(tmp_path, request_columns([text]), tmp_path / "model.onnx")
+        compile_workflow(SavedWorkflow(tmp_path), request_columns([text]), tmp_path / "model.onnx")
 
 
 def test_a_column_that_no_request_has_is_named(tmp_path: Path) -> None:
     fit_and_save(["x"] >> ops.LogOp(), FRAME[["x"]], tmp_path)
     with pytest.raises(UnsupportedWorkflow, match="x: the workflow reads it, but no request has it: seen n"):
-        compile_workflow(tmp_path, [N], tmp_path / "model.onnx")
+        compile_workflow(SavedWorkflow(tmp_path), [N], tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize("operator", [lambda _: ops.HashBucket(5), lambda at: hashed(num_buckets=5, out_path=at)])
@@ -88,7 +89,7 @@ def test_a_vocabulary_that_was_fitted_again_in_the_same_folder_is_read_again(tmp
         saved = tmp_path / "saved"
         with quiet():
             fit_and_save(["s"] >> ops.Categorify(out_path=str(tmp_path)), pd.DataFrame({"s": values}), saved)
-        compile_workflow(saved, [S], tmp_path / "model.onnx")
+        compile_workflow(SavedWorkflow(saved), [S], tmp_path / "model.onnx")
         [encoder] = [
             node for node in onnx.load(str(tmp_path / "model.onnx")).graph.node if node.op_type == "LabelEncoder"
         ]

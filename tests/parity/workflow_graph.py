@@ -10,6 +10,7 @@ import onnxruntime
 import pandas as pd
 
 from export.data.golden import Arrays
+from export.data.saved_workflow import SavedWorkflow
 from export.families.offline_online.plan import RankingPlan, chain_configs
 from export.graphs.workflow import RequestColumn, compile_workflow, request_columns
 from export.parity.local import LocalRepository
@@ -29,7 +30,7 @@ class Graph:
     """A compiled workflow in ONNX Runtime, one thread."""
 
     def __init__(self, workflow: Path, columns: Rows[RequestColumn], path: Path) -> None:
-        self.outputs: tuple[Tensor, ...] = compile_workflow(workflow, columns, path)
+        self.outputs: tuple[Tensor, ...] = compile_workflow(SavedWorkflow(workflow), columns, path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

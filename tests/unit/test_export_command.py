@@ -1,11 +1,12 @@
 """`python -m export` answers at once, and refuses bad arguments in one line."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 
-from export.__main__ import _parser
+from tests.in_process import run_in_process
 
 
 def test_help_needs_no_heavy_import() -> None:
@@ -15,8 +16,7 @@ def test_help_needs_no_heavy_import() -> None:
 
 
 @pytest.mark.parametrize("top_k", ["0", "-1", "ten", "1.5"])
-def test_a_top_k_that_is_not_a_count_is_refused(top_k: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        _parser().parse_args(["repository", "--model", "m", "--data", "d", "--output", "o", f"--top-k={top_k}"])
-    assert exit_.value.code == 2
-    assert "expected a whole number of at least 1" in capsys.readouterr().err
+def test_a_top_k_that_is_no_count_is_refused(top_k: str) -> None:
+    done = run_in_process("export", "repository", "--model=m", "--data=d", "--output=o", f"--top-k={top_k}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(rf"naiad: .*--top-k: .*{top_k}.*\n", done.stderr)

@@ -120,7 +120,7 @@ def test_a_new_kind_is_one_class_from_the_log_to_the_served_graph(tmp_path: Path
     np.testing.assert_allclose(encoded["pieces" + ENCODED], wanted, rtol=1e-6)
     assert pa.Table.from_pylist(rows, schema=arrow_schema(features)).schema.field("pieces").type == pa.int64()
 
-    compile_workflow(data / "workflow", request_columns(features), tmp_path / "workflow.onnx")
+    compile_workflow(SavedWorkflow.of_requests(data), request_columns(features), tmp_path / "workflow.onnx")
     served = onnxruntime.InferenceSession(tmp_path / "workflow.onnx").run(["pieces" + ENCODED], asked)[0]
     np.testing.assert_allclose(served, encoded["pieces" + ENCODED], rtol=1e-6)
 

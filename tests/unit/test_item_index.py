@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from export.errors import GraphError, ParityError
-from export.families.two_tower.hops import compare_approximate
 from export.families.two_tower.index import choice
+from export.families.two_tower.index.compare import compare_approximate
 from export.families.two_tower.index.hnsw import (
     FILE,
     build_hnsw,
@@ -95,9 +95,9 @@ def test_a_vector_of_another_width_is_refused_alone(tmp_path: Path) -> None:
 
 def test_a_small_catalogue_gets_the_exact_index_and_any_other_what_was_asked_for(plan: RetrievalPlan) -> None:
     items, users = unit_vectors(300), unit_vectors(20, seed=1)
-    chosen, index, about = choice.choose_index(plan, "auto", items, users, lambda _: None)
+    chosen, index, about = choice.choose_index(replace(plan, index="auto"), items, users, lambda _: None)
     assert (chosen.index, index, about) == ("exact", None, {"kind": "exact", "items": 297})
-    chosen, index, about = choice.choose_index(plan, "hnsw", items, users, lambda _: None)
+    chosen, index, about = choice.choose_index(replace(plan, index="hnsw"), items, users, lambda _: None)
     assert (chosen.index, index.ntotal) == ("hnsw", 297)
     assert about["recall"] >= 0.99
     assert chosen.ef_search == about["ef_search"] >= plan.top_k
@@ -110,7 +110,8 @@ def test_a_larger_catalogue_gets_what_was_measured_to_be_worth_it(
     monkeypatch.setattr(choice, "FEW_ITEMS", 100)
     monkeypatch.setattr(choice, "_exact_ms", lambda *_: exact_ms)
     monkeypatch.setattr(choice, "_hnsw_ms", lambda *_: hnsw_ms)
-    chosen, _, about = choice.choose_index(plan, "auto", unit_vectors(300), unit_vectors(20, seed=1), lambda _: None)
+    plan = replace(plan, index="auto")
+    chosen, _, about = choice.choose_index(plan, unit_vectors(300), unit_vectors(20, seed=1), lambda _: None)
     assert (chosen.index, about["kind"]) == (kind, kind)
     assert (about["exact_ms"], about["hnsw_ms"]) == (exact_ms, hnsw_ms)
 
@@ -121,9 +122,9 @@ def test_without_faiss_auto_is_exact_and_hnsw_names_what_to_install(
     monkeypatch.setattr(choice, "FEW_ITEMS", 100)
     monkeypatch.setitem(sys.modules, "faiss", None)
     items, users = unit_vectors(300), unit_vectors(20, seed=1)
-    assert choice.choose_index(plan, "auto", items, users, lambda _: None)[0].index == "exact"
+    assert choice.choose_index(replace(plan, index="auto"), items, users, lambda _: None)[0].index == "exact"
     with pytest.raises(GraphError, match=r"install naiad\[retrieval\]"):
-        choice.choose_index(plan, "hnsw", items, users, lambda _: None)
+        choice.choose_index(replace(plan, index="hnsw"), items, users, lambda _: None)
 
 
 def test_ef_search_rises_until_the_recall_is_there() -> None:
