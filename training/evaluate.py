@@ -33,18 +33,19 @@ def evaluate(
     rows = SplitData(data, split, fitted)
     ks = ks or find(config.family).ks
     counts = train_counts(data, fitted)
-    users = rows.user_count()
+    # Without users, every session counts as a user of its own.
+    owners, owner_count = "users" if fitted.schema_.log.columns.user else "sessions", rows.user_count()
     scorers = {"model": model_scorer(load_whole(model)), **baselines(data, rows, fitted)}
     found = {
         name: rank_split(scorer, rows, fitted, ks, counts=counts, progress=name) for name, scorer in scorers.items()
     }
     items = fitted.items - FIRST_KNOWN_ID
-    title = f"{fitted.schema_.name}, {split}: {len(rows):,} rows of {users:,} users, {items:,} items"
+    title = f"{fitted.schema_.name}, {split}: {len(rows):,} rows of {owner_count:,} {owners}, {items:,} items"
     Console().print(metrics_table(found, title))
     if behind := behind_a_baseline(found, f"ndcg@{max(ks)}"):
         print(f"naiad: {behind}", file=sys.stderr)
     own = found.pop("model")
-    return {"split": split, "rows": len(rows), "users": users, **own, **found}
+    return {"split": split, "rows": len(rows), owners: owner_count, **own, **found}
 
 
 def behind_a_baseline(found: Mapping[str, Mapping[str, float]], metric: str) -> str:

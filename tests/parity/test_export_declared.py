@@ -9,17 +9,15 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from export.commands.any_family import refresh_any, verify_any
 from export.commands.embeddings import export_embeddings
+from export.commands.items import refresh
+from export.commands.stored import replace_stored
+from export.commands.verify import verify
 from export.data.golden import read_item_ids
 from export.errors import DeclarationError
 from export.families.offline_online.plan import RANKER
-from export.families.offline_online.repository import export_repository
-from export.families.offline_online.stored.repository import replace_store
-from export.families.two_tower.repository import RetrievalOptions, export_retrieval
 from export.graphs.onnx import OPSET
 from export.parity.declared import require_declared
-from export.repository.options import Options
 from export.triton.config import read_config
 from export.triton.plan import DECODE
 from preprocessing.fit import fit
@@ -115,55 +113,43 @@ def test_sequences_of_one_item_have_a_width_that_is_known_in_graph_and_config(tm
     log = write_log(tmp_path / "log", texts=False)
     (log / "schema.toml").write_text(ONE_ITEM)
     fit(load_schema(log / "schema.toml"), log, tmp_path / "data")
-    two_stages.export(
-        tmp_path / "data", tmp_path / "out", candidates=12, reference_path=False, exclude_seen=False, stored=True
-    )
+    two_stages.export(tmp_path / "data", tmp_path / "out", {"candidates": 12}, reference_path=False, exclude_seen=False)
     assert assert_stated(tmp_path / "out") == 15
     config = read_config(tmp_path / "out", RANKER)
     widths = {tensor.name: tensor.dims for tensor in config.inputs}
     assert widths["repeat_items"] == widths["repeat_logits"] == widths["basket.encoded"] == (1,)
 
 
-@pytest.mark.parametrize("family", ["offline_online", "two_tower", "retrieve_and_rank"])
-def test_the_old_decode_is_refused_by_model_tensor_and_shape(compiled_data: Path, tmp_path: Path, family: str) -> None:
-    copied = shutil.copytree(REPOSITORIES[family](compiled_data), tmp_path / "repository")
+def test_the_old_decode_is_refused_by_model_tensor_and_shape(compiled_data: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(REPOSITORIES["offline_online"](compiled_data), tmp_path / "repository")
     put_old_decode_back(copied, compiled_data)
-    with pytest.raises(DeclarationError, match=r"^decode: output item_id is \[-1, -1\] in its graph, config.pbtxt dec"):
-        require_declared(copied)
-    with pytest.raises(DeclarationError, match=r"^decode: output item_id .* does not load: export the repository aga"):
-        verify_any(copied, compiled_data)
+    message = r"^decode: output item_id is \[-1, -1\] in its graph, config.pbtxt dec.* does not load: export the repos"
+    with pytest.raises(DeclarationError, match=message):
+        verify(copied, compiled_data)
 
 
 def test_an_export_whose_graphs_are_not_what_it_declares_is_not_written(
     compiled_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("export.repository.members.write_decode", old_decode)
-    monkeypatch.setattr("export.families.two_tower.write.write_decode", old_decode)
-    of_ranker, of_towers = (family.checkpoint(compiled_data) for family in (exported, two_tower))
-    for write in (
-        lambda folder: export_repository(of_ranker, compiled_data, folder, Options(**LEAN, stored=False)),
-        lambda folder: export_retrieval(of_towers, compiled_data, folder, RetrievalOptions(**LEAN)),
-        lambda folder: two_stages.export(compiled_data, folder, **LEAN, stored=False),
-    ):
-        with pytest.raises(DeclarationError, match=r"^decode: output item_id"):
-            write(tmp_path / "out")
-        assert not list(tmp_path.iterdir())
+    model = exported.checkpoint(compiled_data)
+    with pytest.raises(DeclarationError, match=r"^decode: output item_id"):
+        exported.export(model, compiled_data, tmp_path / "out", {"stored_embeddings": False}, **LEAN)
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_refresh_of_a_repository_that_would_not_load_is_refused_and_leaves_it_as_it_was(
+def test_a_changed_repository_that_would_not_load_is_refused_and_left_as_it_was(
     compiled_data: Path, tmp_path: Path
 ) -> None:
-    for family in ("two_tower in torchscript with hnsw", "retrieve_and_rank in torchscript with hnsw"):
-        copied = shutil.copytree(REPOSITORIES[family](compiled_data), tmp_path / family)
-        put_old_decode_back(copied, compiled_data)
-        before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
-        with pytest.raises(DeclarationError, match=r"^decode: output item_id"):
-            refresh_any(copied, compiled_data)
-        assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
-    file = tmp_path / "users.parquet"
-    export_embeddings(copied, compiled_data, file, family="offline_online")
+    original = REPOSITORIES["retrieve_and_rank in torchscript with hnsw"](compiled_data)
+    export_embeddings(original, compiled_data, tmp_path / "users.parquet", family="offline_online")
+    copied = shutil.copytree(original, tmp_path / "repository")
+    put_old_decode_back(copied, compiled_data)
+    before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
     with pytest.raises(DeclarationError, match=r"^decode: output item_id"):
-        replace_store(copied, file)
+        refresh(copied, compiled_data)
+    with pytest.raises(DeclarationError, match=r"^decode: output item_id"):
+        replace_stored(copied, tmp_path / "users.parquet")
     assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
 
 

@@ -10,17 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.commands.any_family import refresh_any, verify_any
+from export.commands.items import refresh
+from export.commands.opened import open_repository
 from export.errors import RepositoryError
-from export.families.offline_online.repository import export_repository
 from export.families.retrieve_and_rank.plan import retrieved_items
+from export.parity.declared import require_declared
 from export.parity.local import LocalRepository
-from export.repository.options import Options, plan_export
+from export.repository.options import cut_to_catalogue
 from export.triton.config import read_config
 from preprocessing.schema import read_fitted
+from stage.errors import BadInput
 from tests import exported, two_tower
+from tests.hops import check_hop
 
 Spoil = Callable[[Path], None]
+GOLDEN = "golden.offline_online.parquet"
 
 
 def tear(path: Path) -> None:
@@ -40,6 +44,18 @@ def make_folder(path: Path) -> None:
     path.mkdir()
 
 
+READ: dict[str, Callable[[Path, Path], object]] = {
+    "verify.json": lambda repository, _: open_repository(repository),
+    GOLDEN: lambda repository, data: check_hop(repository, data, "decode"),
+    "decode/config.pbtxt": lambda repository, _: require_declared(repository),
+    "decode/1/model.onnx": lambda repository, _: require_declared(repository),
+    "offline_encoder/1/model.pt": lambda repository, _: require_declared(repository),
+    "user_embedding/1/model.py": lambda repository, data: check_hop(repository, data, "user_embedding"),
+    "user_embedding/1/users.safetensors": lambda repository, data: check_hop(repository, data, "user_embedding"),
+}
+"""What of `export verify` reads a file first."""
+
+
 @pytest.fixture
 def copied(compiled_data: Path, tmp_path: Path) -> Path:
     return shutil.copytree(exported.repository(compiled_data, "torchscript"), tmp_path / "repository")
@@ -50,10 +66,10 @@ def copied(compiled_data: Path, tmp_path: Path) -> Path:
     [
         ("verify.json", fill_with_bytes, r"verify.json: cannot be read .*: give what `export repository` wrote"),
         ("verify.json", make_folder, r"verify.json: cannot be read .*: give what `export repository` wrote"),
-        ("golden.parquet", tear, r"golden.parquet: cannot be read .*: give what `export repository` wrote"),
-        ("golden.parquet", make_folder, r"golden.parquet: cannot be read .*: give what `export repository` wrote"),
-        ("decode/config.pbtxt", fill_with_bytes, r"config.pbtxt: not a config.pbtxt of naiad .*: export the rep"),
-        ("decode/config.pbtxt", make_folder, r"config.pbtxt: not a config.pbtxt of naiad .*: export the repository"),
+        (GOLDEN, tear, r"golden.offline_online.parquet: cannot be read .*: give what `export repository` wrote"),
+        (GOLDEN, make_folder, r"golden.offline_online.parquet: cannot be read .*: give what `export repository` wrote"),
+        ("decode/config.pbtxt", fill_with_bytes, r"config.pbtxt: not a config.pbtxt of ours .*: export the rep"),
+        ("decode/config.pbtxt", make_folder, r"config.pbtxt: not a config.pbtxt of ours .*: export the repository"),
         ("decode/config.pbtxt", empty, r"config.pbtxt: its name is '', expected 'decode': export the repository"),
         ("decode/1/model.onnx", tear, r"model.onnx: ONNX Runtime cannot load it .*: export the repository again"),
         ("decode/1/model.onnx", make_folder, r"no .*decode/1/model.onnx: export the repository again"),
@@ -68,7 +84,7 @@ def test_a_spoilt_file_of_a_repository_is_named_with_the_remedy(
 ) -> None:
     spoil(copied / name)
     with pytest.raises(RepositoryError, match=message):
-        verify_any(copied, compiled_data)
+        READ[name](copied, compiled_data)
 
 
 @pytest.mark.parametrize(
@@ -119,11 +135,8 @@ def test_a_spoilt_workflow_is_named_with_the_remedy(
 ) -> None:
     data = shutil.copytree(compiled_data, tmp_path / "data")
     spoil(data / name)
-    options = Options(format="torchscript", reference_path=False, stored=False)
-    with pytest.raises(
-        RepositoryError, match=r"workflow.*: (no workflow can be loaded|cannot be read) .*`preproc.*fit"
-    ):
-        export_repository(exported.checkpoint(compiled_data), data, tmp_path / "out", options)
+    with pytest.raises(BadInput, match=r"workflow.*: (no workflow can be loaded|cannot be read) .*`preproc.*fit"):
+        exported.export(exported.checkpoint(compiled_data), data, tmp_path / "out")
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
 
 
@@ -132,7 +145,7 @@ def test_a_spoilt_workflow_of_the_items_is_named_and_nothing_is_refreshed(compil
     repository = shutil.copytree(two_tower.repository(compiled_data, *two_tower.EXPORTS[1]), tmp_path / "repository")
     make_folder(data / "item_workflow" / "workflow.pkl")
     with pytest.raises(RepositoryError, match=r"item_workflow: no workflow can be loaded .*: run `preprocessing fit`"):
-        refresh_any(repository, data)
+        refresh(repository, data)
 
 
 def test_a_disk_that_takes_no_more_ends_an_export_in_one_line_with_nothing_written(
@@ -151,14 +164,15 @@ def test_a_disk_that_takes_no_more_ends_an_export_in_one_line_with_nothing_writt
 
 
 def test_more_items_than_there_are_is_cut_with_a_word(compiled_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model, fitted = exported.checkpoint(compiled_data), read_fitted(compiled_data)
+    fitted = read_fitted(compiled_data)
     items = fitted.items - 3
-    _, plan = plan_export(Plan, model, compiled_data, Options(top_k=500), None)
-    assert plan.top_k == items
-    assert capsys.readouterr().err == f"naiad: --top-k 500: the catalogue has {items} items: an answer holds {items}\n"
+    assert cut_to_catalogue("--top-k", 500, fitted, "an answer holds") == items
+    assert (
+        capsys.readouterr().err == f"naiad: --top-k 500: the catalogue holds {items} items: an answer holds {items}\n"
+    )
     assert retrieved_items(fitted, top_k=5, candidates=10_000) == items
     told = f"naiad: --candidates 10000: the catalogue has {items} items: the ranker is given {items}\n"
     assert capsys.readouterr().err == told
-    plan_export(Plan, model, compiled_data, Options(top_k=items), None)
+    assert cut_to_catalogue("--top-k", items, fitted, "an answer holds") == items
     assert retrieved_items(fitted, top_k=5, candidates=20) == 20 - 14
     assert capsys.readouterr().err == ""

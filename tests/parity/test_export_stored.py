@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,24 +12,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from export.commands.embeddings import export_embeddings
-from export.data.golden import null_row, recorded_rows, request_tensors
-from export.errors import GraphError, ParityError, RepositoryError
-from export.families.offline_online.plan import ENCODER, RECOMMEND
-from export.families.offline_online.repository import export_repository, verify_again
+from export.commands.stored import replace_stored
+from export.commands.verify import verify
+from export.data.golden import recorded_rows, request_tensors
+from export.errors import ParityError, RepositoryError
+from export.families.offline_online.plan import ENCODER
 from export.families.offline_online.stored.models import RECOMMEND_STORED, USER_EMBEDDING
-from export.families.offline_online.stored.repository import replace_store
 from export.families.offline_online.stored.states import States, latest_states
 from export.families.offline_online.stored.store import write_store
 from export.parity.local import LocalRepository
 from export.repository.encoder_digest import encoder_digest
-from export.repository.options import Options
 from export.triton.config import read_config
-from preprocessing.fit import fit
-from preprocessing.schema import load_schema, read_fitted
-from tests.exported import checkpoint, repository
+from preprocessing.schema import read_fitted
+from tests.exported import repository
+from tests.hops import change_largest, check_hop
+from tests.in_process import run_in_process
 from tests.output_folders import is_wholly_listed
-from tests.parity.test_export_verify import change_largest
-from tests.synthetic import write_log
 
 STORE = Path(USER_EMBEDDING, "1", "users.safetensors")
 
@@ -54,6 +50,12 @@ def states_of(folder: Path, data: Path) -> States:
     return latest_states(LocalRepository(folder), read_fitted(data), data)
 
 
+def stored_by(result: dict[str, Any]) -> tuple[Any, bool]:
+    """What verify.json says of the store, and whether it was replaced."""
+    family = result["families"]["offline_online"]
+    return family["about"]["stored"], family["plan"]["replaced"]
+
+
 def content(folder: Path) -> dict[Path, bytes]:
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -62,8 +64,8 @@ def test_a_store_that_was_changed_is_refused(compiled_data: Path, copied: Path) 
     changed = bytearray((copied / STORE).read_bytes())
     changed[-1] ^= 1
     (copied / STORE).write_bytes(changed)
-    with pytest.raises(ParityError, match=r"^user_embedding: its store does not match its digest: export the repos"):
-        verify_again(copied, compiled_data)
+    with pytest.raises(ParityError, match=r"^user_embedding: its store is not what its digest says: export the repos"):
+        check_hop(copied, compiled_data, USER_EMBEDDING)
 
 
 def test_states_that_are_not_the_encoder_s_are_refused_though_their_digests_are_right(
@@ -74,41 +76,41 @@ def test_states_that_are_not_the_encoder_s_are_refused_though_their_digests_are_
     assert states.logits is not None
     write_store(config, replace(states, embedding=states.embedding + np.float32(1e-3)), digest, copied)
     with pytest.raises(ParityError, match=r"^user_embedding: user_embedding differs from the encoder by 0.001"):
-        verify_again(copied, compiled_data)
+        check_hop(copied, compiled_data, USER_EMBEDDING)
     write_store(config, replace(states, logits=states.logits + np.float32(1e-3)), digest, copied)
     with pytest.raises(ParityError, match=r"^user_embedding: repeat_logits differs from the encoder by 0.001"):
-        verify_again(copied, compiled_data)
+        check_hop(copied, compiled_data, USER_EMBEDDING)
     write_store(config, replace(states, users=[*states.users[1:], states.users[0]]), digest, copied)
     with pytest.raises(ParityError, match=r"^user_embedding: "):
-        verify_again(copied, compiled_data)
+        check_hop(copied, compiled_data, USER_EMBEDDING)
     write_store(config, replace(states, users=[*states.users[:-1], "nobody"]), digest, copied)
     with pytest.raises(ParityError, match=r"^user_embedding: the state of user '.*' is computed, expected stored: exp"):
-        verify_again(copied, compiled_data)
+        check_hop(copied, compiled_data, USER_EMBEDDING)
 
 
 def test_an_encoder_that_was_changed_leaves_no_store_of_its_own(compiled_data: Path, copied: Path) -> None:
     change_largest(copied / ENCODER / "1" / "model.onnx", by=1e-8)
     with pytest.raises(ParityError, match=r"^user_embedding: its vectors were made by encoder [0-9a-f]{12}, offline"):
-        verify_again(copied, compiled_data)
+        check_hop(copied, compiled_data, USER_EMBEDDING)
 
 
 def test_a_model_that_reads_another_user_s_state_is_refused(compiled_data: Path, copied: Path) -> None:
     path = copied / USER_EMBEDDING / "1" / "model.py"
     path.write_text(path.read_text().replace("Row(self._embedding[place]", "Row(self._embedding[place - 1]"))
     with pytest.raises(ParityError, match=r"^user_embedding: user_embedding differs from the encoder"):
-        verify_again(copied, compiled_data)
+        check_hop(copied, compiled_data, USER_EMBEDDING)
 
 
 def test_a_file_of_embeddings_takes_the_place_of_the_store(compiled_data: Path, copied: Path, embeddings: Path) -> None:
     before = content(copied)
-    result = replace_store(copied, embeddings)
-    assert result["stored"] == {"users": 24, "replaced": True}
+    result = replace_stored(copied, embeddings)
+    assert stored_by(result) == ({"users": 24}, True)
     after = content(copied)
     # The same users of the same requests: the same store, but for the size of a batch.
     assert {path for path in before if before[path] != after[path]} <= {
         Path("verify.json"), STORE, Path(USER_EMBEDDING, "config.pbtxt")
     }  # fmt: skip
-    assert verify_again(copied, compiled_data)["stored"] == result["stored"]
+    assert stored_by(verify(copied, compiled_data)) == ({"users": 24}, True)
     assert is_wholly_listed(copied)
 
 
@@ -119,7 +121,7 @@ def test_users_that_the_file_has_not_are_computed_and_new_ones_are_stored(
     gone, *kept = table["user"].to_pylist()
     renamed = table.set_column(0, "user", pa.array(["new 🧍", *kept]))
     pq.write_table(renamed, tmp_path / "other.parquet")
-    replace_store(copied, tmp_path / "other.parquet")
+    replace_stored(copied, tmp_path / "other.parquet")
     local, features = LocalRepository(copied), read_fitted(copied).schema_.request_features
     row = recorded_rows(compiled_data, features, 1)[0]
     sources = [
@@ -128,7 +130,8 @@ def test_users_that_the_file_has_not_are_computed_and_new_ones_are_stored(
     ]
     assert sources == [b"computed", b"stored", b"stored"]
     # What is stored is another user's, and no request of this data made it: still a whole store of this encoder.
-    assert verify_again(copied, compiled_data)["differences"][RECOMMEND_STORED] < 1e-4
+    assert check_hop(copied, compiled_data, USER_EMBEDDING) < 1e-4
+    assert check_hop(copied, compiled_data, RECOMMEND_STORED) < 1e-4
 
 
 def with_metadata(table: Any, **changes: str) -> Any:
@@ -148,7 +151,7 @@ def test_a_file_of_another_encoder_or_fit_is_refused_by_its_digest_and_changes_n
     ):
         pq.write_table(changed, path)
         with pytest.raises(RepositoryError, match=rf"{message}.*write it with `python -m export embeddings"):
-            replace_store(copied, path)
+            replace_stored(copied, path)
     assert content(copied) == before
     assert {each.name for each in tmp_path.iterdir()} == {"other.parquet", "repository"}
 
@@ -182,67 +185,28 @@ def test_a_file_whose_rows_are_not_states_is_refused_and_changes_nothing(
     ):
         pq.write_table(other, path)
         with pytest.raises(RepositoryError, match=message):
-            replace_store(copied, path)
-    with pytest.raises(RepositoryError, match=r"no such file: give the output of `export embeddings`"):
-        replace_store(copied, tmp_path / "absent.parquet")
+            replace_stored(copied, path)
+    with pytest.raises(RepositoryError, match=r"no such file: give what `export embeddings` wrote"):
+        replace_stored(copied, tmp_path / "absent.parquet")
     assert content(copied) == before
 
 
 def test_the_command_reports_a_foreign_file_in_one_line(copied: Path, embeddings: Path, tmp_path: Path) -> None:
     pq.write_table(with_metadata(pq.read_table(embeddings), encoder_digest="f" * 64), tmp_path / "other.parquet")
-    command = [sys.executable, "-m", "export", "stored", "--repository", str(copied), "--embeddings"]
-    done = subprocess.run([*command, str(tmp_path / "other.parquet")], capture_output=True, text=True, check=False)
+    command = ["export", "stored", "--repository", copied, "--embeddings"]
+    done = run_in_process(*command, tmp_path / "other.parquet")
     assert (done.returncode, done.stdout) == (2, "")
     [line] = done.stderr.splitlines()
     assert line.startswith(f"naiad: {tmp_path / 'other.parquet'}: was made with encoder_digest ffffffffffff, the repos")
-    done = subprocess.run([*command, str(embeddings)], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout.splitlines()[-1])["stored"] == {"users": 24, "replaced": True}
+    done = run_in_process(*command, embeddings)
+    assert stored_by(json.loads(done.stdout.splitlines()[-1])) == ({"users": 24}, True)
 
 
 def test_the_refusal_of_a_repository_without_a_store_says_how_to_get_one(copied: Path, embeddings: Path) -> None:
     for model in (USER_EMBEDDING, RECOMMEND_STORED):
         shutil.rmtree(copied / model)
+    written = json.loads((copied / "verify.json").read_text())
+    written["families"]["offline_online"]["plan"]["stored"] = False
+    (copied / "verify.json").write_text(json.dumps(written))
     with pytest.raises(RepositoryError, match=r"no user_embedding in .*: export it with --stored-embeddings"):
-        replace_store(copied, embeddings)
-
-
-def schema_of(log: Path, *changes: tuple[str, str]) -> Any:
-    text = (log / "schema.toml").read_text(encoding="utf-8")
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    (log / "schema.toml").write_text(text, encoding="utf-8")
-    return load_schema(log / "schema.toml")
-
-
-def test_a_schema_without_a_user_id_feature_has_the_user_id_next_to_the_features(tmp_path: Path) -> None:
-    log = write_log(tmp_path / "log", texts=False)
-    own_id = '{ name = "user_id", column = "user", kind = "categorical", embedding_dim = 8, side = "user", stage = "off'
-    fit(schema_of(log, (own_id, own_id.replace('"user_id", column = "user"', '"home", column = "city"'))), log,
-        tmp_path / "data")  # fmt: skip
-    folder = tmp_path / "repository"
-    export_repository(checkpoint(tmp_path / "data"), tmp_path / "data", folder, Options(reference_path=False))
-    local, features = LocalRepository(folder), read_fitted(folder).schema_.request_features
-    names = [tensor.name for tensor in local.config(RECOMMEND).inputs]
-    assert [tensor.name for tensor in local.config(RECOMMEND_STORED).inputs] == ["user_id", *names]
-    assert "user_id" not in names
-    tensors = request_tensors(features, [null_row(features)] * 2)
-    users = np.array([["usér-1".encode()], [b"never seen"]], dtype=np.object_)
-    answer = local.run(RECOMMEND_STORED, {**tensors, "user_id": users})
-    assert answer["source"].tolist() == [[b"stored"], [b"computed"]]
-
-
-def test_a_feature_that_takes_the_name_of_the_user_s_id_is_refused_before_any_work(
-    compiled_data: Path, tmp_path: Path
-) -> None:
-    model = shutil.copytree(checkpoint(compiled_data), tmp_path / "model")
-    data = shutil.copytree(compiled_data, tmp_path / "data")
-    fitted = read_fitted(compiled_data)
-    body = fitted.model_dump(mode="json", by_alias=True)
-    next(each for each in body["schema"]["features"] if each["name"] == "user_id")["column"] = "city"
-    other = type(fitted).model_validate(body).sealed()
-    for folder in (model, data):
-        (folder / "schema.json").write_text(other.model_dump_json(by_alias=True))
-    with pytest.raises(GraphError, match=r"^user_id: .*: rename it in the schema, or export with --no-stored-emb"):
-        export_repository(model, data, tmp_path / "out", Options())
-    assert not (tmp_path / "out").exists()
+        replace_stored(copied, embeddings)

@@ -1,35 +1,53 @@
 """Two stages answer like torch over the candidates, and like `recommend` if all items are candidates."""
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnx
-import pandas as pd
 import pytest
-from onnx import numpy_helper
 
-from export.commands.any_family import Wanted, export_any, refresh_any, verify_any
+from export.commands.repository import Request, export_repository
 from export.data.golden import Arrays, Row, read_item_ids, request_tensors
-from export.errors import GraphError, ParityError, RepositoryError
-from export.families.retrieve_and_rank.hops import compare_found
+from export.errors import GraphError, ParityError
+from export.families.retrieve_and_rank.compare import compare_found
 from export.families.retrieve_and_rank.plan import CANDIDATE_RANKER, RETRIEVE_AND_RANK, RETRIEVE_AND_RANK_FUSED
 from export.families.retrieve_and_rank.plan import own_items as own_items_of
-from export.families.retrieve_and_rank.reference import GOLDEN
-from export.parity.answers import read_reference
+from export.parity.answers import golden_file, read_reference
 from export.parity.local import LocalRepository
+from export.repository.options import RepositoryOptions
 from preprocessing.schema import SchemaError, read_fitted
 from tests import exported, two_tower
-from tests.output_folders import is_wholly_listed
+from tests.hops import change_largest, check_hop
+from tests.once import made_once
 from tests.synthetic import fitted_data
 from tests.two_stages import OWN, RETRIEVED, TOP_K, export, repository
+from tests.workflow_calls import Calls
 
 TOLERANCE = 1e-4
-LEAN = {"reference_path": False, "stored": False}
+GOLDEN = golden_file("retrieve_and_rank")
 
 
 def golden(data: Path, folder: Path) -> list[Row]:
-    return read_reference(read_fitted(data).schema_.request_features, folder, GOLDEN).rows
+    return read_reference(read_fitted(data).schema_.request_features, folder / GOLDEN).rows
+
+
+@pytest.fixture(params=["onnx", "torchscript"])
+def whole(request: pytest.FixtureRequest, compiled_data: Path) -> Path:
+    """A repository whose ranker is given the whole catalogue; in `calls.json` what its export asked of NVTabular."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            calls = Calls(compiled_data, patch)
+            # The stored embeddings of one of them, which costs seconds and adds hops.
+            own = {"candidates": 10_000, "stored_embeddings": request.param == "torchscript"}
+            shared = {"reference_path": False, "exclude_seen": False, "format": request.param}
+            export(compiled_data, folder / "repository", own, **shared)
+        (folder / "calls.json").write_text(json.dumps({"loaded": calls.loaded, "golden": calls.golden}))
+
+    return made_once(compiled_data.parent / f"whole-{request.param}", make) / "repository"
 
 
 def ask(local: LocalRepository, model: str, rows: list[Row], exclude: tuple[str, ...] | None = ("",)) -> Arrays:
@@ -45,12 +63,12 @@ def own_items(row: Row) -> set[str]:
 
 
 def test_with_the_whole_catalogue_as_candidates_the_chain_recommends_what_recommend_does(
-    compiled_data: Path, tmp_path: Path
+    compiled_data: Path, whole: Path
 ) -> None:
-    export(compiled_data, tmp_path / "whole", candidates=10_000, **LEAN)
-    local, rows = LocalRepository(tmp_path / "whole"), golden(compiled_data, tmp_path / "whole")
+    local, rows = LocalRepository(whole), golden(compiled_data, whole)
+    chains = [each for each in (RETRIEVE_AND_RANK, RETRIEVE_AND_RANK_FUSED) if local.holds(each)]
     for place, row in enumerate(rows):
-        chain = RETRIEVE_AND_RANK_FUSED if place % 2 else RETRIEVE_AND_RANK
+        chain = chains[place % len(chains)]
         ranked, recommended = ask(local, chain, [row]), ask(local, "recommend", [row], None)
         np.testing.assert_allclose(ranked["score"], recommended["score"], atol=TOLERANCE)
         assert ranked["item_id"].tolist() == recommended["item_id"].tolist()
@@ -89,44 +107,11 @@ def test_what_a_request_leaves_out_is_not_recommended_even_if_it_is_the_user_s_o
     assert not set(after) & set(left_out)
 
 
-def test_refreshed_vectors_give_the_ranker_other_candidates_and_leave_the_ranker_alone(
-    compiled_data: Path, tmp_path: Path
-) -> None:
-    folder = shutil.copytree(repository(compiled_data, "onnx", "exact"), tmp_path / "repository")
-    data = shutil.copytree(compiled_data, tmp_path / "data")
-    table = pd.read_parquet(data / "items.parquet")
-    table["price"] = table["price"].fillna(1.0) * np.where(np.arange(len(table)) % 2, 90.0, 1.0)
-    table.to_parquet(data / "items.parquet", index=False)
-    before, features = golden_candidates(compiled_data, folder), read_fitted(data).schema_.request_features
-    ranker = (folder / CANDIDATE_RANKER / "1" / "model.onnx").read_bytes()
-    result = refresh_any(folder, data)
-    assert result["two_tower"]["refreshed"]
-    assert (golden_candidates(compiled_data, folder) != before).any()
-    assert (folder / CANDIDATE_RANKER / "1" / "model.onnx").read_bytes() == ranker
-    original = repository(compiled_data, "onnx", "exact")
-    assert len(read_reference(features, original, GOLDEN).rows) == len(before), "the copy was written in place"
-    assert max(verify_any(folder, data)["differences"].values()) < TOLERANCE
-    assert is_wholly_listed(folder)
-
-
-def golden_candidates(data: Path, folder: Path) -> np.ndarray:
-    return read_reference(read_fitted(data).schema_.request_features, folder, GOLDEN).answers["candidates"]
-
-
 def test_a_ranker_that_is_not_torch_s_is_refused_by_name(compiled_data: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(repository(compiled_data, "onnx", "exact"), tmp_path / "repository")
-    path = folder / CANDIDATE_RANKER / "1" / "model.onnx"
-    model = onnx.load(path)
-    tensors = [each for each in model.graph.initializer if each.data_type == onnx.TensorProto.FLOAT]
-    largest = max(tensors, key=lambda each: int(np.prod(each.dims)))
-    largest.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(largest) + np.float32(0.1), largest.name))
-    onnx.save(model, path)
-    # A verify that wrote what it found of the families before it came to the ranker would hide this.
-    before = (folder / "verify.json").read_text().replace('"onnxruntime": "', '"onnxruntime": "0.')
-    (folder / "verify.json").write_text(before)
-    with pytest.raises(ParityError, match=r"candidate_ranker: score differs from the trained model by"):
-        verify_any(folder, compiled_data)
-    assert (folder / "verify.json").read_text() == before
+    change_largest(folder / CANDIDATE_RANKER / "1" / "model.onnx", by=0.1)
+    with pytest.raises(ParityError, match=r"^candidate_ranker: score differs from the trained model by"):
+        check_hop(folder, compiled_data, CANDIDATE_RANKER)
 
 
 def test_an_approximate_answer_may_lack_an_item_but_hold_no_wrong_score_nor_an_item_twice() -> None:
@@ -146,26 +131,26 @@ def test_an_approximate_answer_may_lack_an_item_but_hold_no_wrong_score_nor_an_i
 
 def test_models_that_do_not_go_together_are_refused_in_one_line(compiled_data: Path, tmp_path: Path) -> None:
     ranker, retriever = (str(family.checkpoint(compiled_data)) for family in (exported, two_tower))
-    options = {"top_k": TOP_K}
+    options = RepositoryOptions(top_k=TOP_K, reference_path=False)
+
+    def request(own: dict[str, Any], **models: str) -> Request:
+        return Request(models, options, own)
+
+    too_few = rf"--candidates 18: up to {OWN} are the user's own .* at least 19"
     for wanted, message in (
-        (Wanted(retriever, ranker), r"--model .*: is a model of family two_tower, give one of offline_online"),
-        (Wanted(ranker, ranker), r"--retriever .*: is a model of family offline_online, give one of two_tower"),
-        (Wanted(ranker, candidates=50), r"--candidates 50: nothing retrieves them: give --retriever a model"),
-        (Wanted(ranker, retriever, candidates=18), rf"--candidates 18: up to {OWN} are the user's own .* at least 19"),
+        (request({}, model=retriever, retriever=retriever), r"--model .*: is a model of family two_tower, give one of"),
+        (request({}, model=ranker, retriever=ranker), r"--retriever .*: is a model of family offline_online, give one"),
+        (request({"candidates": 50}, model=ranker), r"--candidates: is of retrieve_and_rank .*: give --retriever too"),
+        (request({"candidates": 18}, model=ranker, retriever=retriever), too_few),
     ):
         with pytest.raises(GraphError, match=message):
-            export_any(wanted, compiled_data, tmp_path / "out", options)
+            export_repository(wanted, compiled_data, tmp_path / "out")
     other = shutil.copytree(retriever, tmp_path / "other")
     fitted = read_fitted(other).model_copy(update={"boundaries": {}}).sealed()
     (other / "schema.json").write_text(fitted.model_dump_json(by_alias=True))
     with pytest.raises(SchemaError, match=r"the model in .*other was made with schema digest"):
-        export_any(Wanted(ranker, str(other)), compiled_data, tmp_path / "out", options)
+        export_repository(request({}, model=ranker, retriever=str(other)), compiled_data, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
-
-
-def test_a_repository_without_an_index_cannot_be_refreshed(compiled_data: Path) -> None:
-    with pytest.raises(RepositoryError, match="has no item index: give the repository of a two_tower model"):
-        refresh_any(exported.repository(compiled_data, "onnx"), compiled_data)
 
 
 def test_the_user_s_own_items_are_those_that_the_schema_lets_repeat(compiled_data: Path) -> None:
@@ -173,12 +158,12 @@ def test_the_user_s_own_items_are_those_that_the_schema_lets_repeat(compiled_dat
     assert len(read_item_ids(compiled_data)) - 3 > OWN + RETRIEVED, "the catalogue is larger than the candidates"
 
 
-@pytest.mark.parametrize("format", ["onnx", "torchscript"])
-def test_nothing_to_leave_out_may_be_sent_as_a_list_without_a_place(
-    compiled_data: Path, tmp_path: Path, format: str
-) -> None:
-    export(compiled_data, tmp_path / "out", format=format, index="exact", **LEAN, exclude_seen=False)
-    local = LocalRepository(tmp_path / "out")
+def test_an_export_loads_the_workflow_once_and_encodes_the_golden_rows_once(whole: Path) -> None:
+    assert json.loads((whole.parent / "calls.json").read_text()) == {"loaded": 1, "golden": 1}
+
+
+def test_nothing_to_leave_out_may_be_sent_as_a_list_without_a_place(compiled_data: Path, whole: Path) -> None:
+    local = LocalRepository(whole)
     rows = golden(compiled_data, local.folder)[20:24]
     blank = ask(local, RETRIEVE_AND_RANK, rows)
     for chain in filter(local.holds, (RETRIEVE_AND_RANK, RETRIEVE_AND_RANK_FUSED)):
@@ -189,9 +174,10 @@ def test_nothing_to_leave_out_may_be_sent_as_a_list_without_a_place(
 
 def test_without_sequences_that_repeat_only_what_was_retrieved_is_ranked(tmp_path: Path) -> None:
     data = fitted_data(tmp_path / "plain", texts=False, repeats=False)
-    result = export(data, tmp_path / "out", **LEAN, candidates=RETRIEVED)
-    assert result["retrieved"] == RETRIEVED
-    assert max(result["offline_online"]["differences"].values()) < TOLERANCE
+    own = {"candidates": RETRIEVED, "stored_embeddings": False}
+    result = export(data, tmp_path / "out", own, reference_path=False, format="torchscript")
+    assert result["families"]["two_tower"]["plan"]["retrieved"] == RETRIEVED
+    assert max(result["differences"].values()) < TOLERANCE
     local = LocalRepository(tmp_path / "out")
     for row in golden(data, local.folder)[20:26]:
         found = ask(local, RETRIEVE_AND_RANK, [row])["item_id"][0].tolist()

@@ -7,20 +7,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
+from export.commands.items import refresh
+from export.commands.opened import open_repository
 from export.data.golden import Arrays, read_item_ids, request_tensors
 from export.errors import RepositoryError
-from export.families.two_tower.plan import GOLDEN, ITEM_INDEX, MATCH, RETRIEVE, RETRIEVE_FUSED, RETRIEVE_NVTABULAR
-from export.families.two_tower.refresh import refresh_items
-from export.families.two_tower.repository import RetrievalOptions, export_retrieval, verify_retrieval_again
-from export.parity.answers import Reference, read_reference
+from export.families.two_tower.plan import ITEM_INDEX, MATCH, RETRIEVE, RETRIEVE_FUSED, RETRIEVE_NVTABULAR
+from export.families.two_tower.vectors import current_items
+from export.parity.answers import Reference, golden_file, read_reference
 from export.parity.local import LocalRepository
 from preprocessing.schema import read_fitted
+from tests.exported import export
 from tests.output_folders import is_wholly_listed
 from tests.two_tower import EXPORTS, checkpoint, repository
 
 TOLERANCE = 1e-4
+
+
+def golden(folder: Path) -> Reference:
+    return read_reference(read_fitted(folder).schema_.request_features, folder / golden_file("two_tower"))
 
 
 def chains(local: LocalRepository) -> list[str]:
@@ -36,7 +41,7 @@ def ask(local: LocalRepository, chain: str, reference: Reference, rows: list[int
 
 def test_hnsw_finds_what_exact_search_finds(compiled_data: Path) -> None:
     exact, hnsw = (LocalRepository(repository(compiled_data, *each)) for each in EXPORTS)
-    reference = read_reference(read_fitted(compiled_data).schema_.request_features, exact.folder, GOLDEN)
+    reference = golden(exact.folder)
     rows = list(range(len(reference.rows)))
     answers = [ask(local, RETRIEVE, reference, rows, []) for local in (exact, hnsw)]
     np.testing.assert_allclose(answers[0]["score"], answers[1]["score"], atol=TOLERANCE)
@@ -47,7 +52,7 @@ def test_hnsw_finds_what_exact_search_finds(compiled_data: Path) -> None:
 @pytest.mark.parametrize(("format", "index"), EXPORTS)
 def test_items_of_the_request_and_of_its_basket_are_not_retrieved(compiled_data: Path, format: str, index: str) -> None:
     local = LocalRepository(repository(compiled_data, format, index))
-    reference = read_reference(read_fitted(compiled_data).schema_.request_features, local.folder, GOLDEN)
+    reference = golden(local.folder)
     known = read_item_ids(compiled_data)[3:]
     exclude = [known[1], "never seen", "", known[4], known[1]]
     for chain in chains(local):
@@ -63,7 +68,7 @@ def test_items_of_the_request_and_of_its_basket_are_not_retrieved(compiled_data:
 def test_a_user_vector_that_is_not_finite_finds_nothing_and_does_not_affect_the_others(compiled_data: Path) -> None:
     for each in EXPORTS:
         local = LocalRepository(repository(compiled_data, *each))
-        reference = read_reference(read_fitted(compiled_data).schema_.request_features, local.folder, GOLDEN)
+        reference = golden(local.folder)
         users = reference.answers["user_vector"][:3].copy()
         users[1] = np.nan
         inputs = {"user_vector": users, "exclude.encoded": np.zeros((3, 1), dtype=np.int64)}
@@ -101,23 +106,20 @@ def test_refreshed_vectors_follow_the_item_table_and_the_rest_stays(
 ) -> None:
     folder = shutil.copytree(repository(compiled_data, format, index), tmp_path / "repository")
     before = np.load(folder / "item_vectors.npy")
-    refresh_items(folder, compiled_data)
-    np.testing.assert_allclose(np.load(folder / "item_vectors.npy"), before, atol=TOLERANCE)
-    result = refresh_items(folder, changed(compiled_data))
+    result = refresh(folder, changed(compiled_data))
     after = np.load(folder / "item_vectors.npy")
     apart = np.abs(after - before).max(axis=1)
     assert apart[3] > 0.01
     assert apart[5:].max() < TOLERANCE
     np.testing.assert_allclose(np.linalg.norm(after, axis=1), 1, atol=1e-5)
-    assert result["refreshed"]
-    assert result["index"]["kind"] == index
+    assert result["families"]["two_tower"]["plan"]["refreshed"]
+    assert result["families"]["two_tower"]["about"]["index"]["kind"] == index
     local = LocalRepository(folder)
-    reference = read_reference(read_fitted(compiled_data).schema_.request_features, folder, GOLDEN)
+    reference = golden(folder)
     user = reference.answers["user_vector"][:1]
     answer = local.run(ITEM_INDEX, {"user_vector": user, "exclude.encoded": np.zeros((1, 1), dtype=np.int64)})
     found = dict(zip(answer["item_ids"][0].tolist(), answer["score"][0].tolist(), strict=True))
     assert found[3] == pytest.approx(float(user[0] @ after[3]), abs=TOLERANCE)
-    verify_retrieval_again(folder, changed(compiled_data))
     assert is_wholly_listed(folder)
 
 
@@ -131,7 +133,7 @@ def test_a_vector_of_another_width_is_refused_and_leaves_the_repository_as_it_wa
     table.to_parquet(data / "items.parquet", index=False)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(RepositoryError, match="picture has a vector of 4 numbers, the schema says 5"):
-        refresh_items(folder, data)
+        refresh(folder, data)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
@@ -140,27 +142,26 @@ def test_a_vector_of_another_width_is_refused_and_leaves_the_repository_as_it_wa
 def test_an_item_s_number_that_no_tower_can_take_is_refused_by_name(
     tmp_path: Path, compiled_data: Path, price: float
 ) -> None:
-    folder = shutil.copytree(repository(compiled_data, "onnx", "exact"), tmp_path / "repository")
     data = shutil.copytree(compiled_data, tmp_path / "data")
     table = pd.read_parquet(data / "items.parquet")
     table.loc[table["encoded_id"] == 5, "price"] = price
     table.to_parquet(data / "items.parquet", index=False)
     [item] = table.loc[table["encoded_id"] == 5, "item_id"]
-    with pytest.raises(RepositoryError, match=rf"price of item '{item}' is not a finite number .*: correct the item"):
-        refresh_items(folder, data)
+    with pytest.raises(RepositoryError, match=rf"price of item '{item}' is no finite number .*: correct the item"):
+        current_items(read_fitted(data), data)
 
 
-def test_a_result_that_says_nothing_of_the_index_is_refused(tmp_path: Path, compiled_data: Path) -> None:
+def test_a_plan_with_an_index_that_is_not_known_is_refused(tmp_path: Path, compiled_data: Path) -> None:
     folder = shutil.copytree(repository(compiled_data, "onnx", "exact"), tmp_path / "repository")
     text = (folder / "verify.json").read_text()
-    (folder / "verify.json").write_text(text.replace('"kind": "exact"', '"kind": "ivf"'))
-    with pytest.raises(RepositoryError, match="says nothing of the item index: export the repository again"):
-        verify_retrieval_again(folder, compiled_data)
+    (folder / "verify.json").write_text(text.replace('"index": "exact"', '"index": "ivf"'))
+    with pytest.raises(RepositoryError, match=r"verify.json: two_tower: index: .*'exact'.*: export the repository"):
+        open_repository(folder)
 
 
 def test_texts_in_the_request_are_served_by_nvtabular(tmp_path: Path, synthetic_data: Path) -> None:
-    result = export_retrieval(checkpoint(synthetic_data), synthetic_data, tmp_path / "out", RetrievalOptions(top_k=5))
+    result = export(checkpoint(synthetic_data), synthetic_data, tmp_path / "out", format="torchscript", top_k=5)
     assert "bio" in result["not_compiled"] or "query" in result["not_compiled"]
     local = LocalRepository(tmp_path / "out")
     assert chains(local) == [RETRIEVE, RETRIEVE_NVTABULAR]
-    assert torch.tensor(local.config(RETRIEVE).outputs[0].dims).tolist() == [5]
+    assert local.config(RETRIEVE).outputs[0].dims == (5,)
