@@ -13,7 +13,7 @@ from export.commands.verify import verify
 from export.errors import ParityError, RepositoryError, UnsupportedWorkflow
 from export.families.offline_online.plan import ENCODER, RANKER, RECOMMEND, RECOMMEND_FUSED
 from export.triton.config import read_config
-from export.triton.plan import PREPROCESS_NVTABULAR, Format
+from export.triton.plan import DECODE, PREPROCESS, PREPROCESS_NVTABULAR, Format
 from preprocessing.schema import FittedSchema, SchemaError, read_fitted
 from stage.errors import BadInput
 from stage.manifest import MANIFEST
