@@ -68,8 +68,8 @@ def copied(compiled_data: Path, tmp_path: Path) -> Path:
         ("verify.json", make_folder, r"verify.json: cannot be read .*: give what `export repository` wrote"),
         (GOLDEN, tear, r"golden.offline_online.parquet: cannot be read .*: give what `export repository` wrote"),
         (GOLDEN, make_folder, r"golden.offline_online.parquet: cannot be read .*: give what `export repository` wrote"),
-        ("decode/config.pbtxt", fill_with_bytes, r"config.pbtxt: not a config.pbtxt of ours .*: export the rep"),
-        ("decode/config.pbtxt", make_folder, r"config.pbtxt: not a config.pbtxt of ours .*: export the repository"),
+        ("decode/config.pbtxt", fill_with_bytes, r"config.pbtxt: not a config.pbtxt of naiad .*: export the rep"),
+        ("decode/config.pbtxt", make_folder, r"config.pbtxt: not a config.pbtxt of naiad .*: export the repository"),
         ("decode/config.pbtxt", empty, r"config.pbtxt: its name is '', expected 'decode': export the repository"),
         ("decode/1/model.onnx", tear, r"model.onnx: ONNX Runtime cannot load it .*: export the repository again"),
         ("decode/1/model.onnx", make_folder, r"no .*decode/1/model.onnx: export the repository again"),
@@ -167,9 +167,7 @@ def test_more_items_than_there_are_is_cut_with_a_word(compiled_data: Path, capsy
     fitted = read_fitted(compiled_data)
     items = fitted.items - 3
     assert cut_to_catalogue("--top-k", 500, fitted, "an answer holds") == items
-    assert (
-        capsys.readouterr().err == f"naiad: --top-k 500: the catalogue holds {items} items: an answer holds {items}\n"
-    )
+    assert capsys.readouterr().err == f"naiad: --top-k 500: the catalogue has {items} items: an answer holds {items}\n"
     assert retrieved_items(fitted, top_k=5, candidates=10_000) == items
     told = f"naiad: --candidates 10000: the catalogue has {items} items: the ranker is given {items}\n"
     assert capsys.readouterr().err == told

@@ -55,7 +55,7 @@ BODIES: list[tuple[Callable[[Body], None], str]] = [
     (without_versions, r"was written by another version of naiad, whose .*: export the repository again$"),
     (of_a_family_to_come, rf"family sasrec was written by naiad 7\.0\.0 .*known are {KNOWN}: .* export the repository"),
     (asked_for_a_family_to_come, rf"family sasrec was written by naiad 7\.0\.0 .*known are {KNOWN}: use that version"),
-    (without_a_size, r"offline_online: its plan does not say dim: export the repository again$"),
+    (without_a_size, r"offline_online: its plan lacks dim: export the repository again$"),
     (of_no_kind, r"differences: .*dictionary.*: export the repository again$"),
 ]
 
@@ -105,10 +105,10 @@ def test_every_command_refuses_the_version_before_in_one_line_and_leaves_it_as_i
 
 
 def test_golden_rows_of_two_families_that_differ_are_refused(compiled_data: Path, copied: Path) -> None:
-    path = copied / golden_file("two_tower")
+    path = copied / golden_file("offline_online")
     table = pq.read_table(path)
     place = table.column_names.index("device")
     pq.write_table(table.set_column(place, "device", pa.array(["another"] * table.num_rows)), path)
-    message = rf"^{path}: its golden rows are not those of golden\.offline_online\.parquet: export the repository again"
+    message = rf"^{path}: its golden rows differ from those of golden\.two_tower\.parquet: export the repository again"
     with pytest.raises(RepositoryError, match=message):
         job_of(open_repository(copied), compiled_data, copied, lambda _: None)

@@ -24,6 +24,7 @@ from export.parity.local import LocalRepository
 from export.repository.encoder_digest import encoder_digest
 from export.triton.config import read_config
 from preprocessing.schema import read_fitted
+from stage.errors import BadInput
 from tests.exported import repository
 from tests.hops import change_largest, check_hop
 from tests.in_process import run_in_process
@@ -64,7 +65,7 @@ def test_a_store_that_was_changed_is_refused(compiled_data: Path, copied: Path) 
     changed = bytearray((copied / STORE).read_bytes())
     changed[-1] ^= 1
     (copied / STORE).write_bytes(changed)
-    with pytest.raises(ParityError, match=r"^user_embedding: its store is not what its digest says: export the repos"):
+    with pytest.raises(ParityError, match=r"^user_embedding: its store does not match its digest: export the repos"):
         check_hop(copied, compiled_data, USER_EMBEDDING)
 
 
@@ -184,9 +185,9 @@ def test_a_file_whose_rows_are_not_states_is_refused_and_changes_nothing(
         (table.slice(0, 0), "has no users"),
     ):
         pq.write_table(other, path)
-        with pytest.raises(RepositoryError, match=message):
+        with pytest.raises(BadInput, match=message):
             replace_stored(copied, path)
-    with pytest.raises(RepositoryError, match=r"no such file: give what `export embeddings` wrote"):
+    with pytest.raises(RepositoryError, match=r"no such file: give the output of `export embeddings`"):
         replace_stored(copied, tmp_path / "absent.parquet")
     assert content(copied) == before
 

@@ -21,6 +21,7 @@ from stage.output import OutputError
 from tests.exported import checkpoint, export, repository
 from tests.hops import change_largest, check_hop
 from tests.in_process import run_in_process
+from training.families.config import CheckpointError
 
 ALWAYS = {"torch_parts", "offline_encoder", "online_ranker", "decode", "recommend"}
 STORED = {"user_embedding", "recommend_stored"}
@@ -146,7 +147,7 @@ def test_a_workflow_that_cannot_be_compiled_is_served_by_nvtabular_or_refused(
     reason = json.loads((folder / "verify.json").read_text())["not_compiled"]
     assert reason.startswith("bio: ONNX cannot split a text into the same words")
     assert read_config(folder, RECOMMEND).steps[0].model == PREPROCESS_NVTABULAR
-    with pytest.raises(UnsupportedWorkflow, match=r"^bio: .*; or serve it by NVTabular: leave out --no-ref.*$"):
+    with pytest.raises(UnsupportedWorkflow, match=r"^bio: .*; or serve it with NVTabular: leave out --no-ref.*$"):
         export(checkpoint(synthetic_data), synthetic_data, tmp_path / "out", reference_path=False)
     assert not list(tmp_path.iterdir())
 
@@ -182,9 +183,9 @@ def test_folders_of_different_fits_are_refused_by_their_digests(
 
 
 def test_folders_that_lack_something_are_refused_in_one_line(compiled_data: Path, copied: Path, tmp_path: Path) -> None:
-    with pytest.raises(SchemaError, match=r"no schema.json"):
+    with pytest.raises(CheckpointError, match=r"no model.json"):
         export(tmp_path, compiled_data, tmp_path / "out")
-    with pytest.raises(OutputError, match="holds files already"):
+    with pytest.raises(OutputError, match="has files already"):
         export(checkpoint(compiled_data), compiled_data, copied)
     data = shutil.copytree(compiled_data, tmp_path / "data")
     for missing, message in (

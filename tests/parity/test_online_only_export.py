@@ -90,7 +90,7 @@ def test_stored_embeddings_of_a_schema_without_offline_features_are_refused_by_n
 
 def test_embeddings_of_users_are_the_towers_or_refused(orders_data: Path, tmp_path: Path) -> None:
     repository = orders_exported.two_stages(orders_data)
-    with pytest.raises(RepositoryError, match=r"schema orders has no offline features.*two_tower"):
+    with pytest.raises(RepositoryError, match=r"schema orders has no offline features.*a model that retrieves"):
         export_embeddings(repository, orders_data, tmp_path / "users.parquet", family="offline_online")
     assert not list(tmp_path.iterdir())
     written = export_embeddings(repository, orders_data, tmp_path / "users.parquet", family="two_tower")

@@ -140,7 +140,7 @@ def test_models_that_do_not_go_together_are_refused_in_one_line(compiled_data: P
     for wanted, message in (
         (request({}, model=retriever, retriever=retriever), r"--model .*: is a model of family two_tower, give one of"),
         (request({}, model=ranker, retriever=ranker), r"--retriever .*: is a model of family offline_online, give one"),
-        (request({"candidates": 50}, model=ranker), r"--candidates: is of retrieve_and_rank .*: give --retriever too"),
+        (request({"candidates": 50}, model=ranker), r"--candidates: is for retrieve_and_rank .*: give --retriever too"),
         (request({"candidates": 18}, model=ranker, retriever=retriever), too_few),
     ):
         with pytest.raises(GraphError, match=message):
