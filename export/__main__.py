@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         "items",
         help="refresh the item vectors of a repository, without training",
         description="Compute the item vectors again, with the exported item tower, from the current "
-        "DATA/items.parquet, and replace all files with them, completely or not at all. Items keep their ids.",
+        "DATA/items.parquet, and replace every file that contains vectors: all of them or none. Items keep their ids.",
     )
     items.add_argument("--repository", required=True, help="output folder of `export repository`")
     items.add_argument("--data", required=True, help="output folder of `preprocessing fit`")

@@ -146,7 +146,8 @@ class Warehouse:
             )
         newest, whole = max(found, key=lambda pair: pair[0].created_at)
         if not whole:
-            raise PartitionError(f"{newest} in {self.address} are half-written (unlike the manifest): {AGAIN}")
+            why = "the manifest does not state this number and width of vectors"
+            raise PartitionError(f"{newest} in {self.address} are half-written ({why}): {AGAIN}")
         return newest
 
     def read(

@@ -206,7 +206,8 @@ def test_an_older_folder_that_is_moved_into_place_is_not_loaded_and_the_digest_s
 def test_stored_embeddings_are_refreshed_in_a_copy_of_the_release(shell: Shell) -> None:
     release = contents(shell.variables["new"])
     [block] = PAGE[REFRESH]
-    assert last_json(shell.run(block)[-1])["stored"] == {"users": 12, "replaced": True}
+    family = last_json(shell.run(block)[-1])["families"]["offline_online"]
+    assert (family["about"]["stored"], family["plan"]["replaced"]) == ({"users": 12}, True)
     assert contents(shell.variables["new"]) == release
 
 

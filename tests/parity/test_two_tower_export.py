@@ -147,7 +147,8 @@ def test_an_item_s_number_that_no_tower_can_take_is_refused_by_name(
     table.loc[table["encoded_id"] == 5, "price"] = price
     table.to_parquet(data / "items.parquet", index=False)
     [item] = table.loc[table["encoded_id"] == 5, "item_id"]
-    with pytest.raises(RepositoryError, match=rf"price of item '{item}' is not a finite number .*: correct the item"):
+    said = rf"price of item '{item}' is not a finite number .*\(the table has {price:g}\): correct the item"
+    with pytest.raises(RepositoryError, match=said):
         current_items(read_fitted(data), data)
 
 

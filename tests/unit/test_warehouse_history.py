@@ -110,7 +110,10 @@ def test_a_write_that_fails_leaves_the_earlier_partitions_whole(warehouse: Wareh
         ("DELETE FROM user_vectors WHERE id = 'id 3'", "the user vectors of run 'may' .* are half-written"),
         ("DELETE FROM vector_runs", "the user vectors of run 'may' .* are half-written"),
         ("DELETE FROM user_vectors", "the user vectors of run 'may' .* are half-written"),
-        ("UPDATE user_vectors SET vector = [1.0, 2.0] WHERE id = 'id 3'", "half-written"),
+        (
+            "UPDATE user_vectors SET vector = [1.0, 2.0] WHERE id = 'id 3'",
+            r"half-written \(the manifest does not state this number and width of vectors\): write the run again",
+        ),
         ("UPDATE user_vectors SET vector = [1.0, 2.0, 3.0, 4.0] WHERE id = 'id 3'", "not those that were written"),
         ("UPDATE user_vectors SET id = 'id 9' WHERE id = 'id 3'", "not those that were written"),
     ],

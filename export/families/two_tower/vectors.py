@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +60,11 @@ def current_items(fitted: FittedSchema, data: Path) -> Arrays:
         tensor, values = tensors[feature.name + ENCODED], encoded[feature.name]
         unusable = next((row for row, value in enumerate(values) if not np.isfinite(value).all()), None)
         if unusable is not None:
+            raw = known[feature.name][unusable]
+            seen = f" (the table has {raw:g})" if isinstance(raw, Real) else ""
             raise RepositoryError(
                 f"{data / 'items.parquet'}: {feature.name} of item {known['item_id'][unusable]!r} is not a "
-                "finite number for the tower: correct the item table"
+                f"finite number as the tower reads it{seen}: correct the item table"
             )
         if encoded_tensor(feature).dims == (1,):
             tensor[ids, 0] = values.to_numpy()
