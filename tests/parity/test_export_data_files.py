@@ -10,7 +10,6 @@ import pytest
 from export.commands.embeddings import export_embeddings
 from export.data.golden import golden_rows, read_item_ids
 from preprocessing.schema import read_fitted
-from stage.errors import BadInput
 from stage.parquet import ParquetError
 from tests.exported import repository
 from tests.in_process import run_in_process
@@ -72,7 +71,7 @@ def test_embeddings_of_spoilt_data_are_refused_and_not_written(
 ) -> None:
     path = max(data.glob(pattern))
     spoil(path)
-    with pytest.raises(BadInput, match=f"^{path}: {message}"):
+    with pytest.raises(ParquetError, match=f"^{path}: {message}"):
         export_embeddings(repository(synthetic_data, "onnx"), data, tmp_path / "users.parquet")
     assert {each.name for each in tmp_path.iterdir()} == {"data"}
 

@@ -122,7 +122,7 @@ def test_neighbours_and_drift_are_asked_of_runs_side_by_side(compiled_data: Path
 
 def test_a_repository_of_both_families_is_asked_whose_vectors(compiled_data: Path, file: Path) -> None:
     folder = two_stages.repository(compiled_data, "onnx", "exact")
-    with pytest.raises(RepositoryError, match="has the families two_tower and offline_online, say whose with --family"):
+    with pytest.raises(RepositoryError, match="has the families offline_online and two_tower, say whose with --family"):
         export_embeddings(folder, compiled_data, file)
     ranking = export_embeddings(folder, compiled_data, file, family="offline_online", run="may")
     retrieval = export_embeddings(folder, compiled_data, file, family="two_tower", run="june")

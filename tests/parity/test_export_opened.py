@@ -105,10 +105,10 @@ def test_every_command_refuses_the_version_before_in_one_line_and_leaves_it_as_i
 
 
 def test_golden_rows_of_two_families_that_differ_are_refused(compiled_data: Path, copied: Path) -> None:
-    path = copied / golden_file("offline_online")
+    path = copied / golden_file("two_tower")
     table = pq.read_table(path)
     place = table.column_names.index("device")
     pq.write_table(table.set_column(place, "device", pa.array(["another"] * table.num_rows)), path)
-    message = rf"^{path}: its golden rows are not those of golden\.two_tower\.parquet: export the repository again"
+    message = rf"^{path}: its golden rows are not those of golden\.offline_online\.parquet: export the repository again"
     with pytest.raises(RepositoryError, match=message):
         job_of(open_repository(copied), compiled_data, copied, lambda _: None)
