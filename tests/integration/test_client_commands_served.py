@@ -78,7 +78,7 @@ def test_evaluate_refuses_a_k_that_the_model_does_not_list(
     arguments = ["evaluate", "--url", url, "--requests", str(data / "test"), "--model", "short_list", "--k", "10"]
     assert main(arguments) == 2
     err = capsys.readouterr().err.splitlines()[-1]
-    assert "short_list: lists 5 items, fewer than k = 10: give --k of at most 5; only where the catalogue has" in err
+    assert "short_list: lists 5 items, fewer than k = 10: give --k of at most 5; if the catalogue has" in err
 
 
 @pytest.mark.usefixtures("perf_analyzer_stand_in")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from client.recommend_client import RecommendClient
 from export.families.offline_online.plan import RECOMMEND, RECOMMEND_FUSED, RECOMMEND_NVTABULAR
-from export.parity.answers import read_reference
+from export.parity.answers import golden_file, read_reference
 from export.triton.plan import PREPROCESS_NVTABULAR
 from preprocessing.schema import read_fitted
 from serving.server import run_triton
@@ -22,7 +22,8 @@ def test_a_release_without_the_reference_path_is_served_without_nvtabular_and_pa
     shutil.copytree(repository(compiled_data, "onnx"), folder, ignore=nvtabular)
     assert not list(folder.rglob("*.pkl"))
     with run_triton(folder, grace_s=0) as server:
-        row = read_reference(read_fitted(compiled_data).schema_.request_features, folder).rows[20]
+        golden = folder / golden_file("offline_online")
+        row = read_reference(read_fitted(compiled_data).schema_.request_features, golden).rows[20]
         for path in (RECOMMEND, RECOMMEND_FUSED):
             with RecommendClient(server.grpc_url, path) as client:
                 [answer] = client.recommend([row])

@@ -206,7 +206,9 @@ def test_an_older_folder_that_is_moved_into_place_is_not_loaded_and_the_digest_s
 def test_stored_embeddings_are_refreshed_in_a_copy_of_the_release(shell: Shell) -> None:
     release = contents(shell.variables["new"])
     [block] = PAGE[REFRESH]
-    assert last_json(shell.run(block)[-1])["stored"] == {"users": 12, "replaced": True}
+    [replaced] = last_json(shell.run(block)[-1])["families"].values()
+    assert replaced["about"] == {"stored": {"users": 12}}
+    assert replaced["plan"]["replaced"] is True
     assert contents(shell.variables["new"]) == release
 
 

@@ -45,7 +45,8 @@ def test_a_broken_model_below_an_odd_path_is_named_by_the_path_that_was_given(go
 
 def test_a_server_starts_from_an_odd_checkout_and_with_an_odd_tmpdir(good: Path, tmp_path: Path) -> None:
     checkout = tmp_path / ODD
-    shutil.copytree(CHECKOUT / "serving", checkout / "serving", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("serving", "stage"):
+        shutil.copytree(CHECKOUT / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__"))
     asked = command("--repository", good)
     with subprocess.Popen(
         asked, cwd=checkout, env={**os.environ, "TMPDIR": str(checkout)}, text=True,

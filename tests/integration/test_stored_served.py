@@ -180,7 +180,7 @@ def test_what_describe_says_of_every_recommender_is_true(
         kinds = {feature["name"]: feature["kind"] for feature in said["features"]}
         assert kinds["last_few"] == "list of strings, oldest first; the newest 3 are kept"
         assert (kinds["mood"], kinds["user_id"], kinds["age"]) == ("vector of 3 numbers", "string", "number")
-    assert "whose stored embedding is used" in absences(said)["user_id"]
+    assert "identifies the user of a stored embedding" in absences(said)["user_id"]
     assert absences(said)["tier"] == "unknown; not read for a stored user"
 
 

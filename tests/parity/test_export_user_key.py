@@ -56,8 +56,6 @@ def test_a_feature_that_takes_the_name_of_the_user_s_id_is_refused_and_nothing_i
     other = type(fitted).model_validate(body).sealed()
     for folder in (model, data):
         (folder / "schema.json").write_text(other.model_dump_json(by_alias=True))
-    with pytest.raises(
-        GraphError, match=r"^user_id: .*: rename the feature in the schema, or export with --no-st"
-    ):
+    with pytest.raises(GraphError, match=r"^user_id: .*: rename the feature in the schema, or export with --no-st"):
         export(model, data, tmp_path / "out", reference_path=False)
     assert not (tmp_path / "out").exists()
