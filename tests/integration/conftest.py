@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import onnx
 import pytest
@@ -16,9 +16,6 @@ from tests.exported import repository
 from tests.integration.client_shop import SHOP, K, write_model
 from tests.integration.doubling import write_double
 from tests.integration.served import RANKERS, Served
-
-if TYPE_CHECKING:
-    from tests.integration.served import Served
 
 WriteOnnx = Callable[..., None]
 Sizes = Sequence[int | str]
@@ -99,13 +96,11 @@ def url(request: pytest.FixtureRequest, shop: TritonServer) -> str:
 
 
 @pytest.fixture(scope="session", params=RANKERS, ids="-".join)
-def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+def served(request: pytest.FixtureRequest, serve: Callable[..., Served]) -> Served:
     """The repository of a ranker on a server for all tests that only ask it: compiled in ONNX, or NVTabular's."""
     fixture, format_ = request.param
     data = request.getfixturevalue(fixture)
-    folder = repository(data, format_)
-    with run_triton(folder, grace_s=0) as server, triton.InferenceServerClient(server.grpc_target) as client:
-        yield Served(server, client, data, folder)
+    return serve(repository(data, format_), data, "offline_online")
 
 
 @pytest.fixture(scope="session")
@@ -135,10 +130,8 @@ def all_at_once() -> Callable[..., list[Any]]:
 
 
 @pytest.fixture(scope="session")
-def serve() -> Iterator[Callable[..., "Served"]]:
+def serve() -> Iterator[Callable[..., Served]]:
     """A function that serves a repository until the end of the session: each is started once."""
-    from tests.integration.served import Served
-
     running: dict[Path, tuple[TritonServer, triton.InferenceServerClient]] = {}
     with ExitStack() as stack:
 

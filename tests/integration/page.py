@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from tests.in_process import run_in_process
 
@@ -96,9 +97,9 @@ class Shell:
         self.servers.clear()
 
 
-def last_json(output: str) -> dict[str, object]:
+def last_json(output: str) -> dict[str, Any]:
     """The line of JSON that a command of ours ends with."""
-    result: dict[str, object] = json.loads(output.splitlines()[-1])
+    result: dict[str, Any] = json.loads(output.splitlines()[-1])
     return result
 
 
