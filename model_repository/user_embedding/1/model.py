@@ -27,7 +27,7 @@ PADDING_ID, INVISIBLE = 0, -1e4  # a logit whose exp is zero in float32
 REMEDY = "export the repository again, or write its store with `python -m export stored`"
 
 Arrays = dict[str, np.ndarray[Any, Any]]
-RunModel = Callable[[str, Arrays, list[str]], Arrays]  # another model of the server: its name, inputs, wanted outputs
+RunModel = Callable[[str, Arrays, list[str]], Arrays]  # another model: its name, inputs, wanted outputs
 
 _NUMPY_TYPES = {"U8": np.uint8, "U64": np.uint64, "I32": np.int32, "I64": np.int64, "F32": np.float32}
 
@@ -242,8 +242,9 @@ def _stack(requests: list[Arrays]) -> Arrays:
     stacked: Arrays = {}
     for name, first in requests[0].items():
         parts = [request[name] for request in requests]
-        padding: Any = b"" if first.dtype == np.object_ else 0
-        missing = [max(part.shape[1] for part in parts) - part.shape[1] for part in parts]
-        padded = [np.pad(p, ((0, 0), (0, m)), constant_values=padding) for p, m in zip(parts, missing, strict=True)]
-        stacked[name] = np.concatenate(padded)
+        shape = sum(map(len, parts)), max(part.shape[1] for part in parts)
+        # Not by np.pad, whose b"" is a numpy.bytes_: Triton would send it as the text "b''".
+        stacked[name] = whole = np.full(shape, b"" if first.dtype == np.object_ else 0, first.dtype)
+        for part, start in zip(parts, np.cumsum([0, *map(len, parts)]), strict=False):
+            whole[start : start + len(part), : part.shape[1]] = part
     return stacked
