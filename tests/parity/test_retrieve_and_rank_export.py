@@ -18,12 +18,10 @@ from export.parity.answers import golden_file, read_reference
 from export.parity.local import LocalRepository
 from export.repository.options import RepositoryOptions
 from preprocessing.schema import SchemaError, read_fitted
-from tests import exported, two_tower
+from tests import exported, two_stages, two_tower
 from tests.hops import change_largest, check_hop
-from tests.once import made_once
 from tests.synthetic import fitted_data
 from tests.two_stages import OWN, RETRIEVED, TOP_K, export, repository
-from tests.workflow_calls import Calls
 
 TOLERANCE = 1e-4
 GOLDEN = golden_file("retrieve_and_rank")
@@ -35,19 +33,7 @@ def golden(data: Path, folder: Path) -> list[Row]:
 
 @pytest.fixture(params=["onnx", "torchscript"])
 def whole(request: pytest.FixtureRequest, compiled_data: Path) -> Path:
-    """A repository whose ranker is given the whole catalogue; in `calls.json` what its export asked of NVTabular."""
-
-    def make(folder: Path) -> None:
-        folder.mkdir()
-        with pytest.MonkeyPatch.context() as patch:
-            calls = Calls(compiled_data, patch)
-            # The stored embeddings of one of them, which costs seconds and adds hops.
-            own = {"candidates": 10_000, "stored_embeddings": request.param == "torchscript"}
-            shared = {"reference_path": False, "exclude_seen": False, "format": request.param}
-            export(compiled_data, folder / "repository", own, **shared)
-        (folder / "calls.json").write_text(json.dumps({"loaded": calls.loaded, "golden": calls.golden}))
-
-    return made_once(compiled_data.parent / f"whole-{request.param}", make) / "repository"
+    return two_stages.whole(compiled_data, request.param)
 
 
 def ask(local: LocalRepository, model: str, rows: list[Row], exclude: tuple[str, ...] | None = ("",)) -> Arrays:

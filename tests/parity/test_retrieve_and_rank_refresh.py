@@ -19,7 +19,7 @@ from preprocessing.schema import read_fitted
 from tests import exported
 from tests.hops import change_largest, check_hop
 from tests.output_folders import is_wholly_listed
-from tests.two_stages import repository
+from tests.two_stages import repository, whole
 
 TOLERANCE = 1e-4
 GOLDEN = golden_file("retrieve_and_rank")
@@ -71,7 +71,7 @@ def test_refreshed_vectors_give_the_ranker_other_candidates_and_leave_the_ranker
 def test_a_ranker_that_is_changed_is_found_by_a_refresh_which_leaves_the_repository_as_it_was(
     compiled_data: Path, tmp_path: Path
 ) -> None:
-    folder = shutil.copytree(repository(compiled_data, "onnx", "exact"), tmp_path / "repository")
+    folder = shutil.copytree(whole(compiled_data, "onnx"), tmp_path / "repository")
     change_largest(folder / CANDIDATE_RANKER / "1" / "model.onnx", by=0.1)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(ParityError, match=r"^candidate_ranker: score differs from the trained model by"):
