@@ -244,6 +244,7 @@ def _stack(requests: list[Arrays]) -> Arrays:
         parts = [request[name] for request in requests]
         padding: Any = b"" if first.dtype == np.object_ else 0
         missing = [max(part.shape[1] for part in parts) - part.shape[1] for part in parts]
-        padded = [np.pad(p, ((0, 0), (0, m)), constant_values=padding) for p, m in zip(parts, missing, strict=True)]
-        stacked[name] = np.concatenate(padded)
+        # np.pad would pad with numpy.bytes_, which the server sends as the string "b''".
+        pads = [np.full((len(p), m), padding, p.dtype) for p, m in zip(parts, missing, strict=True)]
+        stacked[name] = np.concatenate([np.hstack(pair) for pair in zip(parts, pads, strict=True)])
     return stacked
