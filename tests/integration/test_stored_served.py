@@ -119,6 +119,7 @@ def test_requests_of_many_lengths_meet_in_a_batch_and_get_the_answers_that_they_
         tensors = request_tensors(served.features, [row])
         tensors |= local.run(local.config(RECOMMEND).steps[0].model, tensors)
         direct.append(as_inputs({name: each for name, each in tensors.items() if name in wanted}))
+    alone = [served.client.infer(USER_EMBEDDING, each) for each in direct]
     # On a machine that is busy otherwise they may come one by one.
     for _ in range(40):
         before = executions(served)
@@ -127,9 +128,11 @@ def test_requests_of_many_lengths_meet_in_a_batch_and_get_the_answers_that_they_
             break
     else:
         pytest.fail("requests did not meet in a batch")
-    for row, (answer, error) in zip(rows, answers, strict=True):
+    for row, expected, (answer, error) in zip(rows, alone, answers, strict=True):
         assert error is None
         assert sources(answer) == ["computed" if "never" in row["user_id"] else "stored"]
+        vectors = (each.as_numpy("user_embedding") for each in (answer, expected))
+        np.testing.assert_allclose(*vectors, atol=1e-5)
 
 
 def executions(served: Served) -> int:

@@ -187,6 +187,8 @@ def test_raw_features_of_absent_users_go_to_the_encoder_padded_and_null_where_a_
         "recent_items": [[b"x", b"y"], [b"v", b""]],
         "frequent_items": [[b"", b"", b""], [b"w", b"w", b"w"]],
     }
+    # Triton sends anything else as its str(): numpy.bytes_ would be the item "b''".
+    assert {type(each) for values in inputs.values() for each in values.ravel()} == {bytes}
 
 
 def test_what_a_request_leaves_out_is_null_in_every_type(tmp_path: Path) -> None:
