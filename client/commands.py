@@ -90,7 +90,7 @@ def bench(options: argparse.Namespace) -> int:
                 )
                 measured.append((model, concurrency, result))
                 progress.advance(task)
-    Console().print(_latency_table(f"{options.url}, {options.batch_size} rows per request", measured))
+    Console().print(_latency_table(f"{options.url}, rows per request: {options.batch_size}", measured))
     results = [
         {"name": model, "concurrency": n, "p50_us": m.p50_us, "p99_us": m.p99_us, "per_second": m.per_second}
         for model, n, m in measured
