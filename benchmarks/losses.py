@@ -1,9 +1,9 @@
 """CPU time and peak memory of the next-item losses, forward and backward, by catalogue size.
 
-The time is that of all threads together, the least of a few runs in turn with the other losses, so that other processes
-disturb it little; OMP_NUM_THREADS=1 disturbs it least. The first table compares ways to compute the exact softmax, to choose its threshold; the second compares the sampled
-losses. `--memory` also measures peak memory, in a process per loss and size, which takes much longer. Prints both
-tables, then one line of JSON.
+The first table compares ways to compute the exact softmax, to choose its threshold; the second compares the sampled
+losses. The time is the CPU time of all threads, the least of a few runs in turn, so that other processes disturb it
+little; with OMP_NUM_THREADS=1 they disturb it least. `--memory` also measures peak memory, in a process per loss and
+size, which takes much longer. Prints both tables, then one line of JSON.
 """
 
 from __future__ import annotations
