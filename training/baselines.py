@@ -10,7 +10,8 @@ from torch import Tensor
 
 from preprocessing.schema import FittedSchema, Sequence
 from stage.parquet import read_columns
-from training.examples.moments import Array, Batch, DataError, SplitData
+from training.examples.moments import Array, DataError, SplitData
+from training.families.family import RankedBatch
 from training.layers.items import read_index
 from training.ranking import Scorer
 
@@ -56,7 +57,7 @@ class RecentPopularity:
         self._before = np.cumsum(total, axis=0)
         self._row_days = (split.times().astype("datetime64[D]") - self._first).astype(np.int64)
 
-    def __call__(self, batch: Batch) -> Tensor:
+    def __call__(self, batch: RankedBatch) -> Tensor:
         last = len(self._before) - 1
         end = np.clip(self._row_days[batch.index], 0, last)
         start = np.clip(end - self._days, 0, last)
@@ -70,7 +71,7 @@ class OwnMostFrequent:
         self._sequence = sequence
         self._rest = popularity / (popularity.max() + 1)
 
-    def __call__(self, batch: Batch) -> Tensor:
+    def __call__(self, batch: RankedBatch) -> Tensor:
         ids = batch.features[self._sequence]
         place = torch.arange(1, ids.shape[1] + 1, dtype=torch.float32).expand_as(ids)
         return self._rest.repeat(len(ids), 1).scatter(1, ids, place)

@@ -30,15 +30,14 @@ def evaluate(
     from rich.console import Console
 
     fitted, config = before_evaluate(data, model, split)
-    rows = SplitData(data, split, fitted)
+    moments = SplitData(data, split, fitted)
+    rows = find(config.family).rows(Path(data), split, fitted, config)
     ks = ks or find(config.family).ks
     counts = train_counts(data, fitted)
     # Without users, every session counts as a user of its own.
-    owners, owner_count = "users" if fitted.schema_.log.columns.user else "sessions", rows.user_count()
-    scorers = {"model": model_scorer(load_whole(model)), **baselines(data, rows, fitted)}
-    found = {
-        name: rank_split(scorer, rows, fitted, ks, counts=counts, progress=name) for name, scorer in scorers.items()
-    }
+    owners, owner_count = "users" if fitted.schema_.log.columns.user else "sessions", moments.user_count()
+    scorers = {"model": model_scorer(load_whole(model)), **baselines(data, moments, fitted)}
+    found = {name: rank_split(scorer, rows, ks, counts=counts, progress=name) for name, scorer in scorers.items()}
     items = fitted.items - FIRST_KNOWN_ID
     title = f"{fitted.schema_.name}, {split}: {len(rows):,} rows of {owner_count:,} {owners}, {items:,} items"
     Console().print(metrics_table(found, title))

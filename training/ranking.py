@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from metrics import ListMetrics, RankError, RankingMetrics, target_ranks_from_scores
-from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID, FittedSchema
+from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID
 from stage.errors import BadInput
-from training.examples.moments import Array, Batch, DataError, SplitData
-from training.families.family import Model
+from training.examples.folder import DataError
+from training.examples.moments import Array
+from training.families.family import Model, RankedBatch, Rows
 from training.layers.exclusion import exclude_items
 
 
@@ -20,13 +21,12 @@ class ScoreError(BadInput):
     """A model whose scores cannot be ranked."""
 
 
-Scorer = Callable[[Batch], Tensor]
+Scorer = Callable[[RankedBatch], Tensor]
 
 
 def rank_split(
     scorer: Scorer,
-    data: SplitData,
-    fitted: FittedSchema,
+    data: Rows,
     ks: tuple[int, ...],
     rows: Array | None = None,
     counts: Array | None = None,
@@ -42,8 +42,7 @@ def rank_split(
     rows = np.arange(len(data)) if rows is None else rows
     for chunk in _chunks(rows, batch_size, progress):
         batch = data.batch(chunk)
-        excluded = [batch.features[name] for name in fitted.schema_.exclude]
-        scores = exclude_items(scorer(batch), excluded, -torch.inf)
+        scores = exclude_items(scorer(batch), batch.excluded, -torch.inf)
         targets = data.target_lists(chunk)
         if torch.isnan(scores).any():
             raise ScoreError("scores are not numbers: train with a lower --learning-rate, or clip the numeric features")
@@ -74,7 +73,7 @@ def model_scorer(model: Model) -> Scorer:
     with torch.no_grad():
         catalogue = model.catalogue()
 
-    def score(batch: Batch) -> Tensor:
+    def score(batch: RankedBatch) -> Tensor:
         with torch.no_grad():
             features = {name: value.to(device) for name, value in batch.features.items()}
             return model.scores(features, catalogue).float().cpu()

@@ -136,7 +136,7 @@ def test_what_trains_is_all_items_of_train_sessions_in_the_order_of_time(tmp_pat
         _, rows = written(schema, tmp_path)
         train = rows[rows["split"] == "train"]
         data = TrainingSequences(tmp_path, LONG, also=("instants", "sessions"))
-        batch = data.batch(range(len(data)))
+        batch = data.collate(range(len(data)))
         assert data.lengths.tolist() == (batch["items"] > 0).sum(1).tolist()
         for user, items in enumerate(lists(batch["items"])):
             own = train[train["user"] == f"u{user}"]
@@ -146,7 +146,7 @@ def test_what_trains_is_all_items_of_train_sessions_in_the_order_of_time(tmp_pat
             assert bool((instants.diff() >= 0).all())
         sessions = TrainingSequences(tmp_path, LONG, each="session")
         whole = [[*basket, *target] for basket, target in zip(train["basket"], train["target"], strict=True)]
-        assert sorted(lists(sessions.batch(range(len(sessions)))["items"])) == sorted(
+        assert sorted(lists(sessions.collate(range(len(sessions)))["items"])) == sorted(
             each for each in whole if len(each) > 1
         )
 
@@ -156,7 +156,7 @@ def test_a_longer_sequence_is_cut_to_its_newest_items_or_into_windows_that_share
 
     def items_of(length: int, windows: bool = False) -> Lists:
         data = TrainingSequences(tmp_path, length, windows=windows)
-        return lists(data.batch(range(len(data)))["items"])
+        return lists(data.collate(range(len(data)))["items"])
 
     whole = items_of(LONG)
     assert items_of(5) == [items[-5:] for items in whole]

@@ -57,7 +57,7 @@ def test_the_command_trains_the_family_that_it_names_and_compares_it_with_the_ba
         assert names <= set(found)
     fitted = read_fitted(synthetic_data)
     scorer = model_scorer(load(model, TwoTower))
-    again = rank_split(scorer, SplitData(synthetic_data, "test", fitted), fitted, (20, 100))
+    again = rank_split(scorer, SplitData(synthetic_data, "test", fitted), (20, 100))
     assert result["ndcg@20"] == pytest.approx(again["ndcg@20"], abs=1e-6)
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema
+from training.examples.length_batches import LengthBatches
 from training.examples.sequence_file import SPLIT_CODES, Also, Array, SequencesError, Users, padded, read_users
 
 
@@ -23,7 +24,7 @@ class TrainingSequences(torch.utils.data.Dataset[int]):
 
     each: the owner of a sequence. max_length: the maximal number of items. Of a longer sequence the newest are used
     or, with `windows`, all, as several sequences that share one item, so every pair of neighbours is in one sequence.
-    Sequences with a single item are left out. also: columns besides `items`.
+    Sequences with a single item are left out, as are unknown items. also: columns besides `items`.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class TrainingSequences(torch.utils.data.Dataset[int]):
         held: dict[str, list[Array]] = {name: [] for name in ("items", *also)}
         counts = []
         for users in read_users(data, tuple(held)):
-            taken = np.flatnonzero(users.trains())
+            taken = np.flatnonzero(users.trains() & (users.columns["items"] >= FIRST_KNOWN_ID))
             owner = users.user[taken]
             if each == "session":
                 taken = taken[np.argsort(users.session[taken], kind="stable")]
@@ -64,7 +65,11 @@ class TrainingSequences(torch.utils.data.Dataset[int]):
         lengths: Array = self._end - self._begin
         return lengths
 
-    def batch(self, numbers: Indices[int]) -> dict[str, Tensor]:
+    def batches(self, batch_size: int, seed: int) -> LengthBatches:
+        """Return batches of sequences with similar lengths."""
+        return LengthBatches(self.lengths, batch_size, seed)
+
+    def collate(self, numbers: Indices[int]) -> dict[str, Tensor]:
         """Return `items` and the columns `also` of some sequences, [B, L] int64, padded right with 0."""
         chosen = np.asarray(numbers, dtype=np.int64)
         begin, end = self._begin[chosen], self._end[chosen]
@@ -155,6 +160,22 @@ class SequenceExamples(torch.utils.data.Dataset[int]):
         targets = padded(self._items, self._cut[chosen], self._end[chosen])
         owner, place = np.nonzero(targets >= FIRST_KNOWN_ID)
         return ExampleBatch(chosen, history, session, torch.from_numpy(owner), torch.from_numpy(targets[owner, place]))
+
+    def known_items(self, rows: Array) -> tuple[Array, Array]:
+        """Return the known items of `rows` before the cut, history and session, flat: ([T], how many per row [B])."""
+        begins = np.stack([self._history_begin[rows], self._session_begin[rows]], axis=1)
+        lengths = np.stack([self._history_end[rows], self._cut[rows]], axis=1) - begins
+        ends = np.cumsum(lengths).reshape(-1, 2)
+        values = np.empty(int(lengths.sum()), dtype=np.int64)
+        for place, flat in enumerate((self._flat["items"], self._items)):
+            count = lengths[:, place]
+            within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+            values[np.repeat(ends[:, place] - count, count) + within] = flat[
+                np.repeat(begins[:, place], count) + within
+            ]
+        owner = np.repeat(np.arange(len(lengths)), lengths.sum(axis=1))
+        is_known = values >= FIRST_KNOWN_ID
+        return values[is_known], np.bincount(owner[is_known], minlength=len(lengths))
 
     def target_lists(self, rows: Array) -> list[Array]:
         """Return all targets of each row, including unknown ones (id 2)."""

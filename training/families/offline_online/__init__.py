@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from preprocessing.schema import FittedSchema
-from training.examples import read_moments
+from training.examples import read_moments, rows_of_moments
 from training.families.family import Family, Part
 from training.families.offline_online.config import OfflineOnlineConfig
 from training.settings import TrainingSettings
@@ -48,6 +48,7 @@ FAMILY = Family(
     config=OfflineOnlineConfig,
     settings=TrainingSettings,
     examples=read_moments,
+    rows=rows_of_moments,
     build=_build,
     parts=_parts,
     step=_step,

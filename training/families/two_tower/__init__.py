@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from preprocessing.schema import FittedSchema
-from training.examples import read_moments
+from training.examples import read_moments, rows_of_moments
 from training.families.family import Family, Part
 from training.families.two_tower.config import TwoTowerConfig, TwoTowerSettings
 
@@ -45,6 +45,7 @@ FAMILY = Family(
     config=TwoTowerConfig,
     settings=TwoTowerSettings,
     examples=read_moments,
+    rows=rows_of_moments,
     build=_build,
     parts=_parts,
     step=_step,
