@@ -11,7 +11,7 @@ from torch import nn
 from preprocessing.schema import FIRST_KNOWN_ID, read_fitted
 from training.checkpoint import load_whole
 from training.examples.histories import HistoryRows
-from training.examples.sequences import SequenceExamples
+from training.examples.sequences import SequenceExamples, TrainingSequences
 from training.families.next_item import NextItemSettings
 from training.families.sasrec.config import SasrecConfig
 from training.ranking import model_scorer, rank_split
@@ -83,3 +83,12 @@ def test_dropout_keeps_the_mean_and_the_rate() -> None:
     assert torch.equal(values.grad, dropped.detach())
     module: nn.Module = Dropout(0.3)
     assert module.eval()(values) is values
+
+
+def test_targets_are_counted_in_the_part_of_a_sequence_that_trains(synthetic_data: Path) -> None:
+    items = read_fitted(synthetic_data).items
+    for windows in (False, True):
+        data = TrainingSequences(synthetic_data, 4, windows=windows)
+        following = data.collate(range(len(data)))["items"][:, 1:]
+        expected = np.bincount(following[following > 0].numpy(), minlength=items)
+        assert data.target_counts(items).tolist() == expected.tolist()
