@@ -65,6 +65,14 @@ class TrainingSequences(torch.utils.data.Dataset[int]):
         lengths: Array = self._end - self._begin
         return lengths
 
+    def target_counts(self, items: int) -> Array:
+        """Return how often each item id follows another, [items] int64."""
+        first = np.zeros(len(self._flat["items"]) + 1, dtype=np.int64)
+        np.add.at(first, self._begin + 1, 1)
+        np.add.at(first, self._end, -1)
+        counts: Array = np.bincount(np.repeat(self._flat["items"], np.cumsum(first[:-1])), minlength=items)
+        return counts
+
     def batches(self, batch_size: int, seed: int) -> LengthBatches:
         """Return batches of sequences with similar lengths."""
         return LengthBatches(self.lengths, batch_size, seed)
