@@ -21,7 +21,7 @@ RECENT_DAYS = 7
 def baselines(data: str | Path, split: SplitData, fitted: FittedSchema) -> dict[str, Scorer]:
     """Return every baseline that the data allow, by name; some need times or a plain "frequent" sequence."""
     counts = torch.from_numpy(train_counts(data, fitted).astype(np.float32))
-    found: dict[str, Scorer] = {"popularity": lambda batch: counts.expand(len(batch.index), -1)}
+    found: dict[str, Scorer] = {"popularity": lambda batch: counts.repeat(len(batch.index), 1)}
     if fitted.schema_.log.time_unit != "order":
         found["popularity_7_days"] = RecentPopularity(data, split, fitted, RECENT_DAYS)
     for feature in fitted.schema_.request_features:
