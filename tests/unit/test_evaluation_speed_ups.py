@@ -12,7 +12,7 @@ from torch import Tensor
 from metrics import ListMetrics, RankingMetrics, TargetRanks
 from training.best_items import SLICES, SMALLEST_SLICE, best_items
 from training.layers.exclusion import exclude_items, exclude_items_in_place
-from training.ranking import Scorer, ScoreError, rank_rows, rank_split
+from training.ranking import ScoreError, Scorer, rank_rows, rank_split
 
 ROWS, K = 70, 5
 
@@ -60,11 +60,11 @@ def slow(scorer: Scorer, data: Moments, counts: np.ndarray, batch: int) -> dict[
         ranks, best = [], np.zeros((len(rows), K), dtype=np.int64)
         for row, wanted in enumerate(targets):
             shown = [item for item in range(3, scores.shape[1]) if scores[row, item] > -np.inf]
-            by_rank = sorted(shown, key=lambda item: (-scores[row, item], item in wanted))  # noqa: B023
+            by_rank = sorted(shown, key=lambda item: (-scores[row, item], item in wanted))
             order = {item: rank for rank, item in enumerate(by_rank, 1)}
             own = sorted((order.get(item, 0) for item in wanted), key=lambda rank: rank)
             ranks.extend(own)
-            listed = sorted(shown, key=lambda item: (-scores[row, item], item))[:K]  # noqa: B023
+            listed = sorted(shown, key=lambda item: (-scores[row, item], item))[:K]
             best[row, : len(listed)] = listed
         metrics.update(TargetRanks(np.array(ranks), np.array([len(wanted) for wanted in targets])))
         lists.update(best)
