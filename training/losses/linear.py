@@ -22,7 +22,7 @@ def full_softmax(hidden: Tensor, table: Tensor, targets: Tensor, label_smoothing
     """
     if len(table) <= PLAIN_UP_TO:
         return F.cross_entropy(hidden @ table.T, targets, label_smoothing=label_smoothing)
-    loss = F.linear_cross_entropy(hidden, table, targets, options=_options(hidden))
+    loss = F.linear_cross_entropy(hidden, table, targets, options=built_in_options(hidden))
     if label_smoothing:
         of_targets = (hidden * table[targets]).sum(dim=1).mean()
         loss = loss + label_smoothing * (of_targets - hidden.mean(dim=0) @ table.mean(dim=0))
@@ -31,10 +31,13 @@ def full_softmax(hidden: Tensor, table: Tensor, targets: Tensor, label_smoothing
 
 def linear_cross_entropy(hidden: Tensor, table: Tensor, targets: Tensor, bias: Tensor) -> Tensor:
     """Return the cross-entropy of each position, [N], with a bias [C] on the scores."""
-    return F.linear_cross_entropy(hidden, table, targets, linear_bias=bias, reduction="none", options=_options(hidden))
+    return F.linear_cross_entropy(
+        hidden, table, targets, linear_bias=bias, reduction="none", options=built_in_options(hidden)
+    )
 
 
-def _options(hidden: Tensor) -> LinearCrossEntropyOptions:
+def built_in_options(hidden: Tensor) -> LinearCrossEntropyOptions:
+    """Return the options for `hidden`: elsewhere than on a CPU torch chooses, on a CPU its choice is too slow."""
     if hidden.device.type != "cpu":
         return LinearCrossEntropyOptions()
     return LinearCrossEntropyOptions(batch_chunk_size=CHUNK, acc_policy="compact")
