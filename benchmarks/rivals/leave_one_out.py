@@ -93,24 +93,35 @@ class Curve:
 
     def __init__(self, log: Log, scores: Scores, every: int) -> None:
         self.seconds: list[float] = []
+        self.cpu_seconds: list[float] = []
         self.validation: list[dict[str, float]] = []
         self._log, self._scores, self._every = log, scores, every
 
-    def after_epoch(self, seconds: float) -> None:
-        """Note an epoch of so many seconds; measure where it is due."""
-        self.seconds.append(round(seconds, 2))
+    def begin_epoch(self) -> None:
+        """Start the clock."""
+        self._began = time.perf_counter(), time.process_time()
+
+    def end_epoch(self) -> None:
+        """Stop the clock; measure the quality where it is due."""
+        self.seconds.append(round(time.perf_counter() - self._began[0], 2))
+        self.cpu_seconds.append(round(time.process_time() - self._began[1], 2))
         if self._every and len(self.seconds) % self._every == 0:
             found = evaluate(self._scores, self._log, "validation")
             self.validation.append({"epoch": len(self.seconds), **found})
 
     def figures(self) -> dict[str, Any]:
-        """Return the seconds per epoch, without the first one, and the metrics of the last epoch."""
+        """Return the seconds per epoch, without the first one, and the metrics of the last epoch.
+
+        `busy` is the share of the epochs in which all threads ran: far below 1, the machine did other work too.
+        """
         later = self.seconds[1:] or self.seconds
+        worked = self.cpu_seconds[-len(later) :]
         began = time.perf_counter()
         test = evaluate(self._scores, self._log, "test")
         return {
             "seconds_per_epoch": round(sum(later) / len(later), 2),
             "epoch_seconds": self.seconds,
+            "busy": round(sum(worked) / sum(later) / torch.get_num_threads(), 2),
             "evaluation_seconds": round(time.perf_counter() - began, 2),
             "curve": self.validation,
             "validation": evaluate(self._scores, self._log, "validation"),

@@ -52,7 +52,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def fit(options: argparse.Namespace, config: Any, train: Any, validation: Any, test: Any) -> dict[str, Any]:
-    """Train, with the time of each epoch, and test the best one."""
+    """Train, with the time of each epoch, and test the best one; `busy` as in `leave_one_out.Curve`."""
+    import torch
     from recbole.utils import get_trainer
 
     model = build(config, train)
@@ -62,7 +63,7 @@ def fit(options: argparse.Namespace, config: Any, train: Any, validation: Any, t
     seconds = timed(trainer, "_train_epoch")
     validated = timed(trainer, "_valid_epoch")
     history: list[float] = []
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
 
     def after_epoch(_: int, score: float) -> None:
         history.append(float(score))
@@ -75,6 +76,7 @@ def fit(options: argparse.Namespace, config: Any, train: Any, validation: Any, t
     except OutOfTime:
         ended = f"budget of {options.budget_s} s"
     total = time.perf_counter() - began
+    busy = (time.process_time() - worked) / total / torch.get_num_threads()
     best = {name: round(float(value), 4) for name, value in trainer.best_valid_result.items()}
     tested = trainer.evaluate(test, load_best_model=True)
     return {
@@ -85,6 +87,7 @@ def fit(options: argparse.Namespace, config: Any, train: Any, validation: Any, t
         "epoch_seconds": [round(each, 2) for each in seconds],
         "validation_seconds": round(sum(validated) / len(validated), 3),
         "fit_seconds": round(total, 1),
+        "busy": round(busy, 2),
         "repaired_order": options.repair_order,
         "validation": best,
         "test": {name: round(float(value), 4) for name, value in tested.items()},

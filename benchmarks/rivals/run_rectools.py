@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     curve = Curve(log, scores(net, known, log.items, options.length), options.evaluate_every)
     for _ in range(options.epochs):
         net.train()
-        began = time.perf_counter()
+        curve.begin_epoch()
         for batch in batches:
             logits = net(batch)
             # item n of y is column n - 1 of the logits; padding, 0, becomes -1
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             optimizer.step()
         if not loss.isfinite():
             raise SystemExit(f"rectools: the loss is {loss.item()}")
-        curve.after_epoch(time.perf_counter() - began)
+        curve.end_epoch()
     return {
         "rival": "rectools 0.19.0",
         "fast_path": "build_sequences, FlatSASRecNet",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import logging
 import tempfile
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -38,13 +37,12 @@ class Clock(lightning.Callback):  # type: ignore[misc]
 
     def __init__(self, curve: Curve) -> None:
         self._curve = curve
-        self._began = 0.0
 
     def on_train_epoch_start(self, *_: Any) -> None:
-        self._began = time.perf_counter()
+        self._curve.begin_epoch()
 
     def on_train_epoch_end(self, _: Any, module: LightningModule) -> None:
-        self._curve.after_epoch(time.perf_counter() - self._began)
+        self._curve.end_epoch()
         module.train()
 
 
