@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             # item n of y is column n - 1 of the logits; padding, 0, becomes -1
             loss = cross_entropy(logits.view(-1, logits.size(-1)), batch["y"].view(-1) - 1, ignore_index=-1)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         if not loss.isfinite():
             raise SystemExit(f"rectools: the loss is {loss.item()}")

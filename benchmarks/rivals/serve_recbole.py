@@ -45,7 +45,6 @@ def published(app: FastAPI, config: Any, model: Any, dataset: Any, k: int, exclu
     field = dataset.iid_field
     length = config["MAX_ITEM_LIST_LENGTH"]
 
-    @app.post("/next_item")
     def next_item(visit: Visit) -> dict[str, list[str]]:
         known = [token for token in visit.history if token in dataset.field2token_id[field]][-length:]
         ids = dataset.token2id(field, known) if known else []
@@ -67,16 +66,19 @@ def published(app: FastAPI, config: Any, model: Any, dataset: Any, k: int, exclu
             _, best = torch.topk(scores, k)
         return {"item_id": dataset.id2token(field, best[0].tolist()).tolist()}
 
+    app.add_api_route("/next_item", next_item, methods=["POST"])
+
 
 def tuned(app: FastAPI, config: Any, model: Any, dataset: Any, k: int, exclude_seen: bool) -> None:
     """Add the endpoint as fast as FastAPI and RecBole's model allow."""
     torch.set_num_threads(1)
     answer = answers(config, model, dataset, k, exclude_seen)
 
-    @app.post("/next_item")
     async def next_item(request: Request) -> Response:
         body = json.loads(await request.body())
         return Response(json.dumps({"item_id": answer(body["history"])}), media_type="application/json")
+
+    app.add_api_route("/next_item", next_item, methods=["POST"])
 
 
 def answers(config: Any, model: Any, dataset: Any, k: int, exclude_seen: bool) -> Callable[[list[str]], list[str]]:
@@ -123,11 +125,11 @@ def serve(options: argparse.Namespace) -> None:
         print(json.dumps(line | {"threads": torch.get_num_threads()}), flush=True)
         yield
 
-    app = FastAPI(lifespan=ready)
-
-    @app.get("/health")
     def health() -> dict[str, str]:
         return {"status": "ready"}
+
+    app = FastAPI(lifespan=ready)
+    app.add_api_route("/health", health)
 
     endpoint = tuned if options.mode == "tuned" else published
     endpoint(app, config, model, dataset, options.k, options.exclude_seen)
