@@ -43,8 +43,8 @@ def join() -> None:
             if place:
                 raise SystemExit(EXIT_BAD_INPUT)
             raise BadInput(
-                f"torchrun started {here} processes, more than the GPUs of this machine ({gpus}): give --nproc_per_node "
-                f"{gpus}, or set CUDA_VISIBLE_DEVICES= to train without GPUs"
+                f"torchrun started {here} processes, more than the GPUs of this machine ({gpus}): give "
+                f"--nproc_per_node {gpus}, or set CUDA_VISIBLE_DEVICES= to train without GPUs"
             )
         torch.cuda.set_device(place)
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")

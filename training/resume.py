@@ -48,10 +48,10 @@ def require_same_run(
             raise ResumeError(f"--resume: no checkpoints at {folder}: leave it out to start a new run")
     elif resume:
         for name, value in _run(fitted, config, settings).items():
-            if earlier.get(name, _BEFORE.get(name)) != value:
+            if (before := earlier.get(name, _BEFORE.get(name))) != value:
                 raise ResumeError(
-                    f"{folder} is of a run with {name} {earlier.get(name, _BEFORE.get(name))}, not {value}: give the same, or drop "
-                    "--resume to start again"
+                    f"{folder} is of a run with {name} {before}, not {value}: give the same, or drop --resume to start "
+                    "again"
                 )
 
 
