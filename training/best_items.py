@@ -34,7 +34,7 @@ def _candidates(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     if columns < SMALLEST_SLICE * k:
         return torch.topk(scores, k, dim=1)
     within = columns * SLICES
-    highest = scores[:, :within].unflatten(1, (SLICES, columns)).amax(1)
+    highest = scores[:, :within].view(len(scores), SLICES, columns).amax(1)
     chosen = torch.topk(highest, k, dim=1, sorted=False).indices
     ids = (chosen[:, None] + columns * torch.arange(SLICES)[:, None]).flatten(1)
     ids = torch.cat([ids, torch.arange(within, scores.shape[1]).expand(len(ids), -1)], dim=1)

@@ -80,7 +80,7 @@ def _scorer(name: str, data: str | Path, split: SplitData, fitted: FittedSchema)
         case "popularity":
             return Popularity(train_counts(data, fitted))
         case "own_most_frequent":
-            return OwnMostFrequent(_frequent(fitted), train_counts(data, fitted))
+            return OwnMostFrequent(split, _frequent(fitted), train_counts(data, fitted))
         case "item_knn":
             return ItemKNN(data, split.name, fitted, train_counts(data, fitted))
         case _:

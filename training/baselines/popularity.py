@@ -61,12 +61,12 @@ class RecentPopularity:
 class OwnMostFrequent:
     """Return scores that rank the user's items by their number of sessions, then all others by popularity."""
 
-    def __init__(self, sequence: str, counts: Array) -> None:
-        self._sequence = sequence
+    def __init__(self, split: SplitData, sequence: str, counts: Array) -> None:
+        self._split, self._sequence = split, sequence
         self._rest = below_one(counts)
 
     def __call__(self, batch: RankedBatch) -> Tensor:
-        ids = batch.features[self._sequence]
+        ids = self._split.batch(batch.index).features[self._sequence]
         place = torch.arange(1, ids.shape[1] + 1, dtype=torch.float32).expand_as(ids)
         return self._rest.repeat(len(ids), 1).scatter(1, ids, place)
 

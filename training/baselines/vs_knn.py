@@ -82,7 +82,8 @@ def neighbours(
     """Return row, sequence and weight sim · w(p*) of the nearest sequences of each row, flat.
 
     row, position, sequence: [T], one shared item each. shape: rows, sequences. Sequences are numbered from the newest.
-    Similarities are compared as whole tenths, so that equal ones are tied. The division by |s| is left out: it is the same for all scores of a row.
+    Similarities are compared as whole tenths, so that equal ones are tied. The division by |s| is left out: it is the
+    same for all scores of a row.
     """
     key = row * shape[1] + sequence
     order = np.argsort(key, kind="stable")
