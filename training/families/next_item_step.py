@@ -22,6 +22,9 @@ class NextItemStep(TrainingStep):
     def forward(self, items: Tensor) -> dict[str, Tensor]:
         model = cast(NextItemModel, self.model)
         table = model.catalogue()
-        vectors, targets = model.training_pairs(items, table)
+        return {"loss": self.loss(*model.training_pairs(items, table), table)}
+
+    def loss(self, vectors: Tensor, targets: Tensor, table: Tensor) -> Tensor:
+        """Return the mean loss of the vectors [N, D] of histories and the items [N] that followed, a scalar."""
         logits = vectors @ table[FIRST_KNOWN_ID:].T
-        return {"loss": F.cross_entropy(logits, targets - FIRST_KNOWN_ID)}
+        return F.cross_entropy(logits, targets - FIRST_KNOWN_ID)

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preprocessing.schema import FittedSchema
 from training.families.family import Family, Part
-from training.families.next_item import NextItemSettings, history_rows, sequences
+from training.families.next_item import NextItemSettings
 from training.families.shan.config import ShanConfig
 
 if TYPE_CHECKING:
+    from training.examples.histories import HistoryRows
     from training.examples.sequences import TrainingSequences
-    from training.families.next_item_step import NextItemStep
     from training.families.shan.model import Shan
+    from training.families.shan.step import ShanStep
+
+
+def _examples(data: Path, _fitted: FittedSchema, config: ShanConfig, settings: NextItemSettings) -> TrainingSequences:
+    from training.examples.sequences import TrainingSequences
+
+    return TrainingSequences(data, config.max_length, settings.each, settings.windows, users=config.users > 0)
+
+
+def _rows(data: Path, split: str, fitted: FittedSchema, config: ShanConfig) -> HistoryRows:
+    from training.examples.histories import HistoryRows
+
+    return HistoryRows(data, split, fitted, config.max_length, config.exclude_seen, users=config.users > 0)
 
 
 def _build(fitted: FittedSchema, config: ShanConfig) -> Shan:
@@ -28,10 +42,10 @@ def _parts() -> Mapping[str, Part]:
     return {"shan": Part(Shan, "")}
 
 
-def _step(model: Shan, _examples: TrainingSequences, fitted: FittedSchema, settings: NextItemSettings) -> NextItemStep:
-    from training.families.next_item_step import NextItemStep
+def _step(model: Shan, _examples: TrainingSequences, fitted: FittedSchema, settings: NextItemSettings) -> ShanStep:
+    from training.families.shan.step import ShanStep
 
-    return NextItemStep(model, fitted, settings)
+    return ShanStep(model, fitted, settings)
 
 
 FAMILY = Family(
@@ -40,8 +54,8 @@ FAMILY = Family(
     ks=(5, 10, 20),
     config=ShanConfig,
     settings=NextItemSettings,
-    examples=sequences,
-    rows=history_rows,
+    examples=_examples,
+    rows=_rows,
     build=_build,
     parts=_parts,
     step=_step,

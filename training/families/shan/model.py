@@ -27,7 +27,7 @@ from training.layers.items import INITIAL_STD, ItemVectors
 
 
 class ShanError(BadInput):
-    """The model reads user ids, and there are none."""
+    """The model reads user ids, but has none, or one that it does not know."""
 
 
 class Shan(nn.Module):
@@ -97,6 +97,10 @@ class Shan(nn.Module):
         if self.users is not None:
             if users is None:
                 raise ShanError("this shan model reads user ids and cannot be served: train it without --users")
+            if int(users.max()) >= self.users.num_embeddings:
+                raise ShanError(
+                    f"--users {self.users.num_embeddings} is below the number of users of the data: raise it"
+                )
             own: Tensor = self.users(users)
             return own if means.dim() == 2 else own.unsqueeze(1).expand_as(means)
         return self.query.expand_as(means) if self.query_kind == "learned" else means
