@@ -6,7 +6,7 @@ Prefixes are not copied: a sequence is a slice of the flat arrays, and so is the
 from __future__ import annotations
 
 from collections.abc import Sequence as Indices
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -74,7 +74,7 @@ class TrainingSequences(torch.utils.data.Dataset[int]):
         return LengthBatches(self.lengths, batch_size, seed)
 
     def collate(self, numbers: Indices[int]) -> dict[str, Tensor]:
-        """Return `items` and the columns `also` of some sequences, [B, L] int64, padded right with 0; `users` is [B]."""
+        """Return `items` and the columns `also`, [B, L] int64, padded right with 0, and `users` [B] if requested."""
         chosen = np.asarray(numbers, dtype=np.int64)
         begin, end = self._begin[chosen], self._end[chosen]
         columns = {name: torch.from_numpy(padded(values, begin, end)) for name, values in self._flat.items()}
@@ -205,16 +205,13 @@ class _Part:
 
     def moved(self, history: int, items: int) -> _Part:
         """Return the part shifted by the number of items of earlier parts."""
-        of_history = (self.history_begin + history, self.history_end + history)
-        return _Part(
-            self.items,
-            self.row,
-            self.user,
-            self.instant,
-            *of_history,
-            self.begin + items,
-            self.cut + items,
-            self.end + items,
+        return replace(
+            self,
+            history_begin=self.history_begin + history,
+            history_end=self.history_end + history,
+            begin=self.begin + items,
+            cut=self.cut + items,
+            end=self.end + items,
         )
 
 

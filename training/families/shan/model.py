@@ -98,9 +98,7 @@ class Shan(nn.Module):
             if users is None:
                 raise ShanError("this shan model reads user ids and cannot be served: train it without --users")
             if int(users.max()) >= self.users.num_embeddings:
-                raise ShanError(
-                    f"--users {self.users.num_embeddings} is below the number of users of the data: raise it"
-                )
+                raise ShanError(f"--users {self.users.num_embeddings} is below the number of users: raise it")
             own: Tensor = self.users(users)
             return own if means.dim() == 2 else own.unsqueeze(1).expand_as(means)
         return self.query.expand_as(means) if self.query_kind == "learned" else means
