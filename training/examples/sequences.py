@@ -24,8 +24,8 @@ class TrainingSequences(torch.utils.data.Dataset[int]):
 
     each: the owner of a sequence. max_length: the maximal number of items. Of a longer sequence the newest are used
     or, with `windows`, all, as several sequences that share one item, so every pair of neighbours is in one sequence.
-    Sequences with a single item are left out, as are unknown items. also: columns besides `items`. users: also give the
-    user of each sequence, by the number of the row in the file.
+    Sequences with a single item are left out, as are unknown items. also: columns besides `items`. users: also its
+    user's row number.
     """
 
     def __init__(
@@ -68,6 +68,14 @@ class TrainingSequences(torch.utils.data.Dataset[int]):
         """Return the number of items of each sequence, [M]."""
         lengths: Array = self._end - self._begin
         return lengths
+
+    def target_counts(self, items: int) -> Array:
+        """Return how often each item id follows another, [items] int64."""
+        first = np.zeros(len(self._flat["items"]) + 1, dtype=np.int64)
+        np.add.at(first, self._begin + 1, 1)
+        np.add.at(first, self._end, -1)
+        counts: Array = np.bincount(np.repeat(self._flat["items"], np.cumsum(first[:-1])), minlength=items)
+        return counts
 
     def batches(self, batch_size: int, seed: int) -> LengthBatches:
         """Return batches of sequences with similar lengths."""
@@ -135,10 +143,10 @@ class SequenceExamples(torch.utils.data.Dataset[int]):
             raise SequencesError(f"no rows of {split} in {data}: give the output folder of `preprocessing fit`")
         self._flat = {name: np.concatenate(parts) for name, parts in held.items()}
         self._items = np.concatenate([part.items for part in made])
-        self.begins = np.concatenate([part.instant for part in made])[order]
-        """Return the instant at which each example's session began, [R] int64."""
-        self.users = np.concatenate([part.user for part in made])[order]
-        """Return the user of each example, by the number of the row in the file, [R] int64."""
+        self.begins, self.users = (
+            np.concatenate([getattr(part, name) for part in made])[order] for name in ("instant", "user")
+        )
+        """Return the instant at which each example's session began, and its user's row number, [R] int64."""
         self._history_end, self._session_begin, self._cut, self._end = (
             np.concatenate([getattr(part, name) for part in made])[order]
             for name in ("history_end", "begin", "cut", "end")
@@ -205,14 +213,8 @@ class _Part:
 
     def moved(self, history: int, items: int) -> _Part:
         """Return the part shifted by the number of items of earlier parts."""
-        return replace(
-            self,
-            history_begin=self.history_begin + history,
-            history_end=self.history_end + history,
-            begin=self.begin + items,
-            cut=self.cut + items,
-            end=self.end + items,
-        )
+        by = {"history_begin": history, "history_end": history, "begin": items, "cut": items, "end": items}
+        return replace(self, **{name: getattr(self, name) + shift for name, shift in by.items()})
 
 
 def _examples(users: Users, split: int, train_only: bool) -> tuple[_Part, Array]:

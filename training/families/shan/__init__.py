@@ -42,10 +42,10 @@ def _parts() -> Mapping[str, Part]:
     return {"shan": Part(Shan, "")}
 
 
-def _step(model: Shan, _examples: TrainingSequences, fitted: FittedSchema, settings: NextItemSettings) -> ShanStep:
+def _step(model: Shan, examples: TrainingSequences, fitted: FittedSchema, settings: NextItemSettings) -> ShanStep:
     from training.families.shan.step import ShanStep
 
-    return ShanStep(model, fitted, settings)
+    return ShanStep(model, examples.target_counts(fitted.items), settings)
 
 
 FAMILY = Family(

@@ -16,4 +16,5 @@ class ShanStep(NextItemStep):
     def forward(self, items: Tensor, users: Tensor | None = None) -> dict[str, Tensor]:
         model = cast(Shan, self.model)
         table = model.catalogue()
-        return {"loss": self.loss(*model.training_pairs(items, table, users), table)}
+        vectors, targets = model.training_pairs(items, table, users)
+        return {"loss": self.loss(vectors, table, targets)}

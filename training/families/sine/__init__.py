@@ -28,10 +28,10 @@ def _parts() -> Mapping[str, Part]:
     return {"sine": Part(Sine, "")}
 
 
-def _step(model: Sine, _examples: TrainingSequences, fitted: FittedSchema, settings: SineSettings) -> SineStep:
+def _step(model: Sine, examples: TrainingSequences, fitted: FittedSchema, settings: SineSettings) -> SineStep:
     from training.families.sine.step import SineStep
 
-    return SineStep(model, fitted, settings)
+    return SineStep(model, examples.target_counts(fitted.items), settings)
 
 
 FAMILY = Family(

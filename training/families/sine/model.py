@@ -113,7 +113,8 @@ class Sine(nn.Module):
         coming = torch.softmax(self.intention_out(mixed).squeeze(3) + bias[1], dim=2)
         intention = self.next_norm((assignment @ coming.unsqueeze(3)).mT @ concepts)
         mixture = torch.softmax(intention @ interests.mT / self.temperature, dim=3)
-        return (mixture @ interests).squeeze(2)
+        vectors: Tensor = (mixture @ interests).squeeze(2)
+        return vectors
 
     def _bias(self, ages: Tensor) -> Tensor:
         """Return what is added to the logits of attention, [2 + K, B, T, L]: the lowest number at later positions."""

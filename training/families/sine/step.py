@@ -6,7 +6,7 @@ from typing import cast
 
 from torch import Tensor
 
-from preprocessing.schema import FittedSchema
+from training.examples.sequence_file import Array
 from training.families.next_item_step import NextItemStep
 from training.families.sine.config import SineSettings
 from training.families.sine.model import Sine
@@ -15,8 +15,9 @@ from training.families.sine.model import Sine
 class SineStep(NextItemStep):
     """Return the loss of sequences [B, L]."""
 
-    def __init__(self, model: Sine, fitted: FittedSchema, settings: SineSettings) -> None:
-        super().__init__(model, fitted, settings)
+    def __init__(self, model: Sine, counts: Array, settings: SineSettings) -> None:
+        """counts: [I], how often each item follows another in the training sequences."""
+        super().__init__(model, counts, settings)
         self._covariance = settings.covariance
         model.positions = settings.positions
 
