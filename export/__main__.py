@@ -16,6 +16,8 @@ from stage.flags import add_flags, flag, read_flags
 from stage.mlflow_store import URI_HELP
 from stage.write_errors import writing
 
+DATA_HELP = "output folder of `preprocessing fit`; next-item families need none"
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m export", description=__doc__)
@@ -26,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         "--model", required=True, help="output folder of `training fit`, or models:/NAME@ALIAS, or models:/NAME/VERSION"
     )
     repository.add_argument("--tracking-uri", metavar="URI", help=f"for a models:/ name, {URI_HELP}")
-    repository.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
+    repository.add_argument("--data", help=DATA_HELP)
     repository.add_argument("--output", required=True, help="model repository to write")
     add_flags(repository, RepositoryOptions)
     for family, of_family in all_flags().items():
@@ -46,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         "beyond the tolerance is refused and leaves the file unchanged.",
     )
     verify.add_argument("--repository", required=True, help="output folder of `export repository`")
-    verify.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
+    verify.add_argument("--data", help=DATA_HELP)
     verify.set_defaults(run=_verify)
 
     embeddings = commands.add_parser(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NAMES = ("offline_online", "two_tower", "retrieve_and_rank")
 
 
-def find(name: str) -> Family[Any, Any]:
+def find(name: str) -> Family[Any, Any, Any]:
     """Import and return a family."""
-    family: Family[Any, Any] = import_module(f"{__name__}.{name}.family").FAMILY
+    family: Family[Any, Any, Any] = import_module(f"{__name__}.{name}.family").FAMILY
     return family

@@ -49,7 +49,7 @@ class Served:
 
     @cached_property
     def golden(self) -> Reference:
-        return read_reference(self.features, self.repository / golden_file(self.family))
+        return read_reference(self.repository / golden_file(self.family))
 
     @cached_property
     def encoded_ids(self) -> dict[str, int]:

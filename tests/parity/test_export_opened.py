@@ -32,12 +32,12 @@ def without_versions(body: Body) -> None:
 
 
 def of_a_family_to_come(body: Body) -> None:
-    body["families"]["sasrec"] = body["families"]["offline_online"]
+    body["families"]["a_family_to_come"] = body["families"]["offline_online"]
     body["versions"]["naiad"] = "7.0.0"
 
 
 def asked_for_a_family_to_come(body: Body) -> None:
-    body["family"] = "sasrec"
+    body["family"] = "a_family_to_come"
     body["versions"]["naiad"] = "7.0.0"
 
 
@@ -53,8 +53,14 @@ KNOWN = ", ".join(NAMES)
 BODIES: list[tuple[Callable[[Body], None], str]] = [
     (of_the_version_before, r"was written by naiad 0\.8\.0, whose repositories .*: export the repository again$"),
     (without_versions, r"was written by another version of naiad, whose .*: export the repository again$"),
-    (of_a_family_to_come, rf"family sasrec was written by naiad 7\.0\.0 .*known are {KNOWN}: .* export the repository"),
-    (asked_for_a_family_to_come, rf"family sasrec was written by naiad 7\.0\.0 .*known are {KNOWN}: use that version"),
+    (
+        of_a_family_to_come,
+        rf"family a_family_to_come was written by naiad 7\.0\.0 .*known are {KNOWN}: .* export the repository",
+    ),
+    (
+        asked_for_a_family_to_come,
+        rf"family a_family_to_come was written by naiad 7\.0\.0 .*known are {KNOWN}: use that version",
+    ),
     (without_a_size, r"offline_online: its plan lacks dim: export the repository again$"),
     (of_no_kind, r"differences: .*dictionary.*: export the repository again$"),
 ]
