@@ -78,7 +78,7 @@ def export_repository(request: Request, data: str | Path | None, output: str | P
         inputs = [*(model.folder for model in models.values()), source, *_stores(request)]
         folder = stack.enter_context(whole_folder(output, request.overwrite, inputs, COMMAND))
         report = stack.enter_context(steps("export"))
-        job = Job(folder, fitted, find(family).golden.make(source, fitted), report)
+        job = Job(folder, fitted, find(family).golden.make(source, fitted, models), report)
         result = _write(job, family, models, shared, options)
         require_declared(folder)
     return result.model_dump(exclude_none=True)

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from export.embeddings.vectors import Vectors
+from export.next_item.plan import HistoryChain
 from export.parity.hop import Hop
 from export.repository.golden_kind import GoldenKind
 from export.repository.job import Job, RequestsT
@@ -82,6 +83,7 @@ class Family(Generic[RequestsT, AnyPlan, AnyOptions]):
     vectors      the encoders of users and items; None if the family has none
     refresh      None if nothing can be computed again without training
     replace      None if no vectors of users are stored
+    histories    returns the model that answers histories; None if a request is more than a history
     settle       returns the shared options as its trained models allow them
     """
 
@@ -97,4 +99,5 @@ class Family(Generic[RequestsT, AnyPlan, AnyOptions]):
     vectors: Callable[[AnyPlan], Vectors] | None = None
     refresh: Refresh[RequestsT, AnyPlan] | None = None
     replace: Replace[AnyPlan] | None = None
+    histories: Callable[[AnyPlan], HistoryChain] | None = None
     settle: Callable[[RepositoryOptions, Models], RepositoryOptions] = lambda options, _: options

@@ -13,6 +13,7 @@ from export.data.saved_workflow import SavedWorkflow
 from export.repository.golden_kind import GoldenKind, SharedModels
 from export.repository.job import Job
 from export.repository.members import write_decoding, write_preprocess
+from export.repository.models import Models
 from export.repository.options import RepositoryOptions
 from preprocessing.schema import Feature, FittedSchema
 
@@ -74,7 +75,7 @@ class FeatureRequests:
 FeatureJob = Job[FeatureRequests]
 
 
-def _make(data: Path, fitted: FittedSchema) -> FeatureRequests:
+def _make(data: Path, fitted: FittedSchema, _models: Models) -> FeatureRequests:
     workflow = SavedWorkflow.of_requests(data)
     return FeatureRequests(data, fitted, golden_rows(data, fitted), workflow)
 

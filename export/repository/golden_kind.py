@@ -9,6 +9,7 @@ from typing import Generic
 
 from export.data.golden import Row
 from export.repository.job import Job, RequestsT
+from export.repository.models import Models
 from export.repository.options import RepositoryOptions
 from preprocessing.schema import FittedSchema
 
@@ -25,7 +26,7 @@ class SharedModels:
 class GoldenKind(Generic[RequestsT]):
     """Families that share a repository have one kind of golden rows.
 
-    make      (source, fitted) makes the golden rows of an export
+    make      (source, fitted, models) makes the golden rows of an export
     again     (source, fitted, rows) opens them again; the source of a verification is DATA, or the repository itself if
               the family needs no data
     write     writes the models below `job.folder` that all families with such rows share
@@ -33,6 +34,6 @@ class GoldenKind(Generic[RequestsT]):
     The source of an export is the output folder of `preprocessing fit`, or MODEL if the family needs no data.
     """
 
-    make: Callable[[Path, FittedSchema], RequestsT]
+    make: Callable[[Path, FittedSchema, Models], RequestsT]
     again: Callable[[Path, FittedSchema, list[Row]], RequestsT]
     write: Callable[[Job[RequestsT], RepositoryOptions], SharedModels]

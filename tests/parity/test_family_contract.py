@@ -12,7 +12,7 @@ import pytest
 from export.families import NAMES
 from preprocessing.schema import FIRST_KNOWN_ID
 from tests.changed_files import change_model
-from tests.families import FORMATS, REPOSITORIES, trained_models
+from tests.families import FORMATS, REPOSITORIES, source, trained_models
 from tests.latest import latest_requests
 
 
@@ -54,7 +54,7 @@ def jobs(request: pytest.FixtureRequest, compiled_data: Path) -> Iterator[Any]:
     def job(family: str) -> Any:
         folder = REPOSITORIES[family](compiled_data, request.param)
         if folder not in made:
-            made[folder] = job_of(open_repository(folder), compiled_data, folder, lambda _: None)
+            made[folder] = job_of(open_repository(folder), source(family, compiled_data), folder, lambda _: None)
         return made[folder]
 
     return job
