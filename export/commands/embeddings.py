@@ -96,6 +96,11 @@ def _warehouse(output: str) -> Address | None:
 def _vectors(opened: Opened, family: str | None) -> tuple[str, Vectors]:
     """Return the vectors of `family`, by default of the only family in the repository with vectors."""
     held = {name: each.vectors for name, each in opened.families.items() if each.vectors is not None}
+    if not held:
+        raise RepositoryError(
+            f"{opened.folder}: is of family {opened.result.family}, which computes no vectors of users ahead: give the "
+            "repository of a ranking or retrieving model"
+        )
     if family is not None and family not in held:
         raise RepositoryError(
             f"{opened.folder}: is of family {opened.result.family}, give a repository of {family}, or --family one of "
