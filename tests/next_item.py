@@ -24,7 +24,7 @@ def export(model: Path, folder: Path, data: Path | None = None, **shared: Any) -
     return export_repository(Request({"model": str(model)}, options), data, folder)
 
 
-def repository(data: Path, config: NextItemConfig, format: Any) -> Path:
+def repository(data: Path, format: Any, config: NextItemConfig) -> Path:
     """A verified repository of a model with popular lists by country and by store in ONNX, with one in TorchScript."""
 
     def make(folder: Path) -> None:

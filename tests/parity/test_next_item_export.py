@@ -151,3 +151,62 @@ def test_a_catalogue_of_one_item_is_served(tmp_path: Path) -> None:
 def test_a_verification_without_the_data_of_a_family_that_needs_it_is_refused(compiled_data: Path) -> None:
     with pytest.raises(GraphError, match=r"^--data: is missing, retrieve_and_rank repositories need"):
         verify(REPOSITORIES["two_tower"](compiled_data, "onnx"))
+
+
+def predicted(repository: Path, folder: Path, lines: list[str], *flags: object, output: str = "out.csv") -> Any:
+    (folder / "in.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    command = ("export", "predict", "--repository", repository, "--histories", folder / "in.csv")
+    return run_in_process(*command, "--output", folder / output, *flags)
+
+
+def test_a_file_is_answered_row_by_row_in_its_order_whatever_the_batches_are(
+    compiled_data: Path, tmp_path: Path
+) -> None:
+    repository, known = REPOSITORIES["sasrec"](compiled_data, "torchscript"), local_items(compiled_data)
+    histories = [known[:4], [], ["?"], known[2:3], known, [*known[5:9], "?", "?"]]
+    lines = ["id,history", *(f"h{place},{'|'.join(each)}" for place, each in enumerate(histories))]
+    done = predicted(repository, tmp_path, lines, "--separator", "|", "--batch-size", 2, "--top-k", 3)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["histories"] == 6
+    assert result["reasons"] == {"model": 4, "popular: empty history": 1, "popular: no known item": 1}
+    rows = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False).to_dict("records")
+    assert [row["id"] for row in rows] == ["h0"] * 3 + ["h1"] * 3 + ["h2"] * 3 + ["h3"] * 3 + ["h4"] + ["h5"] * 3
+    local = LocalRepository(repository)
+    for place, history in enumerate(histories):
+        alone = local.run(NEXT_ITEM, request_of([{"history": history, "exclude": []}], ()))
+        own = [row for row in rows if row["id"] == f"h{place}"]
+        assert [row["item_id"] for row in own if row["rank"] != "0"] == [item for item in alone[ITEM_ID][0][:3] if item]
+        assert {row["reason"] for row in own} == {alone["reason"][0, 0]}
+        assert float(own[0]["known"]) == pytest.approx(alone["known"][0, 0], abs=1e-5)
+    empty = next(row for row in rows if row["id"] == "h4")
+    assert (empty["rank"], empty["item_id"], empty["score"]) == ("0", "", "")
+    again = predicted(repository, tmp_path, lines)
+    assert (again.returncode, "exists already" in again.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("family", "flags", "output", "message"),
+    [
+        ("sasrec", ("--top-k", 8), "out.csv", r"--top-k 8: answers of .* have 7 items: export with more"),
+        ("two_tower", (), "out.csv", r".*: is of family retrieve_and_rank, whose requests are not histories"),
+        ("sasrec", (), "out.tsv", r"--output .*out.tsv: is neither .parquet nor .csv: give one of them"),
+        ("sasrec", (), "in.csv", r".*in.csv: is what this command reads: give another file"),
+    ],
+)
+def test_a_prediction_that_cannot_be_written_is_refused_and_leaves_nothing(
+    compiled_data: Path, tmp_path: Path, family: str, flags: tuple[object, ...], output: str, message: str
+) -> None:
+    repository = REPOSITORIES[family](compiled_data, "onnx")
+    done = predicted(repository, tmp_path, ["history", "a"], *flags, output=output)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(rf"naiad: {message}\n", done.stderr)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_a_repository_without_vectors_has_no_embeddings(compiled_data: Path, tmp_path: Path) -> None:
+    repository = REPOSITORIES["sasrec"](compiled_data, "onnx")
+    output = ("--output", tmp_path / "users.parquet")
+    done = run_in_process("export", "embeddings", "--repository", repository, "--data", compiled_data, *output)
+    assert done.returncode == 2
+    assert re.fullmatch(r"naiad: .*: is of family sasrec, which computes no vectors of users ahead: .*\n", done.stderr)

@@ -140,7 +140,7 @@ def test_the_ranker_answers_from_the_history_or_from_the_popular_list_of_the_row
         write_onnx(graph, own_plan.encoded, own_plan.ranking, tmp_path / "model.onnx")
     history = np.array([[3, 4, 9, 5], [8, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [7, 7, 7, 0]])
     excluded = np.array([[3, 4, 9, 5, 7], [0] * 5, [7, 3, 0, 2, 1], [4, 0, 0, 0, 0], [5, 0, 0, 0, 0], [3, 4, 5, 6, 8]])
-    popular_list = np.array([[0], [3], [2], [3], [5], [4]])
+    popular_list = np.array([[0], [3], [2], [3], [4], [4]])
     arrays = dict(zip((each.name for each in own_plan.encoded), (history, excluded, popular_list), strict=True))
     with torch.no_grad():
         answers = graph(*map(torch.from_numpy, arrays.values()))
