@@ -54,7 +54,7 @@ def recalls(data: Path, retrievers: list[Path], rows: Any, picked: Any) -> list[
     scorers = {str(path): model_scorer(load_whole(path)) for path in retrievers} | baselines(data, rows, fitted)
     out = []
     for name, scorer in scorers.items():
-        metrics = rank_split(scorer, rows, fitted, (RECALL_K,), picked, progress=Path(name).name)
+        metrics = rank_split(scorer, rows, (RECALL_K,), picked, progress=Path(name).name)
         out.append({"source": name, **{key: round(metrics[key], 4) for key in (RECALL, f"ndcg@{RECALL_K}")}})
     return out
 
@@ -74,7 +74,7 @@ def losses(
     fitted = read_fitted(data)
     rank = model_scorer(load_whole(ranker))
     sources = [("towers", model_scorer(load_whole(path))) for path in retrievers]
-    sources.append(("popularity", baselines(data, rows, fitted)["popularity"]))
+    sources.append(("popularity", baselines(data, rows, fitted, ["popularity"])["popularity"]))
     most_own = count_own(fitted.schema_)
     whole = RankingMetrics(ks=(K,))
     masked: dict[tuple[str, int], dict[int, RankingMetrics]] = {}

@@ -61,7 +61,7 @@ def run(source: Path, schema: str, data: Path | None, seeds: list[int]) -> None:
 
 def one_run(data: Path, model: Path, dim: int, seed: int, settings: dict[str, Any]) -> Result:
     from preprocessing.schema import read_fitted
-    from training.baselines import train_counts
+    from training.baselines.popularity import train_counts
     from training.checkpoint import load_whole
     from training.examples.moments import SplitData
     from training.ranking import model_scorer, rank_split
@@ -71,7 +71,7 @@ def one_run(data: Path, model: Path, dim: int, seed: int, settings: dict[str, An
     seconds = time.monotonic() - started
     fitted = read_fitted(data)
     test = SplitData(data, "test", fitted)
-    found = rank_split(model_scorer(load_whole(model)), test, fitted, (K,), counts=train_counts(data, fitted))
+    found = rank_split(model_scorer(load_whole(model)), test, (K,), counts=train_counts(data, fitted))
     return {
         "validation": round(validation, 4),
         **{name: round(found[name], 4) for name in METRICS},

@@ -15,25 +15,30 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
-from preprocessing.schema import FittedSchema, read_fitted
+from preprocessing.schema import read_fitted
 from stage.errors import BadInput
 from stage.inputs import require_apart
 from stage.output import whole_folder
 from training import ranks
 from training.checkpoint import new_model, save
 from training.early import COMMAND, before_fit, cut_off
-from training.examples.moments import Moments, SplitData
 from training.failures import enough_memory, written
 from training.families import find
 from training.families.config import FamilyConfig
+from training.families.family import Rows
 from training.ranking import model_scorer, rank_split
 from training.resume import begin, checkpoint_folder
 from training.settings import TrainingSettings
 
 # Checkpoints within one second are still ordered by their steps; the Trainer's warning reads like a fault.
 logging.getLogger("transformers.trainer_utils").addFilter(lambda record: "mtime may not" not in record.getMessage())
+
+
+class LossError(BadInput):
+    """The loss of a step is not a finite number."""
 
 
 class DeviceError(BadInput):
@@ -65,18 +70,38 @@ class RankingTrainer(Trainer):  # type: ignore[misc]
     With several processes, the first evaluates for all: each has the same metrics, and stops at the same step.
     """
 
-    def __init__(self, validation: SplitData, fitted: FittedSchema, rows: int, k: int, **arguments: Any) -> None:
-        every_row = Moments(validation, np.arange(len(validation)))
-        super().__init__(eval_dataset=every_row, **arguments)
-        self._validation, self._fitted, self._k = validation, fitted, k
+    def __init__(self, validation: Rows, rows: int, k: int, **arguments: Any) -> None:
+        super().__init__(eval_dataset=range(len(validation)), **arguments)
+        self._validation, self._k = validation, k
         self._rows = np.unique(np.linspace(0, len(validation) - 1, rows).astype(np.int64))
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        sampler = self.train_dataset.batches(self.args.train_batch_size, self.args.data_seed)
+        if sampler is None:
+            loader: DataLoader[Any] = super().get_train_dataloader()
+            return loader
+        batches = DataLoader(self.train_dataset, batch_sampler=sampler, collate_fn=self.data_collator)
+        prepared: DataLoader[Any] = self.accelerator.prepare(batches)
+        return prepared
+
+    def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
+        loss: torch.Tensor = super().training_step(*arguments, **named)
+        if not torch.isfinite(loss):
+            folder = Path(self.args.output_dir)
+            kept = [int(path.name.rpartition("-")[2]) for path in folder.glob("checkpoint-*")]
+            last = f"the checkpoint of step {max(kept)} is whole in {folder}" if kept else "no checkpoint was written"
+            raise LossError(
+                f"step {self.state.global_step + 1}: the loss is {loss.item()}: train with a lower --learning-rate or "
+                f"--max-gradient-norm; {last}"
+            )
+        return loss
 
     def evaluate(self, *_: object, metric_key_prefix: str = "eval", **__: object) -> dict[str, float]:
         metrics: dict[str, float] = {}
         with ranks.together():
             if ranks.is_first():
                 scorer = model_scorer(self.model.model)
-                metrics = rank_split(scorer, self._validation, self._fitted, ks=(self._k,), rows=self._rows)
+                metrics = rank_split(scorer, self._validation, ks=(self._k,), rows=self._rows)
         named = {f"{metric_key_prefix}_{name}": value for name, value in ranks.from_first(metrics).items()}
         self.log(named)
         control = self.callback_handler.on_evaluate(self.args, self.state, self.control, named)  # type: ignore[has-type]
@@ -110,8 +135,8 @@ def fit(
         fitted = before_fit(data, output, config, settings, resume, overwrite) if first else read_fitted(data)
         set_seed(settings.seed)
         model = new_model(data, fitted, config)
-        examples = family.examples(data, fitted, settings)
-        validation = SplitData(data, "validation", fitted)
+        examples = family.examples(data, fitted, config, settings)
+        validation = family.rows(data, "validation", fitted, config)
     with ExitStack() as stack:
         folder = checkpoint = None
         with ranks.together():
@@ -125,7 +150,6 @@ def fit(
         with ranks.together():
             trainer = RankingTrainer(
                 validation=validation,
-                fitted=fitted,
                 rows=min(settings.validation_rows, len(validation)),
                 k=cut_off(settings, fitted),
                 model=family.step(model, examples, fitted, settings),

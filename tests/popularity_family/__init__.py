@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from preprocessing.schema import FittedSchema
-from training.examples import read_moments
+from training.examples import read_moments, rows_of_moments
 from training.families.config import FamilyConfig, Width
 from training.families.family import Family, Part
 from training.settings import TrainingSettings
@@ -51,6 +51,7 @@ FAMILY = Family(
     config=PopularityConfig,
     settings=TrainingSettings,
     examples=read_moments,
+    rows=rows_of_moments,
     build=_build,
     parts=_parts,
     step=_step,

@@ -136,17 +136,20 @@ def test_what_trains_is_all_items_of_train_sessions_in_the_order_of_time(tmp_pat
         _, rows = written(schema, tmp_path)
         train = rows[rows["split"] == "train"]
         data = TrainingSequences(tmp_path, LONG, also=("instants", "sessions"))
-        batch = data.batch(range(len(data)))
+        batch = data.collate(range(len(data)))
         assert data.lengths.tolist() == (batch["items"] > 0).sum(1).tolist()
         for user, items in enumerate(lists(batch["items"])):
             own = train[train["user"] == f"u{user}"]
             held = [*own["basket"].explode(), *own["target"].explode()]
-            assert sorted(items) == sorted(item for item in held if item == item)
+            assert sorted(items) == sorted(item for item in held if item >= FIRST_KNOWN_ID)
             instants = batch["instants"][user][: len(items)]
             assert bool((instants.diff() >= 0).all())
         sessions = TrainingSequences(tmp_path, LONG, each="session")
-        whole = [[*basket, *target] for basket, target in zip(train["basket"], train["target"], strict=True)]
-        assert sorted(lists(sessions.batch(range(len(sessions)))["items"])) == sorted(
+        whole = [
+            [item for item in (*basket, *target) if item >= FIRST_KNOWN_ID]
+            for basket, target in zip(train["basket"], train["target"], strict=True)
+        ]
+        assert sorted(lists(sessions.collate(range(len(sessions)))["items"])) == sorted(
             each for each in whole if len(each) > 1
         )
 
@@ -156,7 +159,7 @@ def test_a_longer_sequence_is_cut_to_its_newest_items_or_into_windows_that_share
 
     def items_of(length: int, windows: bool = False) -> Lists:
         data = TrainingSequences(tmp_path, length, windows=windows)
-        return lists(data.batch(range(len(data)))["items"])
+        return lists(data.collate(range(len(data)))["items"])
 
     whole = items_of(LONG)
     assert items_of(5) == [items[-5:] for items in whole]

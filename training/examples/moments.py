@@ -52,13 +52,14 @@ class Batch:
     """Features by name (ids [B], numbers [B], sequences [B, L], vectors [B, dim]) and flat targets.
 
     index: [B] int64, row numbers in the split. rows, targets: [T] int64, the row and the item id of every target
-    in the catalogue.
+    in the catalogue. excluded: ids of the schema's `exclude` sequences, each [B, L].
     """
 
     index: Array
     features: dict[str, Tensor]
     rows: Tensor
     targets: Tensor
+    excluded: tuple[Tensor, ...]
 
 
 class SplitData:
@@ -66,7 +67,9 @@ class SplitData:
 
     def __init__(self, data: str | Path, split: str, fitted: FittedSchema) -> None:
         files = week_files(data, split)
+        self.name = split
         self.features = fitted.schema_.request_features
+        self._exclude = fitted.schema_.exclude
         names = [feature.name for feature in self.features] + ["target"]
         table = _concatenated(files, names)
         try:
@@ -88,7 +91,8 @@ class SplitData:
             features[name] = torch.from_numpy(np.ascontiguousarray(values))
         targets, owner = self.targets.flat(rows)
         known = targets >= FIRST_KNOWN_ID
-        return Batch(rows, features, torch.from_numpy(owner[known]), torch.from_numpy(targets[known]))
+        excluded = tuple(features[name] for name in self._exclude)
+        return Batch(rows, features, torch.from_numpy(owner[known]), torch.from_numpy(targets[known]), excluded)
 
     def target_lists(self, rows: Array) -> list[Array]:
         """Return all targets of each row, including unknown ones (id 2)."""
@@ -99,9 +103,11 @@ class SplitData:
         times: Array = self._of_requests("time").to_numpy()
         return times
 
-    def user_count(self) -> int:
-        """Return the number of users of the rows."""
-        return int(pc.count_distinct(self._of_requests("user"), mode="all").as_py())
+    def users(self) -> Array:
+        """Return the number of every row's user, 0 … U - 1, [N]; null is a user."""
+        codes = pc.dictionary_encode(self._of_requests("user").combine_chunks(), null_encoding="encode")
+        numbers: Array = codes.indices.to_numpy().astype(np.int64)
+        return numbers
 
     def _of_requests(self, column: str) -> pa.ChunkedArray:
         """Return a column of the raw rows, [N]."""
@@ -173,6 +179,10 @@ class Moments(torch.utils.data.Dataset[int]):
         """Return `features`, `rows` and `targets` of a `Batch`: the keyword arguments of a step."""
         batch = self.split.batch(np.asarray(rows, dtype=np.int64))
         return {"features": batch.features, "rows": batch.rows, "targets": batch.targets}
+
+    def batches(self, _batch_size: int, _seed: int) -> None:
+        """Return None: rows are shuffled one by one."""
+        return
 
 
 def train_moments(data: str | Path, fitted: FittedSchema) -> Moments:

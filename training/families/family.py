@@ -6,7 +6,7 @@ flags and refuse bad input without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeAlias, TypeVar
@@ -16,7 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from preprocessing.schema import FittedSchema
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from torch import Tensor, nn
+    from torch.utils.data import Sampler
+
+    Array: TypeAlias = npt.NDArray[np.int64]
 
 LARGEST = 8192
 """The widest layer."""
@@ -56,6 +61,32 @@ class Examples(Protocol):
     def __len__(self) -> int: ...
     def __getitem__(self, place: int, /) -> Any: ...
     def collate(self, items: Any, /) -> dict[str, Any]: ...
+    def batches(self, batch_size: int, seed: int, /) -> Sampler[list[int]] | None:
+        """Return a sampler of batches, all numbers once an epoch; None for shuffled batches of equal size."""
+
+
+class RankedBatch(Protocol):
+    """B rows of a split.
+
+    index: [B] int64, row numbers in the split. features: the input of a model, by name. excluded: ids, each [B, L],
+    that cannot be answers.
+    """
+
+    @property
+    def index(self) -> Array: ...
+    @property
+    def features(self) -> dict[str, Tensor]: ...
+    @property
+    def excluded(self) -> Sequence[Tensor]: ...
+
+
+class Rows(Protocol):
+    """The rows of a split on which a family is evaluated: row r is the same moment for every family."""
+
+    def __len__(self) -> int: ...
+    def batch(self, rows: Array, /) -> RankedBatch: ...
+    def target_lists(self, rows: Array, /) -> list[Array]:
+        """Return all targets of each row, including unknown ones (id 2)."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +117,7 @@ class Family(Generic[ConfigT, SettingsT, ModelT, ExamplesT]):
         config: The type of its sizes: model.json, and flags of `training fit`.
         settings: The type of its training settings: settings.json, and flags of `training fit`.
         examples: Returns its training examples from a data folder. Raises `DataError` if there is nothing to learn.
+        rows: Returns the rows of a split of a data folder, by which its model is evaluated.
         build: Returns its model with random weights.
         parts: The parts of a checkpoint by file name; each loads alone, and one is the whole model.
         step: Returns its model with its loss, a `TrainingStep`: a batch of `examples` -> {"loss": scalar}.
@@ -97,7 +129,8 @@ class Family(Generic[ConfigT, SettingsT, ModelT, ExamplesT]):
     ks: tuple[int, ...]
     config: type[ConfigT]
     settings: type[SettingsT]
-    examples: Callable[[Path, FittedSchema, SettingsT], ExamplesT]
+    examples: Callable[[Path, FittedSchema, ConfigT, SettingsT], ExamplesT]
+    rows: Callable[[Path, str, FittedSchema, ConfigT], Rows]
     build: Callable[[FittedSchema, ConfigT], ModelT]
     parts: Callable[[], Mapping[str, Part]]
     step: Callable[[ModelT, ExamplesT, FittedSchema, SettingsT], nn.Module]

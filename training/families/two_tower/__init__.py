@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from preprocessing.schema import FittedSchema
-from training.examples import read_moments
+from training.examples import read_moments, rows_of_moments
+from training.examples.folder import require_request
 from training.families.family import Family, Part
 from training.families.two_tower.config import TwoTowerConfig, TwoTowerSettings
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 def _build(fitted: FittedSchema, config: TwoTowerConfig) -> TwoTower:
     from training.families.two_tower.model import TwoTower
 
+    require_request(fitted, config.family)
     return TwoTower(fitted, config)
 
 
@@ -45,6 +47,7 @@ FAMILY = Family(
     config=TwoTowerConfig,
     settings=TwoTowerSettings,
     examples=read_moments,
+    rows=rows_of_moments,
     build=_build,
     parts=_parts,
     step=_step,
