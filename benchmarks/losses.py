@@ -27,8 +27,8 @@ SOFTMAX = ("plain", "built-in auto", "built-in", "own")
 SAMPLED = ("masked softmax", "sampled_softmax", "gbce", "bpr_max")
 LARGEST_LOGITS = 400_000_000
 """Plain logits above this count (1.6 GB) are not measured."""
-ENOUGH_SECONDS = 2.0
-RUNS = 5
+ENOUGH_SECONDS = 1.0
+RUNS = 3
 
 
 def run(positions: list[int], items: list[int], dims: list[int], negatives: list[int], memory: bool) -> None:
@@ -50,7 +50,6 @@ def run(positions: list[int], items: list[int], dims: list[int], negatives: list
 
 
 def _compared(ways: Iterable[str], sizes: dict[str, int], memory: bool) -> dict[str, Any]:
-    CONSOLE.print(f"[dim]{', '.join(f'{size:,} {name}' for name, size in sizes.items())}")
     result: dict[str, Any] = {**sizes, "ms": {}, "mb": {}}
     steps = {way: _step(way, sizes) for way in ways if way != "plain" or _logits(sizes) <= LARGEST_LOGITS}
     for step in steps.values():
@@ -64,6 +63,7 @@ def _compared(ways: Iterable[str], sizes: dict[str, int], memory: bool) -> dict[
     result["ms"] = {way: round(1000 * min(each), 1) for way, each in found.items()}
     if memory:
         result["mb"] = {way: round(measured_apart(imports, once, way, sizes)["peak_mb"]) for way in steps}
+    CONSOLE.print(result)
     return result
 
 
