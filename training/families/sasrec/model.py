@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from preprocessing.schema import PADDING_ID, FittedSchema
 from stage.errors import BadInput
+from training.families.sasrec.causal import Block
 from training.families.sasrec.config import SasrecConfig
-from training.layers.causal import Block
 from training.layers.dropout import Dropout
 from training.layers.items import ItemVectors
 
