@@ -140,6 +140,8 @@ def _repository(arguments: argparse.Namespace) -> None:
     models = {name: given[name] for name in names if given[name] is not None}
     own = {name: given[name] for each in kinds for name in each.options.model_fields if name in given}
     shared = read_flags(arguments, RepositoryOptions)
+    for each in kinds:
+        read_flags(arguments, each.options)
     before_export(list(models.values()), arguments.data, arguments.output, arguments.overwrite)
     from export.commands.repository import Request, export_repository
 

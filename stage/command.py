@@ -10,7 +10,7 @@ import os
 import select
 import sys
 from collections.abc import Callable, Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from stage.errors import NaiadError
 from stage.termination import EXIT_INTERRUPTED, terminable
@@ -20,7 +20,10 @@ EXIT_WITHOUT_READER = 141
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that refuses an argument in one line; its subparsers do the same."""
+    """A parser that refuses an argument in one line, and takes no abbreviated flags; its subparsers do the same."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **{"allow_abbrev": False, **named})
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_BAD_INPUT, f"naiad: {' '.join(message.split())}: see `{self.prog} --help`\n")

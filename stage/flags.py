@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -51,7 +51,11 @@ def read_flags(arguments: argparse.Namespace, model_type: type[ModelT]) -> Model
         FlagError: A value is out of range; the line names the flag.
 
     """
-    given = vars(arguments)
+    return read_values(vars(arguments), model_type)
+
+
+def read_values(given: Mapping[str, Any], model_type: type[ModelT]) -> ModelT:
+    """Return the model from the values with the names of its fields; raise as `read_flags` does."""
     try:
         return model_type.model_validate({name: given[name] for name in model_type.model_fields if name in given})
     except ValidationError as error:

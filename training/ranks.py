@@ -28,14 +28,25 @@ def is_first() -> bool:
 
 
 def join() -> None:
-    """Join the other processes: by NCCL if there is a GPU for each, else by gloo."""
+    """Join the other processes: by NCCL on a machine with GPUs, which needs one per process, else by gloo.
+
+    Raises `BadInput` in the first process of a machine with too few GPUs; the others end with the same exit code.
+    """
     import torch
     from torch import distributed
 
     if count() == 1 or distributed.is_initialized():
         return
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        place, here = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", str(count())))
+        if here > (gpus := torch.cuda.device_count()):
+            if place:
+                raise SystemExit(EXIT_BAD_INPUT)
+            raise BadInput(
+                f"torchrun started {here} processes, more than the GPUs of this machine ({gpus}): give "
+                f"--nproc_per_node {gpus}, or set CUDA_VISIBLE_DEVICES= to train without GPUs"
+            )
+        torch.cuda.set_device(place)
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
 
 

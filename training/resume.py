@@ -11,10 +11,13 @@ from pathlib import Path
 from preprocessing.schema import FittedSchema
 from stage.errors import BadInput
 from stage.output import OutputError
+from training import ranks
 from training.families.config import FamilyConfig
 from training.settings import TrainingSettings
 
 RUN = "run.json"
+_BEFORE = {"processes": 1}
+"""The values of keys that earlier versions did not write."""
 
 
 class ResumeError(BadInput):
@@ -45,10 +48,10 @@ def require_same_run(
             raise ResumeError(f"--resume: no checkpoints at {folder}: leave it out to start a new run")
     elif resume:
         for name, value in _run(fitted, config, settings).items():
-            if earlier.get(name) != value:
+            if (before := earlier.get(name, _BEFORE.get(name))) != value:
                 raise ResumeError(
-                    f"{folder} is of a run with {name} {earlier.get(name)}, not {value}: give the same, or drop "
-                    "--resume to start again"
+                    f"{folder} is of a run with {name} {before}, not {value}: give the same, or drop --resume to start "
+                    "again"
                 )
 
 
@@ -81,6 +84,7 @@ def _run(fitted: FittedSchema, config: FamilyConfig, settings: TrainingSettings)
         "schema_digest": fitted.digest,
         **{f"model.{name}": value for name, value in config.model_dump().items()},
         **settings.model_dump(),
+        "processes": ranks.count(),
     }
 
 

@@ -98,13 +98,13 @@ def _vectors(opened: Opened, family: str | None) -> tuple[str, Vectors]:
     held = {name: each.vectors for name, each in opened.families.items() if each.vectors is not None}
     if not held:
         raise RepositoryError(
-            f"{opened.folder}: is of family {opened.result.family}, which computes no vectors of users ahead: give the "
-            "repository of a ranking or retrieving model"
+            f"{opened.folder}: is of family {opened.result.family}, which has no vectors: give a repository of another "
+            "family"
         )
     if family is not None and family not in held:
         raise RepositoryError(
-            f"{opened.folder}: is of family {opened.result.family}, give a repository of {family}, or --family one of "
-            f"{', '.join(held)}"
+            f"--family {family}: {opened.folder} has no vectors of it: give --family {' or '.join(held)}, or a "
+            f"repository of {family}"
         )
     if family is None and len(held) > 1:
         raise RepositoryError(f"{opened.folder}: has the families {' and '.join(held)}, choose one with --family")

@@ -29,7 +29,7 @@ from export.repository.plans import joined_plans, plan_as_json, with_plans
 from export.repository.registry import SCHEME, model_folder
 from export.repository.result import FamilyResult, Result, versions, write_result
 from preprocessing.schema import read_fitted, require_same_digest
-from stage.flags import flag
+from stage.flags import flag, read_values
 from stage.mlflow_store import store_paths
 from stage.output import whole_folder
 from stage.progress import steps
@@ -162,10 +162,7 @@ def _options(family: str, request: Request) -> dict[str, FamilyOptions]:
             f"{flag(name)}: is for {owner} repositories, --model {request.models['model']} is exported as {family}: "
             f"{remedy}"
         )
-    return {
-        name: kind(**{each: value for each, value in request.own.items() if each in kind.model_fields})
-        for name, kind in kinds.items()
-    }
+    return {name: read_values(request.own, kind) for name, kind in kinds.items()}
 
 
 def _stores(request: Request) -> tuple[Path, ...]:

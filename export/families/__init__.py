@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from export.families.family import Family
 
-NAMES = ("offline_online", "two_tower", "retrieve_and_rank", "sasrec")
+NAMES = ("offline_online", "two_tower", "retrieve_and_rank", "sasrec", "shan", "sine")
 
 
 def find(name: str) -> Family[Any, Any, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.data.golden import Arrays, Row
-from export.errors import RepositoryError
+from export.errors import EXPORT_AGAIN, RepositoryError
 from export.triton.tensors import ENCODED, ITEM_ID, ITEM_IDS, SCORE
 from preprocessing.schema import PADDING_ID, Feature
 
@@ -82,7 +82,18 @@ def read_reference(path: Path) -> Reference:
         answers = {name.removeprefix(KEPT): np.stack(table[name].to_numpy()) for name in names}
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise RepositoryError(f"{path}: cannot be read ({error}): give what `export repository` wrote") from None
-    return Reference(rows, answers)
+    return Reference(rows, _Answers(path, answers))
+
+
+class _Answers(dict[str, NDArray[Any]]):
+    """The answers of a file; a missing one is refused by the name of the file."""
+
+    def __init__(self, path: Path, answers: Arrays) -> None:
+        super().__init__(answers)
+        self._path = path
+
+    def __missing__(self, name: str) -> NDArray[Any]:
+        raise RepositoryError(f"{self._path}: has no answers {KEPT}{name}: {EXPORT_AGAIN}")
 
 
 def requests_of(rows: list[Row]) -> list[list[Row]]:

@@ -22,21 +22,29 @@ LEAST_RECALL = 0.95
 
 
 def compare_tensors(
-    hop: str, expected: Arrays, found: Arrays, tolerance: float = TOLERANCE, with_what: str = "trained model"
+    hop: str,
+    expected: Arrays,
+    found: Arrays,
+    tolerance: float = TOLERANCE,
+    with_what: str = "trained model",
+    remedy: str = IF_CHANGED,
 ) -> float:
-    """Return the largest difference between tensors of equal names. Raises `ParityError` beyond the tolerance."""
+    """Return the largest difference between tensors of equal names.
+
+    Raises `ParityError`, which ends with `remedy`, beyond the tolerance.
+    """
     largest = 0.0
     for name, values in expected.items():
         other = found.get(name)
         if other is None or other.shape != values.shape or other.dtype != values.dtype:
             seen = "missing" if other is None else f"{other.dtype} {list(other.shape)}"
-            raise ParityError(f"{hop}: {name} is {seen}, expected {values.dtype} {list(values.shape)}: {IF_CHANGED}")
+            raise ParityError(f"{hop}: {name} is {seen}, expected {values.dtype} {list(values.shape)}: {remedy}")
         difference = float(_differences(values, other).max(initial=0.0))
         limit = tolerance if values.dtype.kind == "f" else 0.0
         if not difference <= limit:
             shown = name.removesuffix(ENCODED)
             raise ParityError(
-                f"{hop}: {shown} differs from the {with_what} by {difference:.3g}, {limit:g} is allowed: {IF_CHANGED}"
+                f"{hop}: {shown} differs from the {with_what} by {difference:.3g}, {limit:g} is allowed: {remedy}"
             )
         largest = max(largest, difference)
     return largest

@@ -26,7 +26,10 @@ def plan_as_json(plan: Any) -> dict[str, Any]:
 def read_plan(kind: type[AnyPlan], body: Mapping[str, Any], fitted: FittedSchema, plans: Plans, what: str) -> AnyPlan:
     """Return a plan that `plan_as_json` wrote; `plans` are those that it may join; `what` is its name in an error."""
     known: dict[str, Any] = {"schema": fitted.schema_, "digest": fitted.digest}
-    known |= {name: plans[family] for name, family in _joined(kind).items()}
+    joined = _joined(kind)
+    if absent := [family for family in joined.values() if family not in plans]:
+        raise RepositoryError(f"{what}: joins {absent[0]}, whose section is missing before it: {EXPORT_AGAIN}")
+    known |= {name: plans[family] for name, family in joined.items()}
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     given = {name: value for name, value in {**body, **known}.items() if name in names}
     if missing := sorted(names - given.keys()):

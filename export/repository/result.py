@@ -75,6 +75,8 @@ def read_result(repository: str | Path, known: Collection[str]) -> Result:
                 f"{path}: family {family} was written by {by} and is unknown here, known are {', '.join(known)}: "
                 f"use that version, or {EXPORT_AGAIN}"
             )
+    if body["family"] not in families:
+        raise RepositoryError(f"{path}: has no section of its family {body['family']}: {EXPORT_AGAIN}")
     try:
         return Result.model_validate(body)
     except ValidationError as error:

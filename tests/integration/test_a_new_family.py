@@ -42,6 +42,11 @@ def test_a_new_family_is_trained_exported_verified_served_and_measured_by_the_co
     verified = run("export", "verify", *of_data, "--repository", repository)
     assert verified["differences"] == written["differences"]
     assert list(verified["families"]) == ["popularity"]
+    refused = run_in_process("export", "embeddings", *of_data, "--repository", repository, "--output", "u.parquet")
+    assert (refused.returncode, refused.stderr.splitlines()) == (
+        2,
+        [f"naiad: {repository}: is of family popularity, which has no vectors: give a repository of another family"],
+    )
     with run_triton(repository, grace_s=0) as server:
         of_model = ("--url", server.grpc_url, "--model", "popular")
         recorded = ("--requests", compiled_data / "requests" / "test")

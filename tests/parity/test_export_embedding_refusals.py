@@ -42,7 +42,7 @@ REFUSALS: list[Refusal] = [
         "h.duckdb",
         {"family": "two_tower"},
         RepositoryError,
-        "is of family offline_online, give a repository of two_tower",
+        "^--family two_tower: .* has no vectors of it: give --family offline_online, or a repository of two_tower$",
     ),
     ("u.parquet", {"kind": "item"}, RepositoryError, "is read as offline_online, whose items have no vectors"),
 ]

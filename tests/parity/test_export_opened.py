@@ -15,6 +15,7 @@ from export.errors import RepositoryError
 from export.families import NAMES
 from export.parity.answers import golden_file
 from tests import two_stages, two_tower
+from tests.hops import check_hop
 from tests.in_process import run_in_process
 
 Body = dict[str, Any]
@@ -32,13 +33,21 @@ def without_versions(body: Body) -> None:
 
 
 def of_a_family_to_come(body: Body) -> None:
-    body["families"]["a_family_to_come"] = body["families"]["offline_online"]
+    body["families"]["gru4rec"] = body["families"]["offline_online"]
     body["versions"]["naiad"] = "7.0.0"
 
 
 def asked_for_a_family_to_come(body: Body) -> None:
-    body["family"] = "a_family_to_come"
+    body["family"] = "gru4rec"
     body["versions"]["naiad"] = "7.0.0"
+
+
+def without_any_family(body: Body) -> None:
+    body["families"] = {}
+
+
+def without_a_joined_family(body: Body) -> None:
+    del body["families"]["two_tower"]
 
 
 def without_a_size(body: Body) -> None:
@@ -53,13 +62,12 @@ KNOWN = ", ".join(NAMES)
 BODIES: list[tuple[Callable[[Body], None], str]] = [
     (of_the_version_before, r"was written by naiad 0\.8\.0, whose repositories .*: export the repository again$"),
     (without_versions, r"was written by another version of naiad, whose .*: export the repository again$"),
+    (of_a_family_to_come, rf"family gru4rec was written by naiad 7\.0\.0 .*known are {KNOWN}: .* export the"),
+    (asked_for_a_family_to_come, rf"family gru4rec was written by naiad 7\.0\.0 .*known are {KNOWN}: use that version"),
+    (without_any_family, r"has no section of its family retrieve_and_rank: export the repository again$"),
     (
-        of_a_family_to_come,
-        rf"family a_family_to_come was written by naiad 7\.0\.0 .*known are {KNOWN}: .* export the repository",
-    ),
-    (
-        asked_for_a_family_to_come,
-        rf"family a_family_to_come was written by naiad 7\.0\.0 .*known are {KNOWN}: use that version",
+        without_a_joined_family,
+        r"retrieve_and_rank: joins two_tower, whose section is missing before it: export the repository again$",
     ),
     (without_a_size, r"offline_online: its plan lacks dim: export the repository again$"),
     (of_no_kind, r"differences: .*dictionary.*: export the repository again$"),
@@ -118,3 +126,11 @@ def test_golden_rows_of_two_families_that_differ_are_refused(compiled_data: Path
     message = rf"^{path}: its golden rows differ from those of golden\.two_tower\.parquet: export the repository again"
     with pytest.raises(RepositoryError, match=message):
         job_of(open_repository(copied), compiled_data, copied, lambda _: None)
+
+
+def test_a_golden_file_that_lacks_an_answer_is_refused_by_its_name(compiled_data: Path, copied: Path) -> None:
+    path = copied / golden_file("two_tower")
+    pq.write_table(pq.read_table(path).drop_columns(["torch.user_vector"]), path)
+    message = rf"^{path}: has no answers torch\.user_vector: export the repository again$"
+    with pytest.raises(RepositoryError, match=message):
+        check_hop(copied, compiled_data, "user_tower")

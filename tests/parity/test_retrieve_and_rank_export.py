@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from export.commands.opened import open_repository
 from export.commands.repository import Request, export_repository
 from export.data.golden import Arrays, Row, read_item_ids, request_tensors
 from export.errors import GraphError, ParityError
@@ -142,6 +143,12 @@ def test_models_that_do_not_go_together_are_refused_in_one_line(compiled_data: P
 def test_the_user_s_own_items_are_those_that_the_schema_lets_repeat(compiled_data: Path) -> None:
     assert own_items_of(read_fitted(compiled_data).schema_) == OWN
     assert len(read_item_ids(compiled_data)) - 3 > OWN + RETRIEVED, "the catalogue is larger than the candidates"
+
+
+def test_verify_json_states_how_many_candidates_are_ranked_at_most(compiled_data: Path, whole: Path) -> None:
+    some = repository(compiled_data, "onnx", "exact")
+    stated = [open_repository(folder).plans["retrieve_and_rank"].candidates for folder in (whole, some)]
+    assert stated == [len(read_item_ids(compiled_data)) - 3, OWN + RETRIEVED]
 
 
 def test_an_export_loads_the_workflow_once_and_encodes_the_golden_rows_once(whole: Path) -> None:

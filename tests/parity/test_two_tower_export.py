@@ -11,13 +11,15 @@ import pytest
 from export.commands.items import refresh
 from export.commands.opened import open_repository
 from export.data.golden import Arrays, read_item_ids, request_tensors
-from export.errors import RepositoryError
-from export.families.two_tower.plan import ITEM_INDEX, MATCH, RETRIEVE, RETRIEVE_FUSED, RETRIEVE_NVTABULAR
+from export.errors import ParityError, RepositoryError
+from export.families.two_tower.plan import ITEM_INDEX, ITEM_TOWER, MATCH, RETRIEVE, RETRIEVE_FUSED, RETRIEVE_NVTABULAR
 from export.families.two_tower.vectors import current_items
 from export.parity.answers import Reference, golden_file, read_reference
 from export.parity.local import LocalRepository
 from preprocessing.schema import read_fitted
+from tests.changed_files import change_model
 from tests.exported import export
+from tests.hops import check_hop
 from tests.output_folders import is_wholly_listed
 from tests.two_tower import EXPORTS, checkpoint, repository
 
@@ -121,6 +123,29 @@ def test_refreshed_vectors_follow_the_item_table_and_the_rest_stays(
     found = dict(zip(answer["item_ids"][0].tolist(), answer["score"][0].tolist(), strict=True))
     assert found[3] == pytest.approx(float(user[0] @ after[3]), abs=TOLERANCE)
     assert is_wholly_listed(folder)
+    # The vectors of the index are the exported tower's by now; torch's of some items are kept.
+    change_model(folder, ITEM_TOWER)
+    with pytest.raises(ParityError, match=r"^item_tower: item_vector differs from the trained model by"):
+        check_hop(folder, changed(compiled_data), ITEM_TOWER)
+
+
+def test_a_changed_item_tower_is_refused_by_a_refresh_which_leaves_the_repository_as_it_was(
+    tmp_path: Path, compiled_data: Path
+) -> None:
+    folder = shutil.copytree(repository(compiled_data, "onnx", "exact"), tmp_path / "repository")
+    change_model(folder, ITEM_TOWER)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(ParityError, match=r"^item_tower: item_vector differs from the trained model by"):
+        refresh(folder, compiled_data)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_items_that_changed_after_a_refresh_are_refused_with_the_remedy(tmp_path: Path, compiled_data: Path) -> None:
+    folder = shutil.copytree(repository(compiled_data, "onnx", "exact"), tmp_path / "repository")
+    refresh(folder, compiled_data)
+    message = r"^item_tower: item_vector differs from the item index by .*: run `export items` again if items.parquet"
+    with pytest.raises(ParityError, match=message):
+        check_hop(folder, changed(compiled_data), ITEM_TOWER)
 
 
 def test_a_vector_of_another_width_is_refused_and_leaves_the_repository_as_it_was(

@@ -20,3 +20,11 @@ def test_a_top_k_that_is_no_count_is_refused(top_k: str) -> None:
     done = run_in_process("export", "repository", "--model=m", "--data=d", "--output=o", f"--top-k={top_k}")
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(rf"naiad: .*--top-k: .*{top_k}.*\n", done.stderr)
+
+
+@pytest.mark.parametrize("retriever", [[], ["--retriever=t"]])
+def test_a_number_of_candidates_out_of_range_is_one_line(retriever: list[str]) -> None:
+    wanted = ["--model=m", "--data=d", "--output=o", "--candidates=0", *retriever]
+    done = run_in_process("export", "repository", *wanted)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "naiad: --candidates: Input should be greater than or equal to 1, seen 0\n"

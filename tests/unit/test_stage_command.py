@@ -40,6 +40,7 @@ def test_bad_input_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str
     [
         ([], "naiad: the following arguments are required: COMMAND: see `naiad --help`"),
         (["fit"], "naiad: the following arguments are required: --data: see `naiad fit --help`"),
+        (["fit", "--data", "d", "--step", "1"], "naiad: unrecognized arguments: --step 1: see `naiad"),
         (["fit", "--data", "d", "--steps", "ten"], "naiad: argument --steps: invalid int value: 'ten': see `naiad fit"),
         (["go"], "naiad: argument COMMAND: invalid choice: 'go' (choose from 'fit'): see `naiad --help`"),
     ],

@@ -134,6 +134,15 @@ def test_what_the_folders_show_is_refused_before_torch_is_imported(synthetic_dat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "narrow", "other", "taken"]
 
 
+def test_a_shortened_flag_is_refused_and_the_family_is_never_another_than_the_written_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["training", "fit", "--data", "d", "--output", "o", "--fam", "two_tower"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert capsys.readouterr().err.startswith("naiad: unrecognized arguments: --fam two_tower: see ")
+
+
 def test_threads_limit_torch_and_waiting_ones_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
     probe = (
         "import os; from training.threads import share_cores; share_cores(1); import torch; "

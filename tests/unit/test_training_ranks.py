@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from preprocessing.schema import read_fitted
 from stage.errors import BadInput
@@ -96,6 +97,22 @@ def test_two_processes_train_one_model_and_the_first_alone_writes_and_speaks(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "taken"]
     written = {path.name for path in (tmp_path / "model").iterdir()}
     assert {MANIFEST, "whole.safetensors", "settings.json", "trainer_state.json"} <= written
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_more_processes_than_gpus_are_refused_by_the_first_alone(monkeypatch: pytest.MonkeyPatch, rank: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for name, value in {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "RANK": rank, "LOCAL_RANK": rank}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(BadInput if rank == "0" else SystemExit) as refused:
+        ranks.join()
+    assert str(refused.value) == (
+        "torchrun started 2 processes, more than the GPUs of this machine (1): give --nproc_per_node 1, or set "
+        "CUDA_VISIBLE_DEVICES= to train without GPUs"
+        if rank == "0"
+        else "2"
+    )
 
 
 def test_a_process_that_trains_alone_is_the_first_and_raises_its_own_error() -> None:

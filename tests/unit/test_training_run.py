@@ -22,7 +22,7 @@ from training.__main__ import main
 from training.evaluate import evaluate
 from training.families.offline_online.config import OfflineOnlineConfig
 from training.layers.encoders import EncoderError
-from training.resume import ResumeError, begin
+from training.resume import RUN, ResumeError, begin
 from training.settings import TrainingSettings
 from training.trainer import fit
 
@@ -109,6 +109,21 @@ def test_checkpoints_of_another_run_are_not_resumed(tmp_path: Path, synthetic_da
         begin(tmp_path / "model", other, CONFIG, SETTINGS, resume=True)
     with pytest.raises(ResumeError, match=r"model\.dim 16, not 32"):
         begin(tmp_path / "model", fitted, OfflineOnlineConfig(dim=32, hidden=16), SETTINGS, resume=True)
+
+
+def test_a_run_is_resumed_with_as_many_processes_as_it_began_with(
+    tmp_path: Path, synthetic_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = read_fitted(synthetic_data)
+    begin(tmp_path / "model", fitted, CONFIG, SETTINGS, resume=False)
+    run = tmp_path / "model.checkpoints" / RUN
+    body = json.loads(run.read_text())
+    assert body.pop("processes") == 1
+    run.write_text(json.dumps(body))  # as earlier versions wrote it
+    begin(tmp_path / "model", fitted, CONFIG, SETTINGS, resume=True)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ResumeError, match=r"of a run with processes 1, not 2: give the same, or drop --resume"):
+        begin(tmp_path / "model", fitted, CONFIG, SETTINGS, resume=True)
 
 
 def test_a_folder_that_is_not_ours_is_not_removed(tmp_path: Path, synthetic_data: Path) -> None:

@@ -17,7 +17,7 @@ from export.families.retrieve_and_rank.write import write
 from export.families.two_tower.plan import RetrievalPlan
 from export.repository.feature_requests import FEATURE_REQUESTS, FeatureJob
 from export.repository.models import Models
-from preprocessing.schema import Schema
+from preprocessing.schema import FIRST_KNOWN_ID, Schema
 
 
 def _shipped(schema: Schema, plans: Mapping[str, Any]) -> TwoStages:
@@ -30,7 +30,8 @@ def _shipped(schema: Schema, plans: Mapping[str, Any]) -> TwoStages:
 def _plan(job: FeatureJob, models: Models, wanted: Wanted[RetrieveAndRankOptions]) -> TwoStages:  # noqa: ARG001
     ranking, retrieval = job.plans[RankingPlan.family], job.plans[RetrievalPlan.family]
     retrieved = retrieved_items(job.fitted, ranking.top_k, wanted.own.candidates)
-    return TwoStages(ranking, replace(retrieval, retrieved=retrieved), wanted.own.candidates)
+    candidates = min(wanted.own.candidates, job.fitted.items - FIRST_KNOWN_ID)
+    return TwoStages(ranking, replace(retrieval, retrieved=retrieved), candidates)
 
 
 FAMILY = Family(

@@ -31,7 +31,8 @@ RETRIEVE_AND_RANK_FUSED = "retrieve_and_rank_fused"
 class TwoStages:
     """The plans of both families, for one schema and one K.
 
-    `candidates`: C, the maximal number that the ranker scores; `retrieval.retrieved` of them are from the index.
+    `candidates`: C, the maximal number of items that the ranker scores, at most the catalogue's; `retrieval.retrieved`
+    are from the index.
     """
 
     family: ClassVar[str] = "retrieve_and_rank"

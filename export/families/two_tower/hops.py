@@ -2,7 +2,7 @@
 
 preprocess…            see `export.repository.shared_hops`
 user_tower             vectors of the golden rows and torch's
-item_tower             vectors of all items and torch's; after a refresh those of the index
+item_tower             vectors of items and torch's: all, after a refresh some; then those of the index and its own
 exclude_items          the ids of raw items: equal
 item_index             top-k of torch's vectors and torch's; for HNSW each score, and at least 95% of the items
 decode                 raw ids and the item index's: equal
@@ -23,6 +23,7 @@ from export.families.two_tower.plan import (
     EXCLUDE,
     EXCLUDE_ITEMS,
     EXCLUDED,
+    GOLDEN_ITEMS,
     ITEM_INDEX,
     ITEM_TOWER,
     ITEM_VECTOR,
@@ -38,6 +39,7 @@ from export.families.two_tower.plan import (
 from export.families.two_tower.vectors import Vectors, current_items, fitted_items, item_vectors, read_item_vectors
 from export.parity.compare import compare_rankings, compare_tensors
 from export.parity.hop import Hop
+from export.parity.local import LocalRepository
 from export.repository.feature_requests import FeatureJob
 from export.repository.job import blank
 from export.repository.shared_hops import Ranking, chain_answers, decode_hop, preprocessing_hops
@@ -46,6 +48,7 @@ from export.triton.tensors import ITEM_IDS, SCORE
 from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID
 
 _PAIRS = 64
+_REFRESH_AGAIN = "run `export items` again if items.parquet was changed since, else report it"
 
 
 def hops(job: FeatureJob, plan: RetrievalPlan) -> tuple[Hop, ...]:
@@ -73,12 +76,28 @@ def _check_user_tower(job: FeatureJob, plan: RetrievalPlan) -> float:
     return compare_tensors(USER_TOWER, users, job.local.run_step(RETRIEVE, USER_TOWER, job.requests.encoded))
 
 
+def require_item_tower(job: FeatureJob, plan: RetrievalPlan, local: LocalRepository) -> float:
+    """Return the largest difference of the exported tower's vectors from torch's.
+
+    All items are compared, after a refresh the golden ones: the index has replaced the vectors of the others. Raises
+    `ParityError` beyond the tolerance.
+    """
+    golden = job.golden(plan.family)
+    ids, expected = golden[GOLDEN_ITEMS], golden[ITEM_VECTOR]
+    vectors = item_vectors(local, fitted_items(job.schema, job.requests.data))
+    largest = compare_tensors(ITEM_TOWER, {ITEM_VECTOR: expected}, {ITEM_VECTOR: vectors[ids]})
+    if plan.refreshed:
+        return largest
+    return max(largest, compare_tensors(ITEM_TOWER, {ITEM_VECTOR: _served_vectors(job, plan)}, {ITEM_VECTOR: vectors}))
+
+
 def _check_item_tower(job: FeatureJob, plan: RetrievalPlan) -> float:
-    items = (
-        current_items(job.fitted, job.requests.data) if plan.refreshed else fitted_items(job.schema, job.requests.data)
-    )
-    found = {ITEM_VECTOR: item_vectors(job.local, items)}
-    return compare_tensors(ITEM_TOWER, {ITEM_VECTOR: _served_vectors(job, plan)}, found)
+    largest = require_item_tower(job, plan, job.local)
+    if plan.refreshed:
+        current = {ITEM_VECTOR: item_vectors(job.local, current_items(job.fitted, job.requests.data))}
+        served = {ITEM_VECTOR: _served_vectors(job, plan)}
+        compare_tensors(ITEM_TOWER, served, current, with_what="item index", remedy=_REFRESH_AGAIN)
+    return largest
 
 
 def _check_exclude(job: FeatureJob, plan: RetrievalPlan) -> float:

@@ -32,6 +32,8 @@ EXCLUDED = Tensor(EXCLUDE.name + ENCODED, "int64", (-1,))
 PAIR = (Tensor(USER_ID, "string", (1,)), Tensor(ITEM_ID, "string", (1,)))
 
 CANDIDATES = "candidates"
+GOLDEN_ITEMS = "golden_items"
+"""Ids of items whose vectors by torch stand in the golden answers, one per row."""
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from export.data.golden import Arrays
-from export.families.two_tower.plan import ITEM_VECTOR, USER_VECTOR, RetrievalPlan
+from export.families.two_tower.plan import GOLDEN_ITEMS, ITEM_VECTOR, USER_VECTOR, RetrievalPlan
 from export.families.two_tower.vectors import Vectors, fitted_items, read_item_vectors
 from export.parity.answers import best_items, model_features
 from export.parity.compare import compare_tensors
 from export.repository.feature_requests import FeatureJob
 from export.repository.models import Models
 from export.repository.written import TorchAnswers
+from preprocessing.schema import FIRST_KNOWN_ID
 from training.families.two_tower.model import ItemTower, TwoTower, UserTower
 from training.layers.exclusion import exclude_items
 
 
 def reference(job: FeatureJob, plan: RetrievalPlan, models: Models) -> TorchAnswers:
-    """Return user_vector [N, D], item_ids and score; refuse towers that differ from the whole model."""
+    """Return user_vector [N, D], item_ids and score, and item_vector [N, D] of golden_items [N].
+
+    Towers that differ from the whole model are refused.
+    """
     model = models[plan.family]
     # The catalogue's vectors are torch's, already stored in the repository.
     items = np.array(read_item_vectors(job.folder, job.fitted.items, plan.dim))
@@ -28,7 +32,12 @@ def reference(job: FeatureJob, plan: RetrievalPlan, models: Models) -> TorchAnsw
     }
     apart = compare_tensors("torch_parts", vectors, parts, tolerance=0.0)
     users = vectors[USER_VECTOR]
-    return TorchAnswers({USER_VECTOR: users, **ranking(plan, plan.top_k, users, items, job.requests.finite)}, apart)
+    # A refresh replaces the vectors of the index; these stay, and the item tower with them.
+    kept = np.linspace(FIRST_KNOWN_ID, len(items) - 1, len(job.requests.rows)).astype(np.int64)
+    of_items: Arrays = {GOLDEN_ITEMS: kept, ITEM_VECTOR: items[kept]}
+    return TorchAnswers(
+        {USER_VECTOR: users, **of_items, **ranking(plan, plan.top_k, users, items, job.requests.finite)}, apart
+    )
 
 
 def user_vectors(tower: UserTower, job: FeatureJob) -> Vectors:
