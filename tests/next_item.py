@@ -1,35 +1,55 @@
-"""What the tests of next-item models share: histories, and their vectors from both ways of the model."""
+"""Untrained but lively next-item models, saved and exported once per run of the suite."""
 
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor, nn
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-Array = npt.NDArray[np.float64]
+from export.commands.repository import Request, export_repository
+from export.repository.options import RepositoryOptions
+from tests.lively import lively_checkpoint
+from tests.once import made_once
+from training.families.next_item import NextItemConfig
 
-
-def histories(items: int, *lengths: int) -> Tensor:
-    """Rows of random items with the given lengths, [B, longest] int64, padded right with 0; items may repeat."""
-    torch.manual_seed(3)
-    rows = torch.zeros(len(lengths), max(lengths), dtype=torch.int64)
-    for row, length in zip(rows, lengths, strict=True):
-        row[:length] = torch.randint(3, items, (length,))
-    return rows
+TOP_K = 7
 
 
-def prefixes(rows: Tensor) -> list[Tensor]:
-    """Every prefix with a next item, [1, L] each, in the order of `training_pairs`."""
-    return [row[None, :end] for row in rows for end in range(1, int((row > 0).sum()))]
+def checkpoint(data: Path, config: NextItemConfig) -> Path:
+    return lively_checkpoint(data, config)
 
 
-def weights(model: nn.Module) -> dict[str, Array]:
-    """The parameters by name, float64."""
-    return {name: value.detach().double().numpy() for name, value in model.named_parameters()}
+def export(model: Path, folder: Path, data: Path | None = None, **shared: Any) -> dict[str, Any]:
+    options = RepositoryOptions(**{"top_k": TOP_K, "max_batch_size": 16, **shared})
+    return export_repository(Request({"model": str(model)}, options), data, folder)
 
 
-def softmax(logits: Any) -> Array:
-    powers = np.exp(np.asarray(logits) - np.max(logits))
-    result: Array = powers / powers.sum()
-    return result
+def repository(data: Path, format: Any, config: NextItemConfig) -> Path:
+    """A verified repository of a model with popular lists by country and by store in ONNX, with one in TorchScript."""
+
+    def make(folder: Path) -> None:
+        model = checkpoint(data, config)
+        if format == "onnx":
+            model = with_popular_lists(model, folder.with_name(f"{folder.name}-model"))
+        export(model, folder, format=format)
+
+    return made_once(data.parent / f"next-item-{config.family}-{format}", make)
+
+
+POPULAR = [
+    *[("", "", item, 100 - item) for item in range(3, 30)],
+    *[("country", "Łand", item, 40 - item) for item in range(20, 30)],
+    *[("country", "B", item, 9) for item in (5, 4)],
+    *[("store", "1", item, 3) for item in (9,)],
+]
+
+
+def with_popular_lists(model: Path, folder: Path) -> Path:
+    """Return a copy of a model whose popular items depend on two features of the request."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(model, folder)
+    names = ("feature", "value", "encoded_id", "purchases")
+    pq.write_table(pa.table(dict(zip(names, zip(*POPULAR, strict=True), strict=True))), folder / "popular.parquet")
+    return folder

@@ -21,7 +21,7 @@ from metrics.ranks import target_ranks_from_lists
 from preprocessing.declared import parse_schema
 from preprocessing.fit import fit
 from preprocessing.schema import FIRST_KNOWN_ID, read_fitted
-from tests import next_item_exported
+from tests import next_item
 from tests.families import REPOSITORIES, SASREC
 from tests.in_process import run_in_process
 from training.checkpoint import load_whole
@@ -34,7 +34,7 @@ KS = (2, 5)
 @pytest.fixture
 def model(compiled_data: Path, tmp_path: Path) -> Path:
     """The folder of a model, without the data of which it was trained."""
-    return shutil.copytree(next_item_exported.checkpoint(compiled_data, SASREC), tmp_path / "model")
+    return shutil.copytree(next_item.checkpoint(compiled_data, SASREC), tmp_path / "model")
 
 
 def test_the_commands_need_the_model_alone_and_refuse_data(model: Path, compiled_data: Path, tmp_path: Path) -> None:
@@ -94,10 +94,10 @@ def local_items(data: Path) -> list[str]:
 @pytest.mark.parametrize("exclude_seen", [True, False])
 def test_served_metrics_are_the_offline_metrics(compiled_data: Path, tmp_path: Path, exclude_seen: bool) -> None:
     config = SASREC.model_copy(update={"exclude_seen": exclude_seen})
-    checkpoint = next_item_exported.checkpoint(compiled_data, SASREC)
+    checkpoint = next_item.checkpoint(compiled_data, SASREC)
     model = shutil.copytree(checkpoint, tmp_path / "model")
     (model / "model.json").write_text(config.model_dump_json())
-    written = next_item_exported.export(model, tmp_path / "repository", top_k=1000)
+    written = next_item.export(model, tmp_path / "repository", top_k=1000)
     assert written["exclude_seen"] == exclude_seen
     fitted = read_fitted(compiled_data)
     rows = HistoryRows(compiled_data, "test", fitted, config.max_length, exclude_seen)
@@ -141,8 +141,8 @@ def test_a_catalogue_of_one_item_is_served(tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
     log.to_parquet(tmp_path / "log" / "interactions.parquet")
     fit(parse_schema(body, "one"), tmp_path / "log", tmp_path / "data")
-    model = next_item_exported.checkpoint(tmp_path / "data", SASREC)
-    written = next_item_exported.export(model, tmp_path / "repository", top_k=100)
+    model = next_item.checkpoint(tmp_path / "data", SASREC)
+    written = next_item.export(model, tmp_path / "repository", top_k=100)
     assert written["top_k"] == 1
     rows = [{"history": each, "exclude": []} for each in ([], ["only"], ["?"])]
     answer = LocalRepository(tmp_path / "repository").run(NEXT_ITEM, request_of(rows, ()))

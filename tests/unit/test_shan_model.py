@@ -8,7 +8,7 @@ import torch
 
 from preprocessing.schema import FittedSchema, read_fitted
 from tests.lively import lively_model
-from tests.next_item import Array, histories, prefixes, softmax, weights
+from tests.next_item_models import Array, histories, prefixes, softmax, weights
 from training.families.next_item import NextItemSettings
 from training.families.shan import FAMILY
 from training.families.shan.config import ShanConfig

@@ -8,7 +8,7 @@ import torch
 
 from preprocessing.schema import FittedSchema, read_fitted
 from tests.lively import lively_model
-from tests.next_item import Array, histories, prefixes, softmax, weights
+from tests.next_item_models import Array, histories, prefixes, softmax, weights
 from training.families.sine import FAMILY
 from training.families.sine.config import SineConfig, SineSettings
 from training.families.sine.model import Sine, SineError
