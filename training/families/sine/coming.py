@@ -1,7 +1,7 @@
 """The logits of attention to the coming intention, whose gradient recomputes what is too large to keep.
 
 For a sequence of L items every position has a mixture of concepts per item, [L, L, D]; the batch of them is the largest
-tensor of a `sine` model. Sequence by sequence it stays in the processor's caches: three times faster.
+tensor of a `sine` model. Sequence by sequence it is small enough for the processor's caches.
 """
 
 from __future__ import annotations
