@@ -40,14 +40,14 @@ def preprocessing_hops(job: Job, plan: Plan) -> tuple[Hop, ...]:
     def recorded() -> float:
         return _compare_encoded(job, PREPROCESS, job.workflow.encode(job.features, job.recorded), job.recorded)
 
-    compiled = (Hop(PREPROCESS, partial(golden, PREPROCESS)), Hop(PREPROCESS_RECORDED, recorded))
-    interpreted = (Hop(PREPROCESS_NVTABULAR, partial(golden, PREPROCESS_NVTABULAR)),)
+    compiled = (Hop(PREPROCESS, partial(golden, PREPROCESS), True), Hop(PREPROCESS_RECORDED, recorded, True))
+    interpreted = (Hop(PREPROCESS_NVTABULAR, partial(golden, PREPROCESS_NVTABULAR), True),)
     return (*(compiled if plan.compiled else ()), *(interpreted if plan.serves_nvtabular else ()))
 
 
 def decode_hop(job: Job) -> Hop:
     """Return the hop of the last model of a chain."""
-    return Hop(DECODE, partial(_check_decode, job))
+    return Hop(DECODE, partial(_check_decode, job), shared=True)
 
 
 def chain_answers(job: Job, chain: str, also: Callable[[int], Arrays] = lambda _: {}) -> Ranking:
