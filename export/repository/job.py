@@ -84,7 +84,7 @@ class Job:
 
     @cached_property
     def requests(self) -> list[Arrays]:
-        """The tensors of the golden rows: the first row as a request of its own, the others as one."""
+        """The tensors of the golden rows: the first ones as requests of their own, the others as one."""
         return [request_tensors(self.features, rows) for rows in requests_of(self.rows)]
 
     @cached_property

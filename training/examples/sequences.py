@@ -131,7 +131,7 @@ class SequenceExamples(torch.utils.data.Dataset[int]):
         self._flat = {name: np.concatenate(parts) for name, parts in held.items()}
         self._items = np.concatenate([part.items for part in made])
         self.begins = np.concatenate([part.instant for part in made])[order]
-        """Return the instant at which each example's session began, [R] int64."""
+        """The instant at which each example's session began, [R] int64."""
         self._history_end, self._session_begin, self._cut, self._end = (
             np.concatenate([getattr(part, name) for part in made])[order]
             for name in ("history_end", "begin", "cut", "end")

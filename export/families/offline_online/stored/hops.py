@@ -99,7 +99,7 @@ def _check_users(job: Job, plan: RankingPlan) -> float:
 
 
 def _check_absent(job: Job) -> float:
-    """Return the golden rows as requests of a user who is not stored."""
+    """Compare the states of the golden rows, as requests of a user who is not stored, with the encoder's."""
     users = [ABSENT] * len(job.rows)
     tensors = _tensors(job, _of_users(job, job.rows, users))
     found = _states(job, users, tensors, b"computed")
@@ -108,7 +108,7 @@ def _check_absent(job: Job) -> float:
 
 
 def _check_latest(job: Job) -> float:
-    """Compare the states of users of the data, at most `RECORDED` of them."""
+    """Compare the states of users of the data, about `RECORDED` of them."""
     largest = 0.0
     for users, tensors in encoded_batches(_some(job, RECORDED), job.schema.stage("offline"), BATCH):
         expected = job.local.run_step(RECOMMEND, ENCODER, tensors)
@@ -160,7 +160,7 @@ def _stored_users(job: Job, most: int) -> list[str]:
 
 
 def _some(job: Job, most: int) -> list[Latest]:
-    """Return at most `count` evenly spaced users."""
+    """Return evenly spaced users of each file, about `most` in all."""
     latest = latest_rows(job.data)
     every = -(-sum(len(each.users) for each in latest) // most)
     return [Latest(each.file, each.users[::every], each.rows[::every]) for each in latest]
@@ -173,7 +173,7 @@ def _of_users(job: Job, rows: list[Row], users: list[str]) -> list[Row]:
 
 
 def _tensors(job: Job, rows: list[Row]) -> Arrays:
-    """Rows in raw and in encoded form."""
+    """Return the tensors of the rows in raw and in encoded form."""
     encoded = job.encoded if rows == job.rows else job.workflow.encode(job.features, rows)
     return {**request_tensors(job.features, rows), **encoded}
 
