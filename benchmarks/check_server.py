@@ -88,7 +88,7 @@ def check_server(url: str, repository: Path, data: Path, recorded: int) -> list[
     if not paths:
         raise BadInput(f"{repository} has no {PATHS[0]}: give the output of `export repository --model RANKER`")
     features = read_fitted(data).schema_.request_features
-    golden = read_reference(features, repository / golden_file("offline_online"))
+    golden = read_reference(repository / golden_file("offline_online"))
     expected = _as_recommendations(golden.answers, read_item_ids(data))
     sample: list[dict[str, Any]] = recorded_rows(data, features, recorded)
     compared: list[Comparison] = []

@@ -74,7 +74,7 @@ def losses(
     fitted = read_fitted(data)
     rank = model_scorer(load_whole(ranker))
     sources = [("towers", model_scorer(load_whole(path))) for path in retrievers]
-    sources.append(("popularity", baselines(data, rows, fitted)["popularity"]))
+    sources.append(("popularity", baselines(data, rows, fitted, ["popularity"])["popularity"]))
     most_own = count_own(fitted.schema_)
     whole = RankingMetrics(ks=(K,))
     masked: dict[tuple[str, int], dict[int, RankingMetrics]] = {}

@@ -61,7 +61,7 @@ def run(source: Path, schema: str, data: Path | None, seeds: list[int]) -> None:
 
 def one_run(data: Path, model: Path, dim: int, seed: int, settings: dict[str, Any]) -> Result:
     from preprocessing.schema import read_fitted
-    from training.baselines import train_counts
+    from training.baselines.popularity import train_counts
     from training.checkpoint import load_whole
     from training.examples.moments import SplitData
     from training.ranking import model_scorer, rank_split

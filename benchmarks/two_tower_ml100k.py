@@ -101,7 +101,7 @@ def accuracies(data: Path, model: Path) -> tuple[float, float]:
 
     fitted = read_fitted(data)
     test = SplitData(data, "test", fitted)
-    scorers = model_scorer(load_whole(model)), baselines(data, test, fitted)["popularity"]
+    scorers = model_scorer(load_whole(model)), baselines(data, test, fitted, ["popularity"])["popularity"]
     found = [rank_split(scorer, test, (K,))[f"categorical_accuracy@{K}"] for scorer in scorers]
     return found[0], found[1]
 

@@ -16,6 +16,8 @@ from stage.flags import add_flags, flag, read_flags
 from stage.mlflow_store import URI_HELP
 from stage.write_errors import writing
 
+DATA_HELP = "output folder of `preprocessing fit`; next-item families need none"
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m export", description=__doc__)
@@ -26,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         "--model", required=True, help="output folder of `training fit`, or models:/NAME@ALIAS, or models:/NAME/VERSION"
     )
     repository.add_argument("--tracking-uri", metavar="URI", help=f"for a models:/ name, {URI_HELP}")
-    repository.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
+    repository.add_argument("--data", help=DATA_HELP)
     repository.add_argument("--output", required=True, help="model repository to write")
     add_flags(repository, RepositoryOptions)
     for family, of_family in all_flags().items():
@@ -46,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         "beyond the tolerance is refused and leaves the file unchanged.",
     )
     verify.add_argument("--repository", required=True, help="output folder of `export repository`")
-    verify.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
+    verify.add_argument("--data", help=DATA_HELP)
     verify.set_defaults(run=_verify)
 
     embeddings = commands.add_parser(
@@ -99,6 +101,27 @@ def _parser() -> argparse.ArgumentParser:
     items.add_argument("--repository", required=True, help="output folder of `export repository`")
     items.add_argument("--data", required=True, help="output folder of `preprocessing fit`")
     items.set_defaults(run=_items)
+
+    predict = commands.add_parser(
+        "predict",
+        help="answer a file of histories through the exported graph of a next-item model",
+        description="Write the best items of every history of a file. A row has a history (a list in Parquet, ids that "
+        "a separator joins in CSV; also `user` or `id`, `exclude`), or an item of a `user` (also `time` or "
+        "`position`), the rows of a user together. Ids are text. Parquet answers have a row per history, CSV answers "
+        "one per item.",
+    )
+    predict.add_argument("--repository", required=True, help="output folder of `export repository`")
+    predict.add_argument("--histories", required=True, metavar="FILE", help="FILE.parquet or FILE.csv")
+    predict.add_argument("--output", required=True, metavar="FILE", help="FILE.parquet or FILE.csv to write")
+    predict.add_argument("--top-k", type=positive, metavar="N", help="items per answer (default all of the repository)")
+    predict.add_argument(
+        "--batch-size", type=positive, default=256, metavar="B", help="histories per batch (default %(default)s)"
+    )
+    predict.add_argument(
+        "--separator", default=" ", metavar="TEXT", help="between the ids of a history in CSV (default a space)"
+    )
+    predict.add_argument("--overwrite", action="store_true", help="replace the output file if it exists")
+    predict.set_defaults(run=_predict)
 
     configs = commands.add_parser("configs", help="write every config.pbtxt of a schema without a fit")
     configs.add_argument("--schema", default="complete_journey", help="name or .toml file (default %(default)s)")
@@ -164,6 +187,22 @@ def _embeddings(arguments: argparse.Namespace) -> None:
             experiment=arguments.experiment,
             run=arguments.run_id,
             batch_size=arguments.batch_size,
+            overwrite=arguments.overwrite,
+        )
+    )
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    from export.commands.predict import predict
+
+    print_result(
+        predict(
+            arguments.repository,
+            arguments.histories,
+            arguments.output,
+            top_k=arguments.top_k,
+            batch_size=arguments.batch_size,
+            separator=arguments.separator,
             overwrite=arguments.overwrite,
         )
     )

@@ -6,10 +6,11 @@
 
 from metrics.lists import ListMetrics
 from metrics.ranking import RankingMetrics
-from metrics.ranks import RankError, TargetRanks, target_ranks_from_lists, target_ranks_from_scores
+from metrics.ranks import NaNScoreError, RankError, TargetRanks, target_ranks_from_lists, target_ranks_from_scores
 
 __all__ = [
     "ListMetrics",
+    "NaNScoreError",
     "RankError",
     "RankingMetrics",
     "TargetRanks",

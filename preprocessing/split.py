@@ -30,6 +30,7 @@ def split_of_sessions(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, d
     the validation, each share rounded down. Sessions with equal instants stay together, in the later part: a column
     that does not order sessions, such as a position in each session, splits none.
     `random`: the first sessions of a shuffle are the test, the next the validation, each share rounded down.
+    `given`: `sessions` has a column `split`, by file; without a file for the validation, it is the end of training.
     """
     split, boundaries = _split(schema, sessions)
     for name in SPLITS:
@@ -48,6 +49,8 @@ def _split(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, dict[str, st
             return _by_sessions(schema, sessions)
         case "random":
             return _random(schema, len(sessions)), {}
+        case "given":
+            return _given(schema, sessions)
 
 
 def _span(schema: Schema, sessions: pd.DataFrame) -> str:
@@ -121,6 +124,17 @@ def _by_sessions(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, dict[s
             first = sessions["time"][begins == in_order[place]].min()
             boundaries[name] = str(in_order[place]) if schema.log.time_unit == "order" else first.isoformat()
     return split, boundaries
+
+
+def _given(schema: Schema, sessions: pd.DataFrame) -> tuple[Column, dict[str, str]]:
+    split: Column = sessions["split"].to_numpy(dtype=object)
+    if schema.split.validation_file is None:
+        train = np.flatnonzero(split == "train")
+        begins = sessions["first"].to_numpy()[train]
+        last = len(train) - int(len(train) * schema.split.validation_share)
+        if last < len(train):
+            split[train[begins >= np.sort(begins)[last]]] = "validation"
+    return split, {}
 
 
 def _random(schema: Schema, count: int) -> Column:

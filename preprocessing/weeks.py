@@ -70,7 +70,6 @@ def _chunks_of_rows(weeks: list[Path]) -> list[list[Path]]:
 
 
 def _write_weeks(schema: Schema, item_numbers: Path, folder: Path, weeks: list[Path]) -> list[int]:
-    workflow = load_workflow(folder / "workflow")
     features = schema.request_features
     known = pq.read_table(item_numbers)
     names = known["item"].combine_chunks()
@@ -79,10 +78,12 @@ def _write_weeks(schema: Schema, item_numbers: Path, folder: Path, weeks: list[P
     counts = [len(rows) for rows in read]
     # NVTabular's cost is per call, so small weeks go through it together.
     rows = pa.concat_tables(read).combine_chunks()
-    frame = _request_frame(features, rows, names.to_numpy(zero_copy_only=False))
-    require_in_range(features, frame)
-    encoded = transform(workflow, features, frame)
-    table = {feature.name: _encoded_array(feature, encoded[feature.name]) for feature in features}
+    table: dict[str, pa.Array] = {}
+    if features:
+        frame = _request_frame(features, rows, names.to_numpy(zero_copy_only=False))
+        require_in_range(features, frame)
+        encoded = transform(load_workflow(folder / "workflow"), features, frame)
+        table = {feature.name: _encoded_array(feature, encoded[feature.name]) for feature in features}
     table["target"] = _map_lists(rows["target"], lambda numbers: pa.array(ids[numbers.to_numpy()]))
     written, requests = pa.table(table), _requests(features, rows, names)
     for week, start, count in zip(weeks, np.r_[0, np.cumsum(counts)[:-1]].tolist(), counts, strict=True):

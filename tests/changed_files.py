@@ -22,6 +22,11 @@ def change_model(repository: Path, model: str) -> Path:
     raise AssertionError(f"{model} of {repository} runs no file that could be changed")
 
 
+def uneven(width: int) -> Any:
+    """What is added to the rows of a matrix, [width]: a norm after it would cancel the same number everywhere."""
+    return (0.1 * (1 + np.arange(width) % 2)).astype(np.float32)
+
+
 def change_onnx(path: Path) -> None:
     """Add to the largest matrix; without any, mix up the ids that strings get, or the strings that ids get."""
     import onnx
@@ -34,7 +39,8 @@ def change_onnx(path: Path) -> None:
     strings = [each.string_data for each in initializers if each.string_data]
     if matrices:
         largest = max(matrices, key=lambda each: int(np.prod(each.dims)))
-        largest.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(largest) + np.float32(0.1), largest.name))
+        changed = numpy_helper.to_array(largest) + uneven(largest.dims[-1])
+        largest.CopyFrom(numpy_helper.from_array(changed, largest.name))
     else:
         values: Any = max(encoded or strings, key=len)
         values[:] = [*values[1:], values[0]]
@@ -51,7 +57,8 @@ def change_torchscript(path: Path) -> None:
         module = torch.jit.load(str(path))
         constants = [node.t("value") for node in module.graph.findAllNodes("prim::Constant") if _is_tensor(node)]
         matrices = [each for each in constants if each.is_floating_point() and each.dim() > 1]
-        max(matrices, key=torch.Tensor.numel).add_(0.1)
+        largest = max(matrices, key=torch.Tensor.numel)
+        largest.add_(torch.from_numpy(uneven(largest.shape[-1])))
         torch.jit.save(module, str(path))
 
 

@@ -11,6 +11,7 @@ from stage.errors import BadInput
 from stage.flags import add_flags, read_flags
 from stage.mlflow_store import URI_HELP
 from training import families, ranks
+from training.baselines import NAMES
 from training.settings import MOST
 from training.threads import share_cores, threads
 from training.tracking.options import TrackingOptions
@@ -53,6 +54,12 @@ def _parser(name: str) -> argparse.ArgumentParser:
     )
     defaults = ", ".join(f"{','.join(map(str, each.ks))} of {each.name}" for each in every)
     evaluate.add_argument("--k", help=f"cut-offs, comma-separated (default {defaults})")
+    evaluate.add_argument(
+        "--baselines",
+        metavar="NAMES",
+        help=f"comma-separated names of {', '.join(NAMES)}, or none (default those that the data allow, "
+        "vs_knn only if the log has no users; item_knn takes seconds to half a minute, vs_knn up to minutes)",
+    )
     _add_threads(evaluate)
     evaluate.set_defaults(run=_evaluate)
     track = commands.add_parser("track", help="log an already trained model to MLflow, and register it")
@@ -135,13 +142,14 @@ def _tracking_options(arguments: argparse.Namespace) -> TrackingOptions:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     ks = None if arguments.k is None else _cut_offs(arguments.k)
+    names = None if arguments.baselines is None else _baselines(arguments.baselines)
     from training.early import before_evaluate
 
     before_evaluate(arguments.data, arguments.model, arguments.split)
     share_cores(arguments.threads)
     from training.evaluate import evaluate
 
-    print_result(evaluate(arguments.data, arguments.model, arguments.split, ks))
+    print_result(evaluate(arguments.data, arguments.model, arguments.split, ks, names))
 
 
 def _track(arguments: argparse.Namespace) -> None:
@@ -149,6 +157,13 @@ def _track(arguments: argparse.Namespace) -> None:
     from training.tracking.saved import track_saved
 
     print_result({"model": arguments.model, **track_saved(options, arguments.model)})
+
+
+def _baselines(text: str) -> tuple[str, ...]:
+    names = () if text == "none" else tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if unknown := [name for name in names if name not in NAMES]:
+        raise BadInput(f"--baselines {text}: no baseline {unknown[0]!r}: give names of {', '.join(NAMES)}, or none")
+    return names
 
 
 def _cut_offs(text: str) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ MODEL/
   schema.json model.json         inputs to build the parts: the fitted schema; the family and its sizes
   PART.safetensors               the weights of the whole and of each part, named by the family
   items.parquet item_index.parquet      the names and the encoded features of the items of the fit
+  popular.parquet                the most purchased items of its train period
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from training.families.config import FamilyConfig, write_config
 from training.families.config import read_config as read_config
 from training.families.family import Model
 
-SHARED = ("schema.json", "items.parquet", "item_index.parquet")
+SHARED = ("schema.json", "items.parquet", "item_index.parquet", "popular.parquet")
 
 PartT = TypeVar("PartT", bound=nn.Module)
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from metrics import ListMetrics, RankError, RankingMetrics, target_ranks_from_scores
-from preprocessing.schema import FIRST_KNOWN_ID, PADDING_ID
+from metrics import ListMetrics, NaNScoreError, RankError, RankingMetrics, target_ranks_from_scores
+from preprocessing.schema import FIRST_KNOWN_ID
 from stage.errors import BadInput
+from training.best_items import best_items
 from training.examples.folder import DataError
 from training.examples.moments import Array
 from training.families.family import Model, RankedBatch, Rows
-from training.layers.exclusion import exclude_items
+from training.layers.exclusion import exclude_items_in_place
 
 
 class ScoreError(BadInput):
@@ -22,6 +25,11 @@ class ScoreError(BadInput):
 
 
 Scorer = Callable[[RankedBatch], Tensor]
+"""A function of B rows that returns a new tensor of scores [B, I], which its caller overwrites."""
+
+FIRST_ROWS, MOST_ROWS = 32, 256
+SCORES = 1 << 22
+"""Number of scores in a batch: 16 MiB of float32."""
 
 
 def rank_split(
@@ -30,40 +38,80 @@ def rank_split(
     ks: tuple[int, ...],
     rows: Array | None = None,
     counts: Array | None = None,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     progress: str | None = None,
 ) -> dict[str, float]:
-    """Return metrics of a scorer ([B] rows -> scores [B, I]) over all items except special and excluded ids.
+    """Return metrics of a scorer over all items except special and excluded ids.
 
     counts: purchases of the train period, [I]; if given, coverage and novelty of the top-k lists are added.
+    batch_size: number of rows at once, by default at most `MOST_ROWS`, with about `SCORES` scores.
     """
-    metrics = RankingMetrics(ks=ks)
-    lists = None if counts is None else ListMetrics(counts, ks, FIRST_KNOWN_ID)
+    return rank_rows(scorer, data, ks, rows, counts, batch_size, progress).compute()
+
+
+def rank_rows(
+    scorer: Scorer,
+    data: Rows,
+    ks: tuple[int, ...],
+    rows: Array | None = None,
+    counts: Array | None = None,
+    batch_size: int | None = None,
+    progress: str | None = None,
+    keep: str | None = None,
+) -> Ranking:
+    """Return the accumulated metrics of `rank_split`; `keep` names a metric whose value is kept for every row."""
+    ranking = Ranking(RankingMetrics(ks, keep), None if counts is None else ListMetrics(counts, ks, FIRST_KNOWN_ID))
     rows = np.arange(len(data)) if rows is None else rows
-    for chunk in _chunks(rows, batch_size, progress):
-        batch = data.batch(chunk)
-        scores = exclude_items(scorer(batch), batch.excluded, -torch.inf)
-        targets = data.target_lists(chunk)
-        if torch.isnan(scores).any():
-            raise ScoreError("scores are not numbers: train with a lower --learning-rate, or clip the numeric features")
+    with _bar(progress, len(rows)) as advance:
+        place, size = 0, batch_size or FIRST_ROWS
+        while place < len(rows):
+            chunk = rows[place : place + size]
+            batch = data.batch(chunk)
+            scores = exclude_items_in_place(scorer(batch), batch.excluded, -torch.inf)
+            ranking.add(scores, data.target_lists(chunk), chunk[0])
+            place += len(chunk)
+            size = batch_size or max(1, min(MOST_ROWS, SCORES // scores.shape[1]))
+            advance(len(chunk))
+    return ranking
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The metrics of ranked rows; `lists` is None if they were not requested."""
+
+    targets: RankingMetrics
+    lists: ListMetrics | None
+
+    def add(self, scores: Tensor, targets: list[Array], first: int) -> None:
+        """Add rows of scores [B, I], -inf at excluded items; `first` is the number of the first row."""
         try:
-            metrics.update(target_ranks_from_scores(scores.numpy(), targets, first_item=FIRST_KNOWN_ID))
+            self.targets.update(target_ranks_from_scores(scores.numpy(), targets, first_item=FIRST_KNOWN_ID))
+        except NaNScoreError:
+            raise ScoreError(
+                "scores are not numbers: train with a lower --learning-rate, or clip the numeric features"
+            ) from None
         except RankError as error:
-            raise DataError(f"rows from {chunk[0]} on: {error}: run the fit again") from None
-        if lists is not None:
-            best, ids = torch.topk(scores, min(max(ks), scores.shape[1]), dim=1)
-            lists.update(ids.masked_fill(best == -torch.inf, PADDING_ID).numpy())
-    return metrics.compute() | ({} if lists is None else lists.compute())
+            raise DataError(f"rows from {first} on: {error}: run the fit again") from None
+        if self.lists is not None:
+            self.lists.update(best_items(scores, max(self.lists.ks)).numpy())
+
+    def compute(self) -> dict[str, float]:
+        """Return all metrics."""
+        return self.targets.compute() | ({} if self.lists is None else self.lists.compute())
 
 
-def _chunks(rows: Array, size: int, progress: str | None) -> Iterator[Array]:
+@contextmanager
+def _bar(title: str | None, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield a function that advances a progress bar on standard error; there is none without a title."""
+    if title is None:
+        yield lambda _: None
+        return
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
-    chunks = [rows[start : start + size] for start in range(0, len(rows), size)]
-    if progress is None:
-        return iter(chunks)
-    return iter(track(chunks, description=f"{progress:<24}", console=Console(stderr=True)))
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(f"{title:<24}", total=total)
+        yield lambda count: bar.advance(task, count)
 
 
 def model_scorer(model: Model) -> Scorer:

@@ -37,6 +37,10 @@ from training.settings import TrainingSettings
 logging.getLogger("transformers.trainer_utils").addFilter(lambda record: "mtime may not" not in record.getMessage())
 
 
+class LossError(BadInput):
+    """The loss of a step is not a finite number."""
+
+
 class DeviceError(BadInput):
     """The device does not support a setting."""
 
@@ -79,6 +83,18 @@ class RankingTrainer(Trainer):  # type: ignore[misc]
         batches = DataLoader(self.train_dataset, batch_sampler=sampler, collate_fn=self.data_collator)
         prepared: DataLoader[Any] = self.accelerator.prepare(batches)
         return prepared
+
+    def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
+        loss: torch.Tensor = super().training_step(*arguments, **named)
+        if not torch.isfinite(loss):
+            folder = Path(self.args.output_dir)
+            kept = [int(path.name.rpartition("-")[2]) for path in folder.glob("checkpoint-*")]
+            last = f"the checkpoint of step {max(kept)} is whole in {folder}" if kept else "no checkpoint was written"
+            raise LossError(
+                f"step {self.state.global_step + 1}: the loss is {loss.item()}: train with a lower --learning-rate or "
+                f"--max-gradient-norm; {last}"
+            )
+        return loss
 
     def evaluate(self, *_: object, metric_key_prefix: str = "eval", **__: object) -> dict[str, float]:
         metrics: dict[str, float] = {}

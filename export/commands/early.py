@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from export import families
 from export.errors import RepositoryError
+from export.families.options import source_of
 from export.repository.registry import SCHEME
 from preprocessing.schema import read_fitted, require_same_digest
 from stage.free_output import require_free_output
@@ -14,7 +16,7 @@ COMMAND = "export repository"
 NEEDED = ("item_index.parquet", "workflow/workflow.pkl")
 
 
-def before_export(models: list[str], data: str | Path, output: str | Path, overwrite: bool) -> None:
+def before_export(models: list[str], data: str | Path | None, output: str | Path, overwrite: bool) -> None:
     """Check the folders of an export; a registered model is checked when it is downloaded.
 
     Raises:
@@ -22,13 +24,15 @@ def before_export(models: list[str], data: str | Path, output: str | Path, overw
             cannot be written.
 
     """
-    fitted = read_fitted(data)
-    for model in models:
-        if not model.startswith(SCHEME):
-            require_same_digest(fitted, read_fitted(model), f"the model in {model}")
-            read_config(model)
-    for name in NEEDED:
-        if not (Path(data) / name).is_file():
-            raise RepositoryError(f"no {name} in {data}: give the output folder of `preprocessing fit`")
     folders = [model for model in models if not model.startswith(SCHEME)]
-    require_free_output(output, overwrite, [*folders, data], COMMAND)
+    fitted = None if data is None else read_fitted(data)
+    for folder in folders:
+        if fitted is not None:
+            require_same_digest(fitted, read_fitted(folder), f"the model in {folder}")
+        family = read_config(folder).family
+        if family in families.NAMES:
+            source_of(family, data, folder)
+    for name in NEEDED:
+        if data is not None and not (Path(data) / name).is_file():
+            raise RepositoryError(f"no {name} in {data}: give the output folder of `preprocessing fit`")
+    require_free_output(output, overwrite, [*folders, *([] if data is None else [data])], COMMAND)

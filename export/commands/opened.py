@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from export import families
-from export.data.saved_workflow import SavedWorkflow
 from export.errors import EXPORT_AGAIN, RepositoryError
 from export.families.family import Family
+from export.families.options import source_of
 from export.parity.answers import golden_file, read_reference
 from export.parity.hop import Hop
 from export.repository.job import Job
@@ -29,7 +29,7 @@ class Opened:
     plans: dict[str, Any]
 
     @property
-    def families(self) -> dict[str, Family[Any, Any]]:
+    def families(self) -> dict[str, Family[Any, Any, Any]]:
         return {name: families.find(name) for name in self.plans}
 
 
@@ -54,25 +54,28 @@ def open_repository(repository: str | Path) -> Opened:
     return Opened(folder, fitted, result, plans)
 
 
-def job_of(opened: Opened, data: str | Path, folder: Path, report: Report) -> Job:
+def job_of(opened: Opened, data: str | Path | None, folder: Path, report: Report) -> Job[Any]:
     """Return the job of a repository at `folder` with the golden rows of `opened`.
 
-    Raises `SchemaError` if the data are of another fit, `RepositoryError` if the families' golden rows differ.
+    Raises `SchemaError` if the data are of another fit, `GraphError` if they are missing or not needed,
+    `RepositoryError` if the families' golden rows differ.
     """
-    data, fitted = Path(data), opened.fitted
-    require_same_digest(read_fitted(data), fitted, f"the repository in {opened.folder}")
-    features = fitted.schema_.request_features
+    family, fitted = opened.result.family, opened.fitted
+    source, golden = source_of(family, data, opened.folder), families.find(family).golden
+    require_same_digest(read_fitted(source), fitted, f"the repository in {opened.folder}")
     files = [opened.folder / golden_file(name) for name in opened.plans]
-    rows = [read_reference(features, file).rows for file in files]
+    rows = [read_reference(file).rows for file in files]
     for file, own in zip(files, rows, strict=True):
         # A golden row may contain NaN, which differs from itself.
         if repr(own) != repr(rows[0]):
             raise RepositoryError(f"{file}: its golden rows differ from those of {files[0].name}: {EXPORT_AGAIN}")
-    workflow = SavedWorkflow.of_requests(data)
-    return Job(data, folder, fitted, rows[0], workflow, report, opened.plans)
+    requests = golden.again(source, fitted, rows[0])
+    if missing := [name for name in requests.columns.names if not all(name in row for row in rows[0])]:
+        raise RepositoryError(f"{files[0]}: its golden rows lack {missing[0]}: {EXPORT_AGAIN}")
+    return Job(folder, fitted, requests, report, opened.plans)
 
 
-def hops_of(job: Job) -> tuple[Hop, ...]:
+def hops_of(job: Job[Any]) -> tuple[Hop, ...]:
     """Return the hops of all families, those of shared models once.
 
     Raises `ValueError` if two hops of other models have one name: only one of them would be checked.

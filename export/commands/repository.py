@@ -15,17 +15,14 @@ from typing import Any
 
 from export.commands.early import COMMAND
 from export.commands.opened import hops_of
-from export.data.golden import golden_rows
-from export.data.saved_workflow import SavedWorkflow
 from export.errors import GraphError
 from export.families import find
 from export.families.family import Wanted
-from export.families.options import FamilyOptions, all_flags, flags
+from export.families.options import FamilyOptions, all_flags, flags, source_of
 from export.parity.compare import TOLERANCE
 from export.parity.declared import require_declared
 from export.parity.hop import check_hops
 from export.repository.job import Job
-from export.repository.members import write_decoding, write_preprocess
 from export.repository.models import Models, Trained
 from export.repository.options import RepositoryOptions, cut_to_catalogue
 from export.repository.plans import joined_plans, plan_as_json, with_plans
@@ -53,16 +50,17 @@ class Request:
     overwrite: bool = False
 
 
-def export_repository(request: Request, data: str | Path, output: str | Path) -> dict[str, Any]:
+def export_repository(request: Request, data: str | Path | None, output: str | Path) -> dict[str, Any]:
     """Write and verify a repository, put it in place, and return the content of verify.json.
 
+    `data`: None for families that need none.
+
     Raises:
-        GraphError: No family has these models or such a flag.
+        GraphError: No family has these models or such a flag; the data are missing, or not needed.
         ParityError: A hop differs from the trained model; then nothing is written.
         SchemaError: A model and the data are of different fits.
 
     """
-    data = Path(data)
     with ExitStack() as stack:
         given = {
             name: Trained(*stack.enter_context(model_folder(model, request.tracking_uri)))
@@ -71,31 +69,29 @@ def export_repository(request: Request, data: str | Path, output: str | Path) ->
         family = _family(request, given)
         options = _options(family, request)
         models = {need.family: given[name] for name, need in flags(family).needs.items()}
-        fitted = read_fitted(data)
+        source = source_of(family, data, given["model"].folder)
+        fitted = read_fitted(source)
         for model in models.values():
             require_same_digest(fitted, read_fitted(model.folder), model.shown)
         top_k = cut_to_catalogue("--top-k", request.shared.top_k, fitted, "an answer holds")
-        shared = request.shared.model_copy(update={"top_k": top_k})
-        inputs = [*(model.folder for model in models.values()), data, *_stores(request)]
+        shared = find(family).settle(request.shared.model_copy(update={"top_k": top_k}), models)
+        inputs = [*(model.folder for model in models.values()), source, *_stores(request)]
         folder = stack.enter_context(whole_folder(output, request.overwrite, inputs, COMMAND))
         report = stack.enter_context(steps("export"))
-        workflow = SavedWorkflow.of_requests(data)
-        job = Job(data, folder, fitted, golden_rows(data, fitted), workflow, report)
+        job = Job(folder, fitted, find(family).golden.make(source, fitted, models), report)
         result = _write(job, family, models, shared, options)
         require_declared(folder)
     return result.model_dump(exclude_none=True)
 
 
 def _write(
-    job: Job, family: str, models: Models, shared: RepositoryOptions, options: Mapping[str, FamilyOptions]
+    job: Job[Any], family: str, models: Models, shared: RepositoryOptions, options: Mapping[str, FamilyOptions]
 ) -> Result:
     """Fill the job's folder, which no server sees yet; `options`: those of each family, in the order of writing."""
     (job.folder / "schema.json").write_text(job.fitted.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
-    job.report("write the preprocessing")
-    refusal = write_preprocess(job.workflow, job.features, shared.reference_path, job.folder)
-    write_decoding(job.item_ids, shared.top_k, job.folder)
+    of_all = find(family).golden.write(job, shared)
     for name, own in options.items():
-        plan = find(name).plan(job, models, Wanted(shared, own, compiled=not refusal))
+        plan = find(name).plan(job, models, Wanted(shared, own, compiled=not of_all.not_compiled))
         job.plans.update({**joined_plans(plan), name: plan})
     families: dict[str, FamilyResult] = {}
     apart = 0.0
@@ -119,9 +115,9 @@ def _write(
         format=shared.format,
         top_k=shared.top_k,
         exclude_seen=shared.exclude_seen,
-        not_compiled=refusal,
-        rows=len(job.rows),
-        recorded_rows=0 if refusal else len(job.recorded),
+        not_compiled=of_all.not_compiled,
+        rows=len(job.requests.rows),
+        recorded_rows=of_all.recorded_rows,
         tolerance=TOLERANCE,
         differences={"torch_parts": apart, **check_hops(hops_of(job), job.report)},
         versions=versions(),

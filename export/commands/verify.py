@@ -12,11 +12,11 @@ from export.repository.result import versions, write_result
 from stage.progress import steps
 
 
-def verify(repository: str | Path, data: str | Path) -> dict[str, Any]:
+def verify(repository: str | Path, data: str | Path | None = None) -> dict[str, Any]:
     """Verify a repository against torch's answers at the export; rewrite and return its verify.json.
 
-    `torch_parts` is kept, because the trained models are not available. Raises `ParityError` and leaves the file
-    unchanged.
+    `data`: None for families that need none. `torch_parts` is kept, because the trained models are not available.
+    Raises `ParityError` and leaves the file unchanged.
     """
     opened = open_repository(repository)
     require_declared(repository)

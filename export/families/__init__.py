@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from export.families.family import Family
 
-NAMES = ("offline_online", "two_tower", "retrieve_and_rank")
+NAMES = ("offline_online", "two_tower", "retrieve_and_rank", "sasrec", "shan", "sine")
 
 
-def find(name: str) -> Family[Any, Any]:
+def find(name: str) -> Family[Any, Any, Any]:
     """Import and return a family."""
-    family: Family[Any, Any] = import_module(f"{__name__}.{name}.family").FAMILY
+    family: Family[Any, Any, Any] = import_module(f"{__name__}.{name}.family").FAMILY
     return family

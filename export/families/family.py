@@ -9,26 +9,26 @@ A family is a folder with two modules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from export.data.golden import Arrays
 from export.embeddings.vectors import Vectors
+from export.next_item.plan import HistoryChain
 from export.parity.hop import Hop
-from export.repository.job import Job
+from export.repository.golden_kind import GoldenKind
+from export.repository.job import Job, RequestsT
 from export.repository.models import Models
 from export.repository.options import RepositoryOptions
+from export.repository.written import TorchAnswers, Written
 from export.triton.config import ModelConfig
 from preprocessing.schema import FittedSchema, Schema
 from stage.progress import Report
 
 AnyPlan = TypeVar("AnyPlan")
 AnyOptions = TypeVar("AnyOptions", bound=BaseModel)
-About = dict[str, Any]
-"""The content about a family in verify.json besides its plan."""
 
 
 @dataclass(frozen=True)
@@ -44,26 +44,7 @@ class Wanted(Generic[AnyOptions]):
 
 
 @dataclass(frozen=True)
-class Written(Generic[AnyPlan]):
-    """The plan as it was carried out, and the other content for verify.json."""
-
-    plan: AnyPlan
-    about: About = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class TorchAnswers:
-    """The trained model's answers to the golden rows in torch, by name, [N, ...].
-
-    `torch_parts`: the difference between the parts, each loaded alone, and the whole model; 0, or `ParityError`.
-    """
-
-    answers: Arrays
-    torch_parts: float = 0.0
-
-
-@dataclass(frozen=True)
-class Refresh(Generic[AnyPlan]):
+class Refresh(Generic[RequestsT, AnyPlan]):
     """The refresh of item vectors without training.
 
     `rewritten`: paths inside the repository that `run` writes; all others are kept. `run`: writes them, and new answers
@@ -71,7 +52,7 @@ class Refresh(Generic[AnyPlan]):
     """
 
     rewritten: Callable[[AnyPlan], set[str]]
-    run: Callable[[Job, AnyPlan], Written[AnyPlan]]
+    run: Callable[[Job[RequestsT], AnyPlan], Written[AnyPlan]]
 
 
 @dataclass(frozen=True)
@@ -87,10 +68,11 @@ class Replace(Generic[AnyPlan]):
 
 
 @dataclass(frozen=True)
-class Family(Generic[AnyPlan, AnyOptions]):
+class Family(Generic[RequestsT, AnyPlan, AnyOptions]):
     """A family as Triton serves it.
 
     name         its name in model.json and verify.json
+    golden       the kind of its golden rows, and the models that it shares with families of the same kind
     plan_type    the class of its plan, a frozen dataclass
     shipped      returns the plan of a schema without a fit, with the default sizes
     plan         returns its plan; the plans of the models that it joins are in `job.plans`
@@ -101,16 +83,21 @@ class Family(Generic[AnyPlan, AnyOptions]):
     vectors      the encoders of users and items; None if the family has none
     refresh      None if nothing can be computed again without training
     replace      None if no vectors of users are stored
+    histories    returns the model that answers histories; None if a request is more than a history
+    settle       returns the shared options as its trained models allow them
     """
 
     name: str
+    golden: GoldenKind[RequestsT]
     plan_type: type[AnyPlan]
     shipped: Callable[[Schema, Mapping[str, Any]], AnyPlan]
-    plan: Callable[[Job, Models, Wanted[AnyOptions]], AnyPlan]
+    plan: Callable[[Job[RequestsT], Models, Wanted[AnyOptions]], AnyPlan]
     configs: Callable[[AnyPlan], tuple[ModelConfig, ...]]
-    write: Callable[[Job, AnyPlan, Models], Written[AnyPlan]]
-    reference: Callable[[Job, AnyPlan, Models], TorchAnswers]
-    hops: Callable[[Job, AnyPlan], tuple[Hop, ...]]
+    write: Callable[[Job[RequestsT], AnyPlan, Models], Written[AnyPlan]]
+    reference: Callable[[Job[RequestsT], AnyPlan, Models], TorchAnswers]
+    hops: Callable[[Job[RequestsT], AnyPlan], tuple[Hop, ...]]
     vectors: Callable[[AnyPlan], Vectors] | None = None
-    refresh: Refresh[AnyPlan] | None = None
+    refresh: Refresh[RequestsT, AnyPlan] | None = None
     replace: Replace[AnyPlan] | None = None
+    histories: Callable[[AnyPlan], HistoryChain] | None = None
+    settle: Callable[[RepositoryOptions, Models], RepositoryOptions] = lambda options, _: options

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.data.golden import Arrays, Row, arrow_schema
+from export.data.golden import Arrays, Row
 from export.errors import EXPORT_AGAIN, RepositoryError
 from export.triton.tensors import ENCODED, ITEM_ID, ITEM_IDS, SCORE
 from preprocessing.schema import PADDING_ID, Feature
 from stage.library_errors import Becomes, first_line, map_errors
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from torch import Tensor
 
 KEPT = "torch."
@@ -59,19 +60,19 @@ def model_features(features: tuple[Feature, ...], encoded: Arrays) -> dict[str, 
     }
 
 
-def write_reference(reference: Reference, features: tuple[Feature, ...], path: Path) -> None:
+def write_reference(reference: Reference, columns: pa.Schema, path: Path) -> None:
     """Write the rows and torch's answers to a new file; an old one may be linked from elsewhere."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.Table.from_pylist(reference.rows, schema=arrow_schema(features))
+    table = pa.Table.from_pylist(reference.rows, schema=columns)
     for name, values in reference.answers.items():
         table = table.append_column(KEPT + name, pa.array(list(values)))
     path.unlink(missing_ok=True)
     pq.write_table(table, path)
 
 
-def read_reference(features: tuple[Feature, ...], path: Path) -> Reference:
+def read_reference(path: Path) -> Reference:
     """Read golden rows and torch's answers to them at the export of the repository."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -81,8 +82,8 @@ def read_reference(features: tuple[Feature, ...], path: Path) -> Reference:
 
     with map_errors(Becomes((OSError, KeyError, ValueError, pa.ArrowException), unreadable)):
         table = pq.read_table(path)
-        rows = table.select([feature.name for feature in features]).to_pylist()
         names = [name for name in table.column_names if name.startswith(KEPT)]
+        rows = table.drop_columns(names).to_pylist()
         answers = {name.removeprefix(KEPT): np.stack(table[name].to_numpy()) for name in names}
     return Reference(rows, _Answers(path, answers))
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from export.repository.registry import RegisteredModel
-from training.checkpoint import load, read_config
+from training.checkpoint import load, load_whole, read_config
 
 Part = TypeVar("Part", bound=nn.Module)
 
@@ -28,6 +28,11 @@ class Trained:
     def config(self) -> Any:
         """The model's sizes, see `training.families`."""
         return read_config(self.folder)
+
+    @cached_property
+    def whole(self) -> Any:
+        """The whole model of any family, in evaluation mode."""
+        return load_whole(self.folder)
 
     def load(self, part: type[Part]) -> Part:
         """Return a part of the model by its class, in evaluation mode."""

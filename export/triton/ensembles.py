@@ -127,6 +127,12 @@ def served_in_three_ways(
     return (*map(as_backend_takes, members), *ensembles)
 
 
+def served_chains(plan: Plan, default: str, *, fused: str, by_nvtabular: str = "") -> tuple[str, ...]:
+    """Return the names under which the plan serves a chain, the default first."""
+    interpreted = (by_nvtabular,) if by_nvtabular and plan.reference_path else ()
+    return (default, *interpreted, *((fused,) if plan.fused else ()))
+
+
 def preprocessing(plan: Plan) -> ModelConfig:
     """Return the first model of default ensembles."""
     if plan.compiled:

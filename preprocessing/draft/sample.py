@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from preprocessing.log.csv_file import read_csv
+from preprocessing.log.csv_file import quoting_of, read_csv
 from preprocessing.log.errors import LogError
-from preprocessing.log.files import SEPARATORS, compression_of, kind_of, part_files
+from preprocessing.log.files import ATOMIC, SEPARATORS, compression_of, kind_of, part_files
 from preprocessing.log.tables import RawTable, Wanted
 from preprocessing.log_layout import Log
 
@@ -73,8 +73,12 @@ def _separator(part: Path, log: Log) -> str:
     return log.separator or SEPARATORS[kind_of(part)]
 
 
+def _is_atomic(part: Path) -> bool:
+    return kind_of(part) in ATOMIC
+
+
 def _header(part: Path, log: Log) -> list[str]:
-    columns, _ = read_csv(part, _separator(part, log), log.encoding, compression_of(part), NOTHING)
+    columns, _ = read_csv(part, _separator(part, log), log.encoding, compression_of(part), NOTHING, _is_atomic(part))
     return list(columns)
 
 
@@ -87,7 +91,8 @@ def _csv_chunks(part: Path, log: Log) -> Iterator[pa.Table]:
     try:
         stream: Any = pa.input_stream(str(part), compression=compression_of(part))
         with io.TextIOWrapper(stream, encoding, newline="") as text:
-            rows = (row for row in csv.reader(text, delimiter=_separator(part, log)) if row)
+            read = csv.reader(text, delimiter=_separator(part, log), quoting=quoting_of(_is_atomic(part)))
+            rows = (row for row in read if row)
             next(rows, None)
             while chunk := list(islice(rows, CHUNK)):
                 for row in chunk:

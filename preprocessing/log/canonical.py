@@ -30,9 +30,9 @@ class RawLog:
 
     interactions: `session` (row of `sessions`), `item` (row of `items`), `instant` (int64: nanoseconds of UTC, or the
         order), `place` (int64, order of equal instants in a session), `value` (float64). An item occurs once in a
-        session.
+        session, unless the schema keeps repeats.
     sessions: sorted by `user` and `session` (both strings); `first` instant, `time` (its shop-local time), the
-        columns of context features.
+        columns of context features; `split` if the log has a file for each split.
     users: index `user`, columns of user features. items: index `item`, sorted; `title`, columns of item features.
     report: summary of what was read.
     """
@@ -44,12 +44,19 @@ class RawLog:
     report: ReadReport
 
 
-def raw_log(schema: Schema, log: RawTable, users: RawTable | None, items: RawTable | None) -> RawLog:
-    """Check the tables against the schema and convert them; `LogError` names the column and the remedy."""
+def raw_log(
+    schema: Schema, log: RawTable, users: RawTable | None, items: RawTable | None, given: Column | None = None
+) -> RawLog:
+    """Check the tables against the schema and convert them; `LogError` names the column and the remedy.
+
+    given: [N] str, the split of each row of `log` if the log has a file for each split.
+    """
     import pandas as pd
 
     columns = schema.log.columns
     ids = read_ids(schema, log)
+    if given is not None:
+        ids = ids.with_sessions_apart(given, bool(columns.user))
     times = read_times(log.column(columns.time), columns.time, schema.log)
     value = numbers(log.column(columns.value), columns.value, schema.log) if columns.value else np.zeros(len(log))
     # From here on rows are in the order of time, then of the file: "first" means earliest.
@@ -62,6 +69,8 @@ def raw_log(schema: Schema, log: RawTable, users: RawTable | None, items: RawTab
     session, user_of, name_of = ids.numbered_sessions()
     first = first_rows(session, len(name_of))
     sessions = pd.DataFrame({"user": user_of, "session": name_of, "first": instant[first], "time": local[first]})
+    if given is not None:
+        sessions["split"] = given[in_time][first]
     for feature in (feature for feature in schema.features if feature.side == "context" and is_column(feature)):
         sessions[feature.name] = _context_column(schema, feature, log, in_time, session)
     rows = pd.DataFrame(
@@ -73,7 +82,8 @@ def raw_log(schema: Schema, log: RawTable, users: RawTable | None, items: RawTab
         }
     )
     rows["place"] = _places(schema, sessions, rows, ids.items)
-    merged = _merge_repeats(rows) if columns.session else rows
+    merges = columns.session and schema.log.repeats_in_session == "merge"
+    merged = _merge_repeats(rows) if merges else rows
     report = ReadReport(
         rows=len(log),
         users=len(ids.users) if columns.user else 0,

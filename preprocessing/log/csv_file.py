@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from preprocessing.log.errors import LogError
 from preprocessing.log.tables import Wanted
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 1 << 20
 BLOCK_BYTES = 1 << 23
 SPARE = "\0spare"
+ATOMIC_TYPES = ("token", "token_seq", "float", "float_seq")
 SEPARATOR_LINE = re.compile(r'"?sep=.?"?[,;]*', re.IGNORECASE)
 MAGIC = {
     b"\x1f\x8b": "is gzip: name it .csv.gz",
@@ -31,9 +32,11 @@ BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", cod
 
 
 def read_csv(
-    path: Path, separator: str, encoding: str, compression: str | None, wanted: Wanted
+    path: Path, separator: str, encoding: str, compression: str | None, wanted: Wanted, atomic: bool = False
 ) -> tuple[Sequence[str], pa.Table]:
     """Read the wanted columns of a CSV file with a header; texts that repeat are dictionary-encoded.
+
+    atomic: a file of RecBole, without quotes; the type after a column's name is dropped.
 
     Raises:
         LogError: The file is empty or not in `encoding`, or a row has another number of fields than the header.
@@ -42,7 +45,8 @@ def read_csv(
     import pyarrow as pa
     from pyarrow import csv as arrow
 
-    blank, columns, fields = _head(path, separator, encoding, compression)
+    blank, columns, fields = _head(path, separator, encoding, compression, atomic)
+    columns = [_plain_name(column) for column in columns] if atomic else columns
     spare = (
         [SPARE] if fields == len(columns) + 1 else []
     )  # every line may end with one separator more than the header has
@@ -64,7 +68,9 @@ def read_csv(
                     block_size=BLOCK_BYTES,
                     encoding=encoding,
                 ),
-                parse_options=arrow.ParseOptions(delimiter=separator, newlines_in_values=True),
+                parse_options=arrow.ParseOptions(
+                    delimiter=separator, newlines_in_values=not atomic, quote_char=False if atomic else '"'
+                ),
                 convert_options=arrow.ConvertOptions(
                     include_columns=[str(columns.index(column)) for column in chosen] + spare,
                     column_types={
@@ -84,7 +90,19 @@ def read_csv(
     return columns, table.rename_columns(chosen)
 
 
-def _head(path: Path, separator: str, encoding: str, compression: str | None) -> tuple[int, list[str], int]:
+def quoting_of(atomic: bool) -> Literal[0, 3]:
+    """Return the csv module's rule for quotes, which RecBole's files do not have."""
+    return csv.QUOTE_NONE if atomic else csv.QUOTE_MINIMAL
+
+
+def _plain_name(column: str) -> str:
+    name, _, kind = column.rpartition(":")
+    return name if kind in ATOMIC_TYPES else column
+
+
+def _head(
+    path: Path, separator: str, encoding: str, compression: str | None, atomic: bool
+) -> tuple[int, list[str], int]:
     """Return the number of blank lines before the header, its names, and the number of fields of the first row."""
     import pyarrow as pa
 
@@ -105,7 +123,8 @@ def _head(path: Path, separator: str, encoding: str, compression: str | None) ->
             raise _not_in(path, encoding) from None
         raise LogError(f"--encoding {encoding} (log.encoding): is not an encoding, give one such as latin-1") from None
     _refuse_separator_line(path, text)
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=separator)
+    lines = io.StringIO(text.removeprefix("\ufeff"), newline="")
+    reader = csv.reader(lines, delimiter=separator, quoting=quoting_of(atomic))
     try:
         rows = list(islice((row for row in reader if row), 2))
     except csv.Error as error:

@@ -39,6 +39,8 @@ def feature_column(feature: Feature, raw: pa.ChunkedArray, log: Log, what: str) 
         case _, "int64":
             return pd.Series(_whole_number_feature(raw, feature, log))
         case _:
+            if feature.is_split and pa.types.is_list(raw.type) and pa.types.is_string(raw.type.value_type):
+                raw = pc.binary_join(raw, getattr(feature, "separator", None) or " ")
             read = pd.Series(texts(raw, name, log).objects(), dtype=object)
             if feature.is_split:
                 read = read.where(read.str.strip() != "", None)

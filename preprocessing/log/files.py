@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,12 @@ from preprocessing.log_layout import Log
 if TYPE_CHECKING:
     import pyarrow as pa
 
+ATOMIC = (".inter", ".item", ".user")
+"""RecBole's atomic files: tab-separated, without quotes, with typed names such as `user_id:token` in the header."""
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
+SEPARATORS = {".csv": ",", ".tsv": "\t", **dict.fromkeys(ATOMIC, "\t")}
 PARQUET = (".parquet", ".pq")
-KINDS = "a .parquet, .csv or .tsv file (CSV also as .gz, .bz2, .zst, .lz4)"
+KINDS = "a .parquet, .csv, .tsv or .inter file (CSV also as .gz, .bz2, .zst, .lz4)"
 
 
 def kind_of(path: Path) -> str:
@@ -33,17 +36,33 @@ def compression_of(path: Path) -> str | None:
     return COMPRESSED.get(path.suffix.lower())
 
 
-def find_log(source: Path) -> Path:
-    """Return the log that `source` names: the path itself, or the `interactions` in a folder."""
+def find_log(source: Path, named: str | None = None) -> Path:
+    """Return the log that `source` names: the path itself, or a file in a folder.
+
+    This is the file `named` if it is given, else `interactions`, else the only `.inter` file, else the folder itself.
+    """
     if not source.is_dir():
         return source
+    if named is not None:
+        return file_named(source, named)
     found = sorted(path for path in source.iterdir() if path.name.split(".")[0] == "interactions" and _is_table(path))
     if len(found) > 1:
         raise LogError(f"{source}: contains {found[0].name} and {found[1].name}, give the path of the one to read")
     if found:
         return found[0]
+    if len(atomic := sorted(source.glob("*.inter"))) == 1:
+        return atomic[0]
     part_files(source)
     return source
+
+
+def file_named(folder: Path, name: str) -> Path:
+    """Return the only file or folder of `folder` with a name like `name`, in which `*` stands for any text."""
+    found = sorted(path for path in folder.iterdir() if fnmatchcase(path.name, name)) if folder.is_dir() else []
+    if len(found) != 1:
+        seen = f"{found[0].name} and {found[1].name}" if found else "none"
+        raise LogError(f"{folder}: expected one file {name!r}, seen {seen}: give the path of the log, or rename it")
+    return found[0]
 
 
 def _is_table(path: Path) -> bool:
@@ -137,7 +156,7 @@ def _read_part(part: Path, root: Path, wanted: Wanted, log: Log) -> tuple[Sequen
             columns, table = _read_parquet(part, wanted)
         else:
             separator = log.separator or SEPARATORS[kind]
-            columns, table = read_csv(part, separator, log.encoding, compression_of(part), wanted)
+            columns, table = read_csv(part, separator, log.encoding, compression_of(part), wanted, kind in ATOMIC)
     except (pa.ArrowException, OSError, UnicodeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise LogError(f"{part}: cannot be read as {kind[1:]} ({reason}), give a whole file") from None

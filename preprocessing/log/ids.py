@@ -32,6 +32,23 @@ class LogIds:
         moved = replace(self, user=self.user[rows], item=self.item[rows], session=self.session[rows])
         return replace(moved, session=self.session) if self.own_sessions else moved
 
+    def with_sessions_apart(self, given: Column, has_users: bool) -> LogIds:
+        """Return the ids with a session of each split, where several files have one of the same name.
+
+        given: [N] str, the split of every row. A session outside of training is named "test:NAME".
+        """
+        if self.own_sessions:
+            return self
+        splits, split = np.unique(given, return_inverse=True)
+        keys, codes = np.unique(split * len(self.sessions) + self.session, return_inverse=True)
+        pairs = zip(splits[keys // len(self.sessions)], self.sessions[keys % len(self.sessions)], strict=True)
+        names = np.array([name if which == "train" else f"{which}:{name}" for which, name in pairs], dtype=object)
+        order = np.argsort(names, kind="stable")
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        apart = replace(self, session=place[codes], sessions=names[order])
+        return apart if has_users else replace(apart, user=apart.session, users=apart.sessions)
+
     def first_rows(self, role: Literal["user", "item"]) -> Column:
         """Return the first row of every user or item, in the order of their names."""
         codes, names = (self.user, self.users) if role == "user" else (self.item, self.items)

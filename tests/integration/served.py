@@ -48,8 +48,18 @@ class Served:
         return self.fitted.schema_.request_features
 
     @cached_property
+    def requests(self) -> Any:
+        """The golden rows, which know how to become tensors."""
+        from export.commands.opened import job_of, open_repository
+        from tests.families import source
+
+        opened = open_repository(self.repository)
+        data = source(opened.result.family, self.data)
+        return job_of(opened, data, self.repository, lambda _: None).requests
+
+    @cached_property
     def golden(self) -> Reference:
-        return read_reference(self.features, self.repository / golden_file(self.family))
+        return read_reference(self.repository / golden_file(self.family))
 
     @cached_property
     def encoded_ids(self) -> dict[str, int]:

@@ -9,7 +9,6 @@ from client.recommend_client import RecommendClient
 from export.families.offline_online.plan import RECOMMEND, RECOMMEND_FUSED, RECOMMEND_NVTABULAR
 from export.parity.answers import golden_file, read_reference
 from export.triton.plan import PREPROCESS_NVTABULAR
-from preprocessing.schema import read_fitted
 from serving.server import run_triton
 from tests.exported import repository
 
@@ -22,8 +21,7 @@ def test_a_release_without_the_reference_path_is_served_without_nvtabular_and_pa
     shutil.copytree(repository(compiled_data, "onnx"), folder, ignore=nvtabular)
     assert not list(folder.rglob("*.pkl"))
     with run_triton(folder, grace_s=0) as server:
-        features = read_fitted(compiled_data).schema_.request_features
-        row = read_reference(features, folder / golden_file("offline_online")).rows[20]
+        row = read_reference(folder / golden_file("offline_online")).rows[20]
         for path in (RECOMMEND, RECOMMEND_FUSED):
             with RecommendClient(server.grpc_url, path) as client:
                 [answer] = client.recommend([row])

@@ -152,7 +152,7 @@ def test_a_file_of_another_encoder_or_fit_is_refused_by_its_digest_and_changes_n
     ):
         pq.write_table(changed, path)
         with pytest.raises(
-            RepositoryError, match=rf"{message}.*: write it with `python -m export embeddings "
+            RepositoryError, match=rf"{message}.*write it with `python -m export embeddings "
         ) as refused:
             replace_stored(copied, path)
     assert content(copied) == before

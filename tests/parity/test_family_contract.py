@@ -12,7 +12,7 @@ import pytest
 from export.families import NAMES
 from preprocessing.schema import FIRST_KNOWN_ID
 from tests.changed_files import change_model
-from tests.families import FORMATS, REPOSITORIES, trained_models
+from tests.families import FORMATS, REPOSITORIES, source, trained_models
 from tests.latest import latest_requests
 
 
@@ -54,7 +54,7 @@ def jobs(request: pytest.FixtureRequest, compiled_data: Path) -> Iterator[Any]:
     def job(family: str) -> Any:
         folder = REPOSITORIES[family](compiled_data, request.param)
         if folder not in made:
-            made[folder] = job_of(open_repository(folder), compiled_data, folder, lambda _: None)
+            made[folder] = job_of(open_repository(folder), source(family, compiled_data), folder, lambda _: None)
         return made[folder]
 
     return job
@@ -74,7 +74,7 @@ def test_every_model_of_a_family_has_a_hop_and_the_export_found_every_hop_within
     for name in hops:
         assert written["differences"][name] <= written["tolerance"] == 1e-4, name
     assert written["differences"]["torch_parts"] == 0
-    assert written["rows"] == len(exported.job.rows) > 40
+    assert written["rows"] == len(exported.job.requests.rows) > 40
 
 
 def test_every_hop_refuses_by_name_once_its_file_is_changed(exported: Exported, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_the_vectors_of_users_and_items_are_torch_s(exported: Exported, compiled
     written = user_embeddings(exported.job.folder, compiled_data, vectors, size=7)
     found = {user: vector for batch in written.batches for user, vector in zip(batch.ids, batch.vectors, strict=True)}
     assert found.keys() == latest.keys()
-    job = replace(exported.job, rows=list(latest.values()))
+    job = replace(exported.job, requests=replace(exported.job.requests, rows=list(latest.values())))
     torch_s = exported.family.reference(job, exported.plan, models).answers[vectors.tensor]
     np.testing.assert_allclose(np.stack([found[user] for user in latest]), torch_s, atol=1e-4)
     if vectors.items is not None:

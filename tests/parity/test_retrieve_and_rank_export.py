@@ -28,8 +28,8 @@ TOLERANCE = 1e-4
 GOLDEN = golden_file("retrieve_and_rank")
 
 
-def golden(data: Path, folder: Path) -> list[Row]:
-    return read_reference(read_fitted(data).schema_.request_features, folder / GOLDEN).rows
+def golden(folder: Path) -> list[Row]:
+    return read_reference(folder / GOLDEN).rows
 
 
 @pytest.fixture(params=["onnx", "torchscript"])
@@ -50,9 +50,9 @@ def own_items(row: Row) -> set[str]:
 
 
 def test_with_the_whole_catalogue_as_candidates_the_chain_recommends_what_recommend_does(
-    compiled_data: Path, whole: Path
+    whole: Path,
 ) -> None:
-    local, rows = LocalRepository(whole), golden(compiled_data, whole)
+    local, rows = LocalRepository(whole), golden(whole)
     chains = [each for each in (RETRIEVE_AND_RANK, RETRIEVE_AND_RANK_FUSED) if local.holds(each)]
     for place, row in enumerate(rows):
         chain = chains[place % len(chains)]
@@ -66,7 +66,7 @@ def test_only_retrieved_items_and_the_user_s_own_are_recommended_and_all_alike_i
     compiled_data: Path, format: str, index: str
 ) -> None:
     local = LocalRepository(repository(compiled_data, format, index))
-    rows = [row for row in golden(compiled_data, local.folder)[20:36] if row["recent"]]
+    rows = [row for row in golden(local.folder)[20:36] if row["recent"]]
     together, own_won = ask(local, RETRIEVE_AND_RANK, rows), 0
     for place, row in enumerate(rows):
         alone = ask(local, RETRIEVE_AND_RANK, [row])
@@ -85,7 +85,7 @@ def test_what_a_request_leaves_out_is_not_recommended_even_if_it_is_the_user_s_o
     compiled_data: Path, format: str, index: str
 ) -> None:
     local = LocalRepository(repository(compiled_data, format, index))
-    row = next(row for row in golden(compiled_data, local.folder)[20:] if row["recent"] and row["basket"])
+    row = next(row for row in golden(local.folder)[20:] if row["recent"] and row["basket"])
     before = ask(local, RETRIEVE_AND_RANK, [row])["item_id"][0].tolist()
     assert not set(before) & set(row["basket"])
     left_out = (*before[:3], *own_items(row), "never seen")
@@ -155,9 +155,9 @@ def test_an_export_loads_the_workflow_once_and_encodes_the_golden_rows_once(whol
     assert json.loads((whole.parent / "calls.json").read_text()) == {"loaded": 1, "golden": 1}
 
 
-def test_nothing_to_leave_out_may_be_sent_as_a_list_without_a_place(compiled_data: Path, whole: Path) -> None:
+def test_nothing_to_leave_out_may_be_sent_as_a_list_without_a_place(whole: Path) -> None:
     local = LocalRepository(whole)
-    rows = golden(compiled_data, local.folder)[20:24]
+    rows = golden(local.folder)[20:24]
     blank = ask(local, RETRIEVE_AND_RANK, rows)
     for chain in filter(local.holds, (RETRIEVE_AND_RANK, RETRIEVE_AND_RANK_FUSED)):
         nothing = ask(local, chain, rows, ())
@@ -172,7 +172,7 @@ def test_without_sequences_that_repeat_only_what_was_retrieved_is_ranked(tmp_pat
     assert result["families"]["two_tower"]["plan"]["retrieved"] == RETRIEVED
     assert max(result["differences"].values()) < TOLERANCE
     local = LocalRepository(tmp_path / "out")
-    for row in golden(data, local.folder)[20:26]:
+    for row in golden(local.folder)[20:26]:
         found = ask(local, RETRIEVE_AND_RANK, [row])["item_id"][0].tolist()
         candidates = ask(local, "retrieve", [row])["item_id"][0].tolist()
         assert len(set(found) - set(candidates)) <= RETRIEVED - TOP_K

@@ -32,7 +32,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 def test_the_output_holds_what_the_later_stages_read(synthetic_data: Path) -> None:
     names = {path.name for path in synthetic_data.iterdir()}
-    tables = {"items.parquet", "item_index.parquet", "sequences.parquet", "daily_purchases.parquet"}
+    tables = {"items.parquet", "item_index.parquet", "sequences.parquet", "popular.parquet", "daily_purchases.parquet"}
     assert names == {"schema.json", "schema.pbtxt", "workflow", "item_workflow", "requests", MANIFEST, *tables, *SPLITS}
     weeks = {split: sorted(path.name for path in (synthetic_data / split).iterdir()) for split in SPLITS}
     assert weeks["train"][0] == "week=2024-W01"

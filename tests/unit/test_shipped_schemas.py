@@ -4,87 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 from preprocessing.changes import Changes
 from preprocessing.fit import Summary, fit
 from preprocessing.schema import SCHEMA_FOLDER, Schema, load_schema, read_fitted
+from tests.shipped_logs import ITEMS, LOGS, USERS, visits
 
 MOVIELENS_100K = Path(__file__).parents[3] / "shared" / "data" / "ml-100k"
-USERS, ITEMS, VISITS, DAYS = 6, 8, 30, 120
-
-
-def visits() -> pd.DataFrame:
-    """`user`, `visit`, `time`, `item`: two items a visit."""
-    random = np.random.default_rng(3)
-    count = USERS * VISITS
-    minutes = pd.to_timedelta(random.integers(0, DAYS * 24 * 60, count), "min")
-    visit = pd.DataFrame(
-        {
-            "user": np.tile(np.arange(1, USERS + 1), VISITS),
-            "visit": random.permutation(count) + 536_365,
-            "time": pd.Timestamp("2011-01-03") + minutes,
-        }
-    )
-    items = [random.choice(ITEMS, 2, replace=False) for _ in range(count)]
-    return visit.assign(item=items).explode("item", ignore_index=True).astype({"item": "int64"})
-
-
-def online_retail(folder: Path) -> Path:
-    log = visits().rename(columns={"user": "user_id", "visit": "session_id", "item": "item_id", "time": "timestamp"})
-    log["country"] = np.where(log["user_id"] == 1, "France", "United Kingdom")
-    log.assign(quantity=2, price=np.float32(1.25)).to_parquet(folder / "interactions.parquet", index=False)
-    items = pd.DataFrame({"item_id": np.arange(ITEMS, dtype=np.int16), "title": [f"RED MUG {n}" for n in range(ITEMS)]})
-    items["stock_code"] = items["item_id"].astype(str)
-    items["median_price"] = items["item_id"].astype("float32")
-    items.to_parquet(folder / "items.parquet", index=False)
-    return folder
-
-
-def movielens(folder: Path) -> Path:
-    log = visits().drop_duplicates(["user", "item"]).rename(columns={"user": "user_id", "item": "item_id"})
-    log["timestamp"] = (log["time"] - pd.Timestamp("2011-01-03")).dt.total_seconds().astype("int64") + 874_724_710
-    log[["user_id", "item_id", "timestamp"]].assign(rating=4).to_parquet(folder / "interactions.parquet", index=False)
-    users = pd.DataFrame({"user_id": [str(n) for n in range(1, USERS + 1)]})
-    users.assign(
-        age=["17", "24", "35", "49", "50", "73"],
-        gender=["F", "M"] * 3,
-        occupation=["writer", "other"] * 3,
-        zip_code=["85711", "94043"] * 3,
-    ).to_parquet(folder / "users.parquet", index=False)
-    items = pd.DataFrame({"item_id": [str(n) for n in range(ITEMS)], "release_year": "1995"})
-    items.assign(movie_title=[f"Toy Story {n}" for n in range(ITEMS)], **{"class": "Comedy Children's"}).to_parquet(
-        folder / "items.parquet", index=False
-    )
-    return folder
-
-
-def generic(folder: Path) -> Path:
-    visits()[["user", "item", "time"]].to_csv(folder / "log.csv", index=False)
-    return folder / "log.csv"
-
-
-def sessions(folder: Path) -> Path:
-    log = visits().rename(columns={"visit": "session"})[["session", "item", "time"]]
-    log.to_csv(folder / "log.csv", index=False)
-    return folder / "log.csv"
-
-
-LOGS = {
-    "online_retail": online_retail,
-    "movielens": movielens,
-    "movielens_ids": movielens,
-    "movielens_side": movielens,
-    "generic": generic,
-    "sessions": sessions,
-}
 
 
 def test_every_schema_that_reads_a_file_is_held_here() -> None:
     shipped = {path.stem for path in SCHEMA_FOLDER.glob("*.toml")}
-    assert {name for name in shipped if load_schema(name).log.reader == "table"} == set(LOGS)
+    assert {name for name in shipped if load_schema(name).log.reader != "complete_journey"} == set(LOGS)
 
 
 @pytest.mark.parametrize("name", LOGS)

@@ -175,7 +175,7 @@ def first_week(data: Path) -> Path:
     return sorted((data / "test").glob("week=*/*.parquet"))[0]
 
 
-@pytest.mark.parametrize("file", ["items.parquet", "item_index.parquet"])
+@pytest.mark.parametrize("file", ["items.parquet", "item_index.parquet", "popular.parquet"])
 def test_what_a_model_takes_over_from_the_data_is_missed_before_training(
     file: str, synthetic_data: Path, tmp_path: Path
 ) -> None:

@@ -100,7 +100,7 @@ def test_a_model_folder_holds_no_pickle_and_says_which_version_wrote_it(
 ) -> None:
     save(lively_model(synthetic_data, fitted, CONFIG), CONFIG, synthetic_data, tmp_path)
     assert {path.name for path in tmp_path.rglob("*")} == {
-        *("schema.json", "model.json", "items.parquet", "item_index.parquet"),
+        *("schema.json", "model.json", "items.parquet", "item_index.parquet", "popular.parquet"),
         *("whole.safetensors", "offline.safetensors", "online.safetensors"),
     }
     body = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))

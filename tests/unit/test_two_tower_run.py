@@ -53,7 +53,10 @@ def test_the_command_trains_the_family_that_it_names_and_compares_it_with_the_ba
     assert run(monkeypatch, "evaluate", "--data", str(synthetic_data), "--model", str(model)) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     names = {"recall@100", "ndcg@100", "categorical_accuracy@100", "coverage@100", "novelty@20"}
-    for found in (result, result["popularity"], result["popularity_7_days"], result["own_most_frequent"]):
+    for found in (
+        result,
+        *(result[name] for name in ("popularity", "popularity_7_days", "own_most_frequent", "item_knn")),
+    ):
         assert names <= set(found)
     fitted = read_fitted(synthetic_data)
     scorer = model_scorer(load(model, TwoTower))

@@ -9,18 +9,17 @@ from preprocessing.schema import FittedSchema
 
 if TYPE_CHECKING:
     from training.examples.moments import Moments, SplitData
-    from training.families.family import FamilyConfig
     from training.settings import TrainingSettings
 
 
-def read_moments(data: Path, fitted: FittedSchema, _config: FamilyConfig, _settings: TrainingSettings) -> Moments:
+def read_moments(data: Path, fitted: FittedSchema, _config: object, _settings: TrainingSettings) -> Moments:
     """Return the train rows of `data`, each a moment of prediction; raise `DataError` if none has a known target."""
     from training.examples.moments import train_moments
 
     return train_moments(data, fitted)
 
 
-def rows_of_moments(data: Path, split: str, fitted: FittedSchema, _config: FamilyConfig) -> SplitData:
+def rows_of_moments(data: Path, split: str, fitted: FittedSchema, _config: object) -> SplitData:
     """Return the moments of a split with the features of a request; raise `DataError` if there are none."""
     from training.examples.moments import SplitData
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from preprocessing.schema import FittedSchema
 from stage.errors import BadInput
 
-NEEDED = ("items.parquet", "item_index.parquet")
+NEEDED = ("items.parquet", "item_index.parquet", "popular.parquet")
 """The files that every model folder copies from it."""
 
 
@@ -28,4 +29,16 @@ def require_data(data: str | Path, *splits: str) -> None:
         week_files(data, split)
     for name in NEEDED:
         if not (Path(data) / name).exists():
-            raise DataError(f"no {name} in {data}: give the whole output folder of `preprocessing fit`")
+            raise DataError(
+                f"no {name} in {data}: give the whole output folder of `preprocessing fit`; if an earlier version "
+                "wrote it, run the fit again"
+            )
+
+
+def require_request(fitted: FittedSchema, family: str) -> None:
+    """Raise `DataError` if a request of this schema has no features, which the model of `family` would read."""
+    if not fitted.schema_.request_features:
+        raise DataError(
+            f"schema {fitted.schema_.name} has no feature of the user or the context, and {family} reads these: add "
+            "one to the schema, or train a family that reads histories alone, such as --family sasrec"
+        )

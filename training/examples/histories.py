@@ -13,7 +13,7 @@ from preprocessing.schema import FittedSchema
 from training.examples.sequence_file import Array, padded
 from training.examples.sequences import SequenceExamples
 
-HISTORY = "history"
+HISTORY, USERS = "history", "users"
 WHOLE = np.iinfo(np.int32).max
 """A limit above the length of any history."""
 
@@ -23,7 +23,7 @@ class HistoryBatch:
     """B rows.
 
     index: [B] int64, row numbers in the split. features: `history` [B, L] int64, the newest known items, oldest first,
-    padded right with 0. excluded: ids [B, L'] that cannot be answers.
+    padded right with 0, and if requested `users` [B] int64. excluded: ids [B, L'] that cannot be answers.
     """
 
     index: Array
@@ -36,14 +36,20 @@ class HistoryRows:
 
     A history contains the items before the session and those of the session so far; unknown items are skipped.
     max_length: the maximal number of items that a model reads. exclude_seen: no item of the whole history, however
-    long, can be an answer.
+    long, can be an answer. users: also give the user of each row, numbered as in `TrainingSequences`.
     """
 
     def __init__(
-        self, data: str | Path, split: str, fitted: FittedSchema, max_length: int, exclude_seen: bool = True
+        self,
+        data: str | Path,
+        split: str,
+        fitted: FittedSchema,
+        max_length: int,
+        exclude_seen: bool = True,
+        users: bool = False,
     ) -> None:
         self._examples = SequenceExamples(data, split, fitted, WHOLE)
-        self._max_length, self._exclude_seen = max_length, exclude_seen
+        self._max_length, self._exclude_seen, self._users = max_length, exclude_seen, users
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -55,7 +61,8 @@ class HistoryRows:
         newest = np.minimum(lengths, self._max_length)
         history = torch.from_numpy(padded(values, end - newest, end))
         seen = (torch.from_numpy(padded(values, end - lengths, end)),) if self._exclude_seen else ()
-        return HistoryBatch(np.asarray(rows, dtype=np.int64), {HISTORY: history}, seen)
+        features = {HISTORY: history} | ({USERS: torch.from_numpy(self._examples.users[rows])} if self._users else {})
+        return HistoryBatch(np.asarray(rows, dtype=np.int64), features, seen)
 
     def target_lists(self, rows: Array) -> list[Array]:
         """Return all targets of each row, including unknown ones (id 2)."""

@@ -67,6 +67,7 @@ class SplitData:
 
     def __init__(self, data: str | Path, split: str, fitted: FittedSchema) -> None:
         files = week_files(data, split)
+        self.name = split
         self.features = fitted.schema_.request_features
         self._exclude = fitted.schema_.exclude
         names = [feature.name for feature in self.features] + ["target"]
@@ -102,9 +103,11 @@ class SplitData:
         times: Array = self._of_requests("time").to_numpy()
         return times
 
-    def user_count(self) -> int:
-        """Return the number of users of the rows."""
-        return int(pc.count_distinct(self._of_requests("user"), mode="all").as_py())
+    def users(self) -> Array:
+        """Return the number of every row's user, 0 … U - 1, [N]; null is a user."""
+        codes = pc.dictionary_encode(self._of_requests("user").combine_chunks(), null_encoding="encode")
+        numbers: Array = codes.indices.to_numpy().astype(np.int64)
+        return numbers
 
     def _of_requests(self, column: str) -> pa.ChunkedArray:
         """Return a column of the raw rows, [N]."""

@@ -30,9 +30,11 @@ class Users:
     """U whole users with S sessions and N items, user by user, each user's items oldest first.
 
     columns: by name, [N] `items`, `instants` and `sessions` (of the user), [S] `splits`, `cuts` and `rows`.
-    user, session: [N], of each item, in 0 … U - 1 and 0 … S - 1. user_of_session: [S].
+    user, session: [N], of each item, in 0 … U - 1 and 0 … S - 1. user_of_session: [S]. before: number of users before
+    these in the file.
     """
 
+    before: int
     columns: dict[str, Array]
     user: Array
     session: Array
@@ -59,17 +61,20 @@ def read_users(data: str | Path, columns: tuple[str, ...]) -> Iterator[Users]:
             "run the fit again"
         )
     names = dict.fromkeys(("sessions", "splits", *columns))
+    before = 0
     for table in read_row_groups(path, list(names)):
         lists = {name: _lists(table[name]) for name in names}
         (sessions, item_counts), (_, session_counts) = lists["sessions"], lists["splits"]
         user = np.repeat(np.arange(table.num_rows), item_counts)
         first_session = np.cumsum(session_counts) - session_counts
         yield Users(
+            before,
             {name: values for name, (values, _) in lists.items()},
             user=user,
             session=sessions + first_session[user],
             user_of_session=np.repeat(np.arange(table.num_rows), session_counts),
         )
+        before += table.num_rows
 
 
 def _lists(column: pa.ChunkedArray) -> tuple[Array, Array]:

@@ -6,7 +6,7 @@ Prefixes are not copied: a sequence is a slice of the flat arrays, and so is the
 from __future__ import annotations
 
 from collections.abc import Sequence as Indices
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +24,8 @@ class TrainingSequences(torch.utils.data.Dataset[int]):
 
     each: the owner of a sequence. max_length: the maximal number of items. Of a longer sequence the newest are used
     or, with `windows`, all, as several sequences that share one item, so every pair of neighbours is in one sequence.
-    Sequences with a single item are left out, as are unknown items. also: columns besides `items`.
+    Sequences with a single item are left out, as are unknown items. also: columns besides `items`. users: also its
+    user's row number.
     """
 
     def __init__(
@@ -34,24 +35,27 @@ class TrainingSequences(torch.utils.data.Dataset[int]):
         each: Literal["user", "session"] = "user",
         windows: bool = False,
         also: tuple[Also, ...] = (),
+        users: bool = False,
     ) -> None:
         if max_length < 2:
             raise ValueError(f"max_length {max_length}: a sequence with fewer than 2 items has no next item")
         held: dict[str, list[Array]] = {name: [] for name in ("items", *also)}
-        counts = []
-        for users in read_users(data, tuple(held)):
-            taken = np.flatnonzero(users.trains() & (users.columns["items"] >= FIRST_KNOWN_ID))
-            owner = users.user[taken]
+        counts, owners = [], []
+        for group in read_users(data, tuple(held)):
+            taken = np.flatnonzero(group.trains() & (group.columns["items"] >= FIRST_KNOWN_ID))
+            owner = group.user[taken]
             if each == "session":
-                taken = taken[np.argsort(users.session[taken], kind="stable")]
-                owner = users.session[taken]
+                taken = taken[np.argsort(group.session[taken], kind="stable")]
+                owner = group.session[taken]
             counts.append(np.bincount(owner))
+            owners.append(group.before + group.user[taken])
             for name, parts in held.items():
-                parts.append(users.columns[name][taken])
+                parts.append(group.columns[name][taken])
         self._flat = {name: np.concatenate(parts) for name, parts in held.items()}
         self._begin, self._end = _slices(np.concatenate(counts), max_length, windows)
         if not len(self._end):
             raise SequencesError(f"{data}: no {each} has two training items: give a longer log, or another split")
+        self._users = torch.from_numpy(np.concatenate(owners)[self._begin]) if users else None
 
     def __len__(self) -> int:
         return len(self._end)
@@ -65,15 +69,24 @@ class TrainingSequences(torch.utils.data.Dataset[int]):
         lengths: Array = self._end - self._begin
         return lengths
 
+    def target_counts(self, items: int) -> Array:
+        """Return how often each item id follows another, [items] int64."""
+        first = np.zeros(len(self._flat["items"]) + 1, dtype=np.int64)
+        np.add.at(first, self._begin + 1, 1)
+        np.add.at(first, self._end, -1)
+        counts: Array = np.bincount(np.repeat(self._flat["items"], np.cumsum(first[:-1])), minlength=items)
+        return counts
+
     def batches(self, batch_size: int, seed: int) -> LengthBatches:
         """Return batches of sequences with similar lengths."""
         return LengthBatches(self.lengths, batch_size, seed)
 
     def collate(self, numbers: Indices[int]) -> dict[str, Tensor]:
-        """Return `items` and the columns `also` of some sequences, [B, L] int64, padded right with 0."""
+        """Return `items` and the columns `also`, [B, L] int64, padded right with 0, and `users` [B] if requested."""
         chosen = np.asarray(numbers, dtype=np.int64)
         begin, end = self._begin[chosen], self._end[chosen]
-        return {name: torch.from_numpy(padded(values, begin, end)) for name, values in self._flat.items()}
+        columns = {name: torch.from_numpy(padded(values, begin, end)) for name, values in self._flat.items()}
+        return columns if self._users is None else columns | {"users": self._users[chosen]}
 
 
 def _slices(counts: Array, max_length: int, windows: bool) -> tuple[Array, Array]:
@@ -130,8 +143,10 @@ class SequenceExamples(torch.utils.data.Dataset[int]):
             raise SequencesError(f"no rows of {split} in {data}: give the output folder of `preprocessing fit`")
         self._flat = {name: np.concatenate(parts) for name, parts in held.items()}
         self._items = np.concatenate([part.items for part in made])
-        self.begins = np.concatenate([part.instant for part in made])[order]
-        """The instant at which each example's session began, [R] int64."""
+        self.begins, self.users = (
+            np.concatenate([getattr(part, name) for part in made])[order] for name in ("instant", "user")
+        )
+        """The instant at which each example's session began, and its user's row number, [R] int64."""
         self._history_end, self._session_begin, self._cut, self._end = (
             np.concatenate([getattr(part, name) for part in made])[order]
             for name in ("history_end", "begin", "cut", "end")
@@ -188,6 +203,7 @@ class _Part:
 
     items: Array
     row: Array
+    user: Array
     instant: Array
     history_begin: Array
     history_end: Array
@@ -197,10 +213,8 @@ class _Part:
 
     def moved(self, history: int, items: int) -> _Part:
         """Return the part shifted by the number of items of earlier parts."""
-        of_history = (self.history_begin + history, self.history_end + history)
-        return _Part(
-            self.items, self.row, self.instant, *of_history, self.begin + items, self.cut + items, self.end + items
-        )
+        by = {"history_begin": history, "history_end": history, "begin": items, "cut": items, "end": items}
+        return replace(self, **{name: getattr(self, name) + shift for name, shift in by.items()})
 
 
 def _examples(users: Users, split: int, train_only: bool) -> tuple[_Part, Array]:
@@ -227,6 +241,7 @@ def _examples(users: Users, split: int, train_only: bool) -> tuple[_Part, Array]
     part = _Part(
         items=items[own],
         row=users.columns["rows"][chosen],
+        user=users.before + users.user_of_session[chosen],
         instant=instants[first[chosen]],
         history_begin=place[begins[users.user_of_session[chosen]]],
         history_end=place[tied[first[chosen]]],

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from training.families.family import AnyFamily
 
-NAMES = ("offline_online", "two_tower", "sasrec")
+NAMES = ("offline_online", "two_tower", "sasrec", "shan", "sine")
 DEFAULT = NAMES[0]
 """The default family of commands, and the family of checkpoints that were written before there were families."""
 

@@ -13,6 +13,7 @@ from pydantic import Field
 from preprocessing.schema import FittedSchema
 from training.families.config import Dropout, FamilyConfig, Width
 from training.families.family import Model
+from training.loss_choice import LossSettings
 from training.settings import Count, Epochs, Metric, Positive, TrainingSettings
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class NextItemConfig(FamilyConfig):
     dropout: Dropout = 0.2
 
 
-class NextItemSettings(TrainingSettings):
+class NextItemSettings(LossSettings, TrainingSettings):
     """Settings of a next-item run; one example is the sequence of a user or a session."""
 
     epochs: Epochs = 50

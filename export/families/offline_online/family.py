@@ -17,7 +17,7 @@ from export.families.offline_online.reference import reference
 from export.families.offline_online.stored.models import RECOMMEND_STORED, nothing_to_store, require_free_names
 from export.families.offline_online.stored.replace import require_replaceable, write_replaced
 from export.families.offline_online.write import write
-from export.repository.job import Job
+from export.repository.feature_requests import FEATURE_REQUESTS, FeatureJob
 from export.repository.models import Models
 from preprocessing.schema import Schema
 from training.families import find
@@ -29,7 +29,7 @@ def _shipped(schema: Schema, plans: Mapping[str, Any]) -> RankingPlan:  # noqa: 
     return RankingPlan(schema, dim, compiled=compiled, stored=not nothing_to_store(schema))
 
 
-def _plan(job: Job, models: Models, wanted: Wanted[OfflineOnlineOptions]) -> RankingPlan:
+def _plan(job: FeatureJob, models: Models, wanted: Wanted[OfflineOnlineOptions]) -> RankingPlan:
     asked, reason = wanted.own.stored_embeddings, nothing_to_store(job.schema)
     if asked and reason:
         raise GraphError(f"--stored-embeddings: {reason}: leave it out")
@@ -54,6 +54,7 @@ def _vectors(plan: RankingPlan) -> Vectors:
 
 FAMILY = Family(
     name=RankingPlan.family,
+    golden=FEATURE_REQUESTS,
     plan_type=RankingPlan,
     shipped=_shipped,
     plan=_plan,

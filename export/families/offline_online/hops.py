@@ -24,18 +24,15 @@ from export.families.offline_online.stored.hops import stored_hops
 from export.parity.answers import without_ranking
 from export.parity.compare import compare_rankings, compare_tensors
 from export.parity.hop import Hop
-from export.repository.job import Job
+from export.repository.feature_requests import FeatureJob
 from export.repository.shared_hops import chain_hop, decode_hop, preprocessing_hops
+from export.triton.ensembles import served_chains
 from export.triton.tensors import ITEM_IDS, SCORE
 
 
-def hops(job: Job, plan: RankingPlan) -> tuple[Hop, ...]:
+def hops(job: FeatureJob, plan: RankingPlan) -> tuple[Hop, ...]:
     """Return the hops in the order of the chain."""
-    chains = (
-        RECOMMEND,
-        *([RECOMMEND_NVTABULAR] if plan.reference_path else []),
-        *([RECOMMEND_FUSED] if plan.fused else []),
-    )
+    chains = served_chains(plan, RECOMMEND, fused=RECOMMEND_FUSED, by_nvtabular=RECOMMEND_NVTABULAR)
     return (
         *preprocessing_hops(job, plan),
         *([Hop(ENCODER, partial(_check_encoder, job, plan))] if plan.state else []),
@@ -46,12 +43,12 @@ def hops(job: Job, plan: RankingPlan) -> tuple[Hop, ...]:
     )
 
 
-def _check_encoder(job: Job, plan: RankingPlan) -> float:
-    found = job.local.run_step(RECOMMEND, ENCODER, job.encoded)
+def _check_encoder(job: FeatureJob, plan: RankingPlan) -> float:
+    found = job.local.run_step(RECOMMEND, ENCODER, job.requests.encoded)
     return compare_tensors(ENCODER, without_ranking(job.golden(plan.family)), found)
 
 
-def _check_ranker(job: Job, plan: RankingPlan) -> float:
+def _check_ranker(job: FeatureJob, plan: RankingPlan) -> float:
     golden = job.golden(plan.family)
-    ranked = job.local.run_step(RECOMMEND, RANKER, {**job.encoded, **without_ranking(golden)})
+    ranked = job.local.run_step(RECOMMEND, RANKER, {**job.requests.encoded, **without_ranking(golden)})
     return compare_rankings(RANKER, golden, ranked[ITEM_IDS], ranked[SCORE])

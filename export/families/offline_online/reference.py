@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from export.data.golden import Arrays
-from export.families.family import TorchAnswers
 from export.families.offline_online.plan import RankingPlan
 from export.parity.answers import best_items, model_features, without_ranking
 from export.parity.compare import compare_rankings, compare_tensors
-from export.repository.job import Job
+from export.repository.feature_requests import FeatureJob
 from export.repository.models import Models
+from export.repository.written import TorchAnswers
 from export.triton.tensors import ITEM_IDS, SCORE
 from training.families.offline_online.model import OfflineEncoder, OfflineOnline, OfflineState, OnlineRanker
 from training.layers.exclusion import exclude_items
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def reference(job: Job, plan: RankingPlan, models: Models) -> TorchAnswers:
+def reference(job: FeatureJob, plan: RankingPlan, models: Models) -> TorchAnswers:
     """Return the offline state by name, item_ids and score; refuse parts that differ from the whole model."""
     model = models[plan.family]
-    answers = whole_answers(model.load(OfflineOnline), plan, job.finite)
-    parts = part_answers(model.load(OfflineEncoder), model.load(OnlineRanker), plan, job.finite)
+    answers = whole_answers(model.load(OfflineOnline), plan, job.requests.finite)
+    parts = part_answers(model.load(OfflineEncoder), model.load(OnlineRanker), plan, job.requests.finite)
     apart = compare_tensors("torch_parts", without_ranking(answers), parts, tolerance=0.0)
     ranked = compare_rankings("torch_parts", answers, parts[ITEM_IDS], parts[SCORE], tolerance=0.0)
     return TorchAnswers(answers, max(apart, ranked))

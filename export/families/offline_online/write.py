@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from export.families.family import Written
 from export.families.offline_online.configs import configs
 from export.families.offline_online.graphs import serving_graphs
 from export.families.offline_online.plan import ENCODER, RANKER, RECOMMEND_FUSED, RankingPlan
 from export.families.offline_online.stored.models import nothing_to_store
 from export.families.offline_online.stored.write import write_stored
 from export.graphs.fused import write_fused
-from export.repository.job import Job
+from export.repository.feature_requests import FeatureJob
 from export.repository.members import begin_models, write_learned
 from export.repository.models import Models
+from export.repository.written import Written
 from export.triton.files import model_path
 from export.triton.plan import DECODE, PREPROCESS
 from training.families.offline_online.model import OfflineOnline
 
 
-def write(job: Job, plan: RankingPlan, models: Models) -> Written[RankingPlan]:
+def write(job: FeatureJob, plan: RankingPlan, models: Models) -> Written[RankingPlan]:
     """Write all models of the plan, including stored states; `preprocess` and `decode` are already written."""
     folder = job.folder
     begin_models(configs(plan), folder)
     whole = models[plan.family].load(OfflineOnline)
-    encoder, ranker = serving_graphs(whole, plan, job.nulls)
+    encoder, ranker = serving_graphs(whole, plan, job.requests.nulls)
     counts = job.counts("repeat_items")
     if encoder is not None:
         job.report(f"write {ENCODER}")

@@ -15,7 +15,7 @@ from export.families.retrieve_and_rank.reference import reference
 from export.families.retrieve_and_rank.refresh import refresh, rewritten
 from export.families.retrieve_and_rank.write import write
 from export.families.two_tower.plan import RetrievalPlan
-from export.repository.job import Job
+from export.repository.feature_requests import FEATURE_REQUESTS, FeatureJob
 from export.repository.models import Models
 from preprocessing.schema import FIRST_KNOWN_ID, Schema
 
@@ -27,7 +27,7 @@ def _shipped(schema: Schema, plans: Mapping[str, Any]) -> TwoStages:
     return TwoStages(ranking, replace(retrieval, retrieved=retrieved), candidates)
 
 
-def _plan(job: Job, models: Models, wanted: Wanted[RetrieveAndRankOptions]) -> TwoStages:  # noqa: ARG001
+def _plan(job: FeatureJob, models: Models, wanted: Wanted[RetrieveAndRankOptions]) -> TwoStages:  # noqa: ARG001
     ranking, retrieval = job.plans[RankingPlan.family], job.plans[RetrievalPlan.family]
     retrieved = retrieved_items(job.fitted, ranking.top_k, wanted.own.candidates)
     candidates = min(wanted.own.candidates, job.fitted.items - FIRST_KNOWN_ID)
@@ -36,6 +36,7 @@ def _plan(job: Job, models: Models, wanted: Wanted[RetrieveAndRankOptions]) -> T
 
 FAMILY = Family(
     name=TwoStages.family,
+    golden=FEATURE_REQUESTS,
     plan_type=TwoStages,
     shipped=_shipped,
     plan=_plan,

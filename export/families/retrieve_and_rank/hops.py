@@ -27,36 +27,37 @@ from export.parity.answers import without_ranking
 from export.parity.compare import compare_rankings
 from export.parity.hop import Hop
 from export.parity.local import LocalRepository
-from export.repository.job import Job
+from export.repository.feature_requests import FeatureJob
 from export.repository.shared_hops import chain_answers
+from export.triton.ensembles import served_chains
 from export.triton.tensors import ITEM_IDS, SCORE
 from preprocessing.schema import PADDING_ID
 
 
-def hops(job: Job, plan: TwoStages) -> tuple[Hop, ...]:
+def hops(job: FeatureJob, plan: TwoStages) -> tuple[Hop, ...]:
     """Return the hops in the order of the chain."""
-    chains = (RETRIEVE_AND_RANK, *([RETRIEVE_AND_RANK_FUSED] if plan.retrieval.fused else []))
+    chains = served_chains(plan.retrieval, RETRIEVE_AND_RANK, fused=RETRIEVE_AND_RANK_FUSED)
     return (
         Hop(CANDIDATE_RANKER, partial(_check_ranker, job, plan)),
         *(Hop(chain, partial(_check_chain, job, plan, chain)) for chain in chains),
     )
 
 
-def rank_candidates(job: Job, plan: TwoStages, local: LocalRepository, candidates: Arrays) -> Arrays:
+def rank_candidates(job: FeatureJob, plan: TwoStages, local: LocalRepository, candidates: Arrays) -> Arrays:
     """Return the exported ranker's answers to torch's state of the golden rows and these candidates."""
     state = without_ranking(job.golden(plan.ranking.family))
-    tensors = {**job.encoded, **state, CANDIDATES: candidates[CANDIDATES]}
-    excluded = local.run_step(RETRIEVE_AND_RANK, EXCLUDE_ITEMS, {**tensors, **nothing_excluded(len(job.rows))})
+    tensors = {**job.requests.encoded, **state, CANDIDATES: candidates[CANDIDATES]}
+    excluded = local.run_step(RETRIEVE_AND_RANK, EXCLUDE_ITEMS, {**tensors, **nothing_excluded(len(job.requests.rows))})
     return local.run_step(RETRIEVE_AND_RANK, CANDIDATE_RANKER, {**tensors, **excluded})
 
 
-def known_ranks(job: Job, plan: TwoStages, candidates: Arrays) -> tuple[Arrays, np.ndarray]:  # type: ignore[type-arg]
+def known_ranks(job: FeatureJob, plan: TwoStages, candidates: Arrays) -> tuple[Arrays, np.ndarray]:  # type: ignore[type-arg]
     """Return the first ranks of these candidates by torch, and their positions in [N, K]."""
     catalogue = job.golden(plan.ranking.family)
     return first_ranks(catalogue, candidate_ids(job, plan, candidates[CANDIDATES]))
 
 
-def _check_ranker(job: Job, plan: TwoStages) -> float:
+def _check_ranker(job: FeatureJob, plan: TwoStages) -> float:
     golden = job.golden(plan.family)
     found = rank_candidates(job, plan, job.local, golden)
     if not plan.retrieval.refreshed:
@@ -66,6 +67,6 @@ def _check_ranker(job: Job, plan: TwoStages) -> float:
     return compare_rankings(CANDIDATE_RANKER, expected, ids, np.where(known, found[SCORE], np.float32(-np.inf)))
 
 
-def _check_chain(job: Job, plan: TwoStages, chain: str) -> float:
+def _check_chain(job: FeatureJob, plan: TwoStages, chain: str) -> float:
     compare = compare_rankings if plan.retrieval.index == "exact" else compare_found
     return compare(chain, job.golden(plan.family), *chain_answers(job, chain, nothing_excluded))

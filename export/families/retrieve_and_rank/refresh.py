@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from export.families.family import Written
 from export.families.retrieve_and_rank.hops import known_ranks, rank_candidates
 from export.families.retrieve_and_rank.plan import RETRIEVE_AND_RANK_FUSED, TwoStages
 from export.families.retrieve_and_rank.reference import exact_candidates
 from export.families.retrieve_and_rank.write import served_vectors, write_fused_stages
 from export.families.two_tower.plan import CANDIDATES
 from export.parity.local import LocalRepository
-from export.repository.job import Job
+from export.repository.feature_requests import FeatureJob
+from export.repository.written import Written
 from export.triton.files import VERSION, version_folder
 
 
@@ -18,7 +18,7 @@ def rewritten(plan: TwoStages) -> set[str]:
     return {f"{RETRIEVE_AND_RANK_FUSED}/{VERSION}"} if plan.retrieval.fused else set()
 
 
-def refresh(job: Job, plan: TwoStages) -> Written[TwoStages]:
+def refresh(job: FeatureJob, plan: TwoStages) -> Written[TwoStages]:
     """Write the fused chain and the golden answers again.
 
     The trained ranker is not available, so the golden answers are the exported ranker's. Torch's answers over the whole

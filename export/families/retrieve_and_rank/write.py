@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from export.families.family import Written
 from export.families.offline_online.graphs import item_table
 from export.families.offline_online.plan import ENCODER
 from export.families.retrieve_and_rank.graphs import CandidateRankerGraph
@@ -16,9 +15,10 @@ from export.families.two_tower.index.exact import write_exact
 from export.families.two_tower.plan import CANDIDATES, EXCLUDE_ITEMS, EXCLUDED, ITEM_INDEX, USER_TOWER
 from export.families.two_tower.vectors import Vectors, read_item_vectors
 from export.graphs.fused import write_fused
-from export.repository.job import Job
+from export.repository.feature_requests import FeatureJob
 from export.repository.members import begin_models, write_learned
 from export.repository.models import Models
+from export.repository.written import Written
 from export.triton.files import ONNX, model_path
 from export.triton.plan import DECODE, PREPROCESS
 from training.families.offline_online.model import OfflineOnline
@@ -26,12 +26,12 @@ from training.families.offline_online.model import OfflineOnline
 _RETRIEVAL, _RANKING = (PREPROCESS, USER_TOWER, EXCLUDE_ITEMS, ITEM_INDEX), (CANDIDATE_RANKER, DECODE)
 
 
-def write(job: Job, plan: TwoStages, models: Models) -> Written[TwoStages]:
+def write(job: FeatureJob, plan: TwoStages, models: Models) -> Written[TwoStages]:
     """Write the second stage; the two families are already written."""
     begin_models(configs(plan), job.folder)
     ranking = plan.ranking
     whole = models[ranking.family].load(OfflineOnline)
-    graph = CandidateRankerGraph(whole.online, item_table(whole), plan, job.nulls)
+    graph = CandidateRankerGraph(whole.online, item_table(whole), plan, job.requests.nulls)
     counts = job.counts("repeat_items", CANDIDATES, EXCLUDED.name)
     job.report(f"write {CANDIDATE_RANKER}")
     write_learned(ranking.format, graph, plan.ranker_inputs, ranking.ranking, counts, job.folder, CANDIDATE_RANKER)
@@ -54,6 +54,6 @@ def write_fused_stages(plan: TwoStages, vectors: Vectors, folder: Path) -> None:
         write_fused(members, answer, model_path(folder, RETRIEVE_AND_RANK_FUSED), request)
 
 
-def served_vectors(job: Job, plan: TwoStages) -> Vectors:
+def served_vectors(job: FeatureJob, plan: TwoStages) -> Vectors:
     """Return the vectors that the index serves, [I, D]."""
     return np.array(read_item_vectors(job.folder, job.fitted.items, plan.retrieval.dim))

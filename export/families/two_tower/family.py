@@ -17,7 +17,7 @@ from export.families.two_tower.vectors import Vectors as Matrix
 from export.families.two_tower.vectors import read_item_vectors
 from export.families.two_tower.write import write
 from export.parity.local import LocalRepository
-from export.repository.job import Job
+from export.repository.feature_requests import FEATURE_REQUESTS, FeatureJob
 from export.repository.models import Models
 from preprocessing.schema import FittedSchema, Schema
 from training.families import find
@@ -28,7 +28,7 @@ def _shipped(schema: Schema, plans: Mapping[str, Any]) -> RetrievalPlan:  # noqa
     return RetrievalPlan(schema, find(RetrievalPlan.family).config().dim, compiled=compiled)
 
 
-def _plan(job: Job, models: Models, wanted: Wanted[TwoTowerOptions]) -> RetrievalPlan:
+def _plan(job: FeatureJob, models: Models, wanted: Wanted[TwoTowerOptions]) -> RetrievalPlan:
     dim = models[RetrievalPlan.family].config.dim
     return job.plan(RetrievalPlan, wanted.shared, wanted.compiled, dim, index=wanted.own.index)
 
@@ -43,6 +43,7 @@ def _vectors(plan: RetrievalPlan) -> Vectors:
 
 FAMILY = Family(
     name=RetrievalPlan.family,
+    golden=FEATURE_REQUESTS,
     plan_type=RetrievalPlan,
     shipped=_shipped,
     plan=_plan,

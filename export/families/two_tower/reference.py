@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from export.data.golden import Arrays
-from export.families.family import TorchAnswers
 from export.families.two_tower.plan import GOLDEN_ITEMS, ITEM_VECTOR, USER_VECTOR, RetrievalPlan
 from export.families.two_tower.vectors import Vectors, fitted_items, read_item_vectors
 from export.parity.answers import best_items, model_features
 from export.parity.compare import compare_tensors
-from export.repository.job import Job
+from export.repository.feature_requests import FeatureJob
 from export.repository.models import Models
+from export.repository.written import TorchAnswers
 from preprocessing.schema import FIRST_KNOWN_ID
 from training.families.two_tower.model import ItemTower, TwoTower, UserTower
 from training.layers.exclusion import exclude_items
 
 
-def reference(job: Job, plan: RetrievalPlan, models: Models) -> TorchAnswers:
+def reference(job: FeatureJob, plan: RetrievalPlan, models: Models) -> TorchAnswers:
     """Return user_vector [N, D], item_ids and score, and item_vector [N, D] of golden_items [N].
 
     Towers that differ from the whole model are refused.
@@ -28,22 +28,24 @@ def reference(job: Job, plan: RetrievalPlan, models: Models) -> TorchAnswers:
     vectors = {USER_VECTOR: user_vectors(model.load(TwoTower).user, job), ITEM_VECTOR: items}
     parts = {
         USER_VECTOR: user_vectors(model.load(UserTower), job),
-        ITEM_VECTOR: _item_vectors(model.load(ItemTower), plan, fitted_items(job.schema, job.data)),
+        ITEM_VECTOR: _item_vectors(model.load(ItemTower), plan, fitted_items(job.schema, job.requests.data)),
     }
     apart = compare_tensors("torch_parts", vectors, parts, tolerance=0.0)
     users = vectors[USER_VECTOR]
     # A refresh replaces the vectors of the index; these stay, and the item tower with them.
-    kept = np.linspace(FIRST_KNOWN_ID, len(items) - 1, len(job.rows)).astype(np.int64)
+    kept = np.linspace(FIRST_KNOWN_ID, len(items) - 1, len(job.requests.rows)).astype(np.int64)
     of_items: Arrays = {GOLDEN_ITEMS: kept, ITEM_VECTOR: items[kept]}
-    return TorchAnswers({USER_VECTOR: users, **of_items, **ranking(plan, plan.top_k, users, items, job.finite)}, apart)
+    return TorchAnswers(
+        {USER_VECTOR: users, **of_items, **ranking(plan, plan.top_k, users, items, job.requests.finite)}, apart
+    )
 
 
-def user_vectors(tower: UserTower, job: Job) -> Vectors:
+def user_vectors(tower: UserTower, job: FeatureJob) -> Vectors:
     """Return the vectors of the golden rows, [N, D]."""
     import torch
 
     with torch.no_grad():
-        vectors: Vectors = tower(model_features(job.features, job.finite)).numpy()
+        vectors: Vectors = tower(model_features(job.requests.features, job.requests.finite)).numpy()
     return vectors
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from export.families.family import Written
 from export.families.two_tower.graphs import ItemTowerGraph, UserTowerGraph
 from export.families.two_tower.index.choice import choose_index
 from export.families.two_tower.index.exact import write_exact
@@ -31,9 +30,10 @@ from export.families.two_tower.plan import (
 from export.families.two_tower.vectors import Vectors, user_vectors, write_item_vectors
 from export.graphs.fused import write_fused
 from export.parity.local import LocalRepository
-from export.repository.job import Job
+from export.repository.feature_requests import FeatureJob
 from export.repository.members import begin_models, copy_python_model, write_configs, write_learned
 from export.repository.models import Models
+from export.repository.written import Written
 from export.triton.files import ONNX, model_path, version_folder
 from export.triton.plan import DECODE, PREPROCESS
 from training.families.two_tower.model import TwoTower
@@ -48,7 +48,7 @@ class Catalogue:
     user_vectors: Vectors
 
 
-def write(job: Job, plan: RetrievalPlan, models: Models) -> Written[RetrievalPlan]:
+def write(job: FeatureJob, plan: RetrievalPlan, models: Models) -> Written[RetrievalPlan]:
     """Write all models of the plan, whose index is chosen here; `preprocess` and `decode` are already written."""
     # The choice of the index does not change the chain before it, which computes the users' vectors.
     begin_models(configs(replace(plan, index="exact")), job.folder)
@@ -56,7 +56,7 @@ def write(job: Job, plan: RetrievalPlan, models: Models) -> Written[RetrievalPla
     _write_towers(job, plan, whole)
     job.report("vectors of all users and items")
     items = whole_catalogue(whole)
-    users, of_users = user_vectors(LocalRepository(job.folder), job.schema, job.data)
+    users, of_users = user_vectors(LocalRepository(job.folder), job.schema, job.requests.data)
     chosen, index, about = choose_index(plan, items, of_users, job.report)
     if not chosen.fused:
         shutil.rmtree(job.folder / RETRIEVE_FUSED, ignore_errors=True)
@@ -73,10 +73,10 @@ def whole_catalogue(whole: TwoTower) -> Vectors:
     return vectors
 
 
-def _write_towers(job: Job, plan: RetrievalPlan, whole: TwoTower) -> None:
+def _write_towers(job: FeatureJob, plan: RetrievalPlan, whole: TwoTower) -> None:
     """Write everything that does not depend on the item vectors."""
     towers: tuple[Any, ...] = (
-        (USER_TOWER, UserTowerGraph(whole.user, plan, job.nulls), plan.encoded, plan.user_vector),
+        (USER_TOWER, UserTowerGraph(whole.user, plan, job.requests.nulls), plan.encoded, plan.user_vector),
         (ITEM_TOWER, ItemTowerGraph(whole.item, plan), plan.item_inputs, plan.item_vector),
     )
     counts = job.counts(EXCLUDED.name)
@@ -86,7 +86,7 @@ def _write_towers(job: Job, plan: RetrievalPlan, whole: TwoTower) -> None:
     write_exclude_items(job.item_ids, plan.excluded_sequences, model_path(job.folder, EXCLUDE_ITEMS))
 
 
-def write_catalogue(job: Job, plan: RetrievalPlan, catalogue: Catalogue, index: Any) -> None:
+def write_catalogue(job: FeatureJob, plan: RetrievalPlan, catalogue: Catalogue, index: Any) -> None:
     """Write everything with vectors: their file, `item_index`, `match` and the fused chain.
 
     `index`: the FAISS index of the item vectors, if the plan says HNSW.

@@ -80,6 +80,13 @@ class Graph:
             self._constants[key] = name
         return self._constants[key]
 
+    def strings(self, values: Sequence[str], name: str) -> str:
+        """Return the name of a constant of strings, [N]."""
+        constant = onnx.TensorProto(name=self._free(name), data_type=TensorProto.STRING, dims=[len(values)])
+        constant.string_data.extend(each.encode() for each in values)
+        self._initializers.append(constant)
+        return constant.name
+
     def cast(self, value: str, seen: np.dtype[Any], wanted: np.dtype[Any]) -> str:
         """Return the tensor as another numpy type, or itself if it has that type."""
         if seen == wanted:

@@ -10,19 +10,20 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from export.families.family import Family, TorchAnswers, Wanted, Written
+from export.families.family import Family, Wanted
 from export.families.options import FamilyOptions
 from export.graphs.fused import write_fused
 from export.graphs.layers import NOTHING, best_candidates
 from export.parity.answers import best_items, model_features
 from export.parity.compare import compare_rankings
 from export.parity.hop import Hop
-from export.repository.job import Job
+from export.repository.feature_requests import FEATURE_REQUESTS, FeatureJob
 from export.repository.members import begin_models, write_learned
 from export.repository.models import Models
 from export.repository.shared_hops import chain_hop, decode_hop, preprocessing_hops
+from export.repository.written import TorchAnswers, Written
 from export.triton.config import ModelConfig
-from export.triton.ensembles import decoding, member, served_in_three_ways
+from export.triton.ensembles import decoding, member, served_chains, served_in_three_ways
 from export.triton.files import model_path
 from export.triton.plan import BACKENDS, DECODE, PREPROCESS, Plan
 from export.triton.tensors import ITEM_IDS, SCORE, encoded_tensor
@@ -66,7 +67,7 @@ def _shipped(schema: Schema, plans: Mapping[str, Any]) -> PopularityPlan:  # noq
     return PopularityPlan(schema, dim=1)
 
 
-def _plan(job: Job, models: Models, wanted: Wanted[FamilyOptions]) -> PopularityPlan:
+def _plan(job: FeatureJob, models: Models, wanted: Wanted[FamilyOptions]) -> PopularityPlan:
     return job.plan(PopularityPlan, wanted.shared, wanted.compiled, models["popularity"].config.dim)
 
 
@@ -75,7 +76,7 @@ def _configs(plan: PopularityPlan) -> tuple[ModelConfig, ...]:
     return served_in_three_ways(plan, (POPULAR, NVTABULAR, FUSED), plan.request, (ranker, decoding(plan)))
 
 
-def _write(job: Job, plan: PopularityPlan, models: Models) -> Written[PopularityPlan]:
+def _write(job: FeatureJob, plan: PopularityPlan, models: Models) -> Written[PopularityPlan]:
     begin_models(_configs(plan), job.folder)
     graph = PopularityGraph(models["popularity"].load(Popularity), plan.top_k)
     write_learned(plan.format, graph, _excluded(plan), plan.ranking, job.counts(), job.folder, RANKER)
@@ -85,21 +86,21 @@ def _write(job: Job, plan: PopularityPlan, models: Models) -> Written[Popularity
     return Written(plan)
 
 
-def _reference(job: Job, plan: PopularityPlan, models: Models) -> TorchAnswers:
-    features = model_features(job.features, job.finite)
+def _reference(job: FeatureJob, plan: PopularityPlan, models: Models) -> TorchAnswers:
+    features = model_features(job.requests.features, job.requests.finite)
     with torch.no_grad():
         scores = models["popularity"].load(Popularity)(features)
     excluded = [features[name] for name in plan.schema.exclude]
     return TorchAnswers(best_items(exclude_items(scores, excluded, NOTHING), plan.top_k))
 
 
-def _check_ranker(job: Job, plan: PopularityPlan) -> float:
-    ranked = job.local.run_step(POPULAR, RANKER, job.encoded)
+def _check_ranker(job: FeatureJob, plan: PopularityPlan) -> float:
+    ranked = job.local.run_step(POPULAR, RANKER, job.requests.encoded)
     return compare_rankings(RANKER, job.golden(plan.family), ranked[ITEM_IDS], ranked[SCORE])
 
 
-def _hops(job: Job, plan: PopularityPlan) -> tuple[Hop, ...]:
-    chains = (POPULAR, *([NVTABULAR] if plan.reference_path else []), *([FUSED] if plan.fused else []))
+def _hops(job: FeatureJob, plan: PopularityPlan) -> tuple[Hop, ...]:
+    chains = served_chains(plan, POPULAR, fused=FUSED, by_nvtabular=NVTABULAR)
     return (
         *preprocessing_hops(job, plan),
         Hop(RANKER, partial(_check_ranker, job, plan)),
@@ -110,6 +111,7 @@ def _hops(job: Job, plan: PopularityPlan) -> tuple[Hop, ...]:
 
 FAMILY = Family(
     name=PopularityPlan.family,
+    golden=FEATURE_REQUESTS,
     plan_type=PopularityPlan,
     shipped=_shipped,
     plan=_plan,

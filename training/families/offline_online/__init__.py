@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from preprocessing.schema import FittedSchema
 from training.examples import read_moments, rows_of_moments
+from training.examples.folder import require_request
 from training.families.family import Family, Part
 from training.families.offline_online.config import OfflineOnlineConfig
 from training.settings import TrainingSettings
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 def _build(fitted: FittedSchema, config: OfflineOnlineConfig) -> OfflineOnline:
     from training.families.offline_online.model import OfflineOnline
 
+    require_request(fitted, config.family)
     return OfflineOnline(fitted, config)
 
 

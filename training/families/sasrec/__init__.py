@@ -28,12 +28,10 @@ def _parts() -> Mapping[str, Part]:
     return {"sasrec": Part(Sasrec, "")}
 
 
-def _step(
-    model: Sasrec, _examples: TrainingSequences, fitted: FittedSchema, settings: NextItemSettings
-) -> NextItemStep:
+def _step(model: Sasrec, examples: TrainingSequences, fitted: FittedSchema, settings: NextItemSettings) -> NextItemStep:
     from training.families.next_item_step import NextItemStep
 
-    return NextItemStep(model, fitted, settings)
+    return NextItemStep(model, examples.target_counts(fitted.items), settings)
 
 
 FAMILY = Family(

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from preprocessing.schema import PADDING_ID, FittedSchema
 from stage.errors import BadInput
+from training.families.sasrec.causal import Block
 from training.families.sasrec.config import SasrecConfig
-from training.layers.causal import Block
+from training.layers.dropout import Dropout
 from training.layers.items import ItemVectors
 
 
@@ -34,7 +35,7 @@ class Sasrec(nn.Module):
         self.max_length = config.max_length
         self.items = ItemVectors(fitted, config.dim)
         self.positions = nn.Parameter(torch.empty(config.max_length, config.dim).normal_(std=0.02))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(
             Block(config.dim, config.heads, config.dropout, config.block, config.expansion)
             for _ in range(config.blocks)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from preprocessing.schema import FittedSchema
 from training.examples import read_moments, rows_of_moments
+from training.examples.folder import require_request
 from training.families.family import Family, Part
 from training.families.two_tower.config import TwoTowerConfig, TwoTowerSettings
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 def _build(fitted: FittedSchema, config: TwoTowerConfig) -> TwoTower:
     from training.families.two_tower.model import TwoTower
 
+    require_request(fitted, config.family)
     return TwoTower(fitted, config)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from training.examples.moments import Array
 from training.families.two_tower.config import TwoTowerSettings
 from training.families.two_tower.model import TwoTower
 from training.losses import sampled_softmax
+from training.losses.negatives import log_share
 from training.step import TrainingStep
 
 
@@ -35,7 +35,9 @@ class TwoTowerStep(TrainingStep):
         super().__init__(model)
         self._settings = settings
         self._known = len(counts) - FIRST_KNOWN_ID
-        self.register_buffer("log_share", _log_share(counts, settings.logq_strength), persistent=False)
+        self.register_buffer(
+            "log_share", torch.from_numpy(log_share(counts, settings.logq_strength)).float(), persistent=False
+        )
         self.register_buffer("memory_items", torch.full((settings.memory,), PADDING_ID))
         self.register_buffer("memory_vectors", torch.zeros(settings.memory, model.dim))
 
@@ -89,10 +91,3 @@ class TwoTowerStep(TrainingStep):
         size = self._settings.memory
         self.memory_items = torch.cat([self.memory_items, items])[-size:]
         self.memory_vectors = torch.cat([self.memory_vectors, vectors.detach()])[-size:]
-
-
-def _log_share(counts: Array, strength: float) -> Tensor:
-    """Return the log of each item's share of the targets to the power of `strength`, [I], normalized to the sum 1."""
-    share = np.maximum(counts.astype(np.float64), 0.5) ** strength
-    share[:FIRST_KNOWN_ID] = 0.5
-    return torch.from_numpy(np.log(share / share[FIRST_KNOWN_ID:].sum())).float()

@@ -43,14 +43,14 @@ from export.parity.compare import compare_rankings, compare_tensors
 from export.parity.hop import Hop
 from export.parity.local import LocalRepository
 from export.repository.encoder_digest import encoder_digest
-from export.repository.job import RECORDED, Job
+from export.repository.feature_requests import RECORDED, FeatureJob
 from export.triton.plan import PREPROCESS
 from export.triton.tensors import ITEM_IDS, SCORE
 
 ABSENT = f"{UNICODE}, nor stored"
 
 
-def stored_hops(job: Job, plan: RankingPlan) -> tuple[Hop, ...]:
+def stored_hops(job: FeatureJob, plan: RankingPlan) -> tuple[Hop, ...]:
     """Return the hops of models with stored states; the halves and the state only of a compiled workflow."""
     halves = (PREPROCESS_OFFLINE, *([PREPROCESS_ONLINE] if plan.ranker_features else []))
     computed = (
@@ -78,36 +78,36 @@ def require_whole(local: LocalRepository) -> None:
         raise ParityError(f"{USER_EMBEDDING}: its store does not match its digest: {EXPORT_AGAIN}")
 
 
-def _check_half(job: Job, half: str) -> float:
-    tensors, config = request_tensors(job.features, job.rows), job.local.config(half)
+def _check_half(job: FeatureJob, half: str) -> float:
+    tensors, config = request_tensors(job.requests.features, job.requests.rows), job.local.config(half)
     whole = job.local.run(PREPROCESS, tensors)
     expected = {tensor.name: whole[tensor.name] for tensor in config.outputs}
     found = job.local.run(half, {tensor.name: tensors[tensor.name] for tensor in config.inputs})
     return compare_tensors(half, expected, found, tolerance=0.0, with_what=PREPROCESS)
 
 
-def _check_state(job: Job, plan: RankingPlan) -> float:
-    tensors = request_tensors(job.features, job.rows)
+def _check_state(job: FeatureJob, plan: RankingPlan) -> float:
+    tensors = request_tensors(job.requests.features, job.requests.rows)
     raw = {tensor.name: tensors[tensor.name] for tensor in job.local.config(OFFLINE_STATE).inputs}
     return compare_tensors(OFFLINE_STATE, without_ranking(job.golden(plan.family)), job.local.run(OFFLINE_STATE, raw))
 
 
-def _check_users(job: Job, plan: RankingPlan) -> float:
+def _check_users(job: FeatureJob, plan: RankingPlan) -> float:
     require_whole(job.local)
     absent = _check_absent(job)
     return absent if plan.replaced else max(absent, _check_latest(job))
 
 
-def _check_absent(job: Job) -> float:
+def _check_absent(job: FeatureJob) -> float:
     """Compare the states of the golden rows, as requests of a user who is not stored, with the encoder's."""
-    users = [ABSENT] * len(job.rows)
-    tensors = _tensors(job, _of_users(job, job.rows, users))
+    users = [ABSENT] * len(job.requests.rows)
+    tensors = _tensors(job, _of_users(job, job.requests.rows, users))
     found = _states(job, users, tensors, b"computed")
     expected = job.local.run_step(RECOMMEND, ENCODER, tensors)
     return compare_tensors(USER_EMBEDDING, *packed(expected, found), with_what="encoder")
 
 
-def _check_latest(job: Job) -> float:
+def _check_latest(job: FeatureJob) -> float:
     """Compare the states of users of the data, about `RECORDED` of them."""
     largest = 0.0
     for users, tensors in encoded_batches(_some(job, RECORDED), job.schema.stage("offline"), BATCH):
@@ -117,13 +117,13 @@ def _check_latest(job: Job) -> float:
     return largest
 
 
-def _check_like_recommend(job: Job) -> float:
+def _check_like_recommend(job: FeatureJob) -> float:
     """Compare the golden rows of a user who is not stored, through both ensembles."""
     key = user_key(job.schema).name
     expected, found = [], []
-    for rows in requests_of(job.rows):
+    for rows in requests_of(job.requests.rows):
         users = [ABSENT] * len(rows)
-        tensors = request_tensors(job.features, _of_users(job, rows, users))
+        tensors = request_tensors(job.requests.features, _of_users(job, rows, users))
         expected.append(job.local.run(RECOMMEND, tensors))
         found.append(job.local.run(RECOMMEND_STORED, {**tensors, key: _ids(users)}))
         _require_source(RECOMMEND_STORED, found[-1], b"computed", users)
@@ -132,24 +132,24 @@ def _check_like_recommend(job: Job) -> float:
     return compare_rankings(RECOMMEND_STORED, {ITEM_IDS: ids, SCORE: score}, *seen)
 
 
-def _check_ranked(job: Job) -> float:
+def _check_ranked(job: FeatureJob) -> float:
     """Compare the golden rows of stored users, without the features that only the encoder reads."""
     optional = set(job.local.config(RECOMMEND_STORED).parameters[OPTIONAL].split(","))
-    users, nothing = _stored_users(job, len(job.rows)), null_row(job.features)
+    users, nothing = _stored_users(job, len(job.requests.rows)), null_row(job.requests.features)
     rows = [
         {name: nothing[name] if name in optional else value for name, value in row.items()}
-        for row in _of_users(job, job.rows[: len(users)], users)
+        for row in _of_users(job, job.requests.rows[: len(users)], users)
     ]
     tensors = _tensors(job, rows)
     states = _states(job, users, tensors, b"stored")
     ranked = job.local.run_step(RECOMMEND, RANKER, {**tensors, **states})
-    request = {**request_tensors(job.features, rows), user_key(job.schema).name: _ids(users)}
+    request = {**request_tensors(job.requests.features, rows), user_key(job.schema).name: _ids(users)}
     found = job.local.run(RECOMMEND_STORED, request)
     _require_source(RECOMMEND_STORED, found, b"stored", users)
     return compare_rankings(RECOMMEND_STORED, ranked, *decoded_answers([found], job.encoded_ids))
 
 
-def _stored_users(job: Job, most: int) -> list[str]:
+def _stored_users(job: FeatureJob, most: int) -> list[str]:
     """Return evenly spaced users of the store."""
     arrays = read_arrays(job.folder)
     ends, count = arrays["id_end"], len(arrays["id_end"])
@@ -159,26 +159,28 @@ def _stored_users(job: Job, most: int) -> list[str]:
     ]
 
 
-def _some(job: Job, most: int) -> list[Latest]:
+def _some(job: FeatureJob, most: int) -> list[Latest]:
     """Return evenly spaced users of each file, about `most` in all."""
-    latest = latest_rows(job.data)
+    latest = latest_rows(job.requests.data)
     every = -(-sum(len(each.users) for each in latest) // most)
     return [Latest(each.file, each.users[::every], each.rows[::every]) for each in latest]
 
 
-def _of_users(job: Job, rows: list[Row], users: list[str]) -> list[Row]:
+def _of_users(job: FeatureJob, rows: list[Row], users: list[str]) -> list[Row]:
     """Return the rows as requests of these users, if a feature is the user id."""
     key = user_key(job.schema).name
     return [{**row, key: user} if key in row else row for row, user in zip(rows, users, strict=True)]
 
 
-def _tensors(job: Job, rows: list[Row]) -> Arrays:
+def _tensors(job: FeatureJob, rows: list[Row]) -> Arrays:
     """Return the tensors of the rows in raw and in encoded form."""
-    encoded = job.encoded if rows == job.rows else job.workflow.encode(job.features, rows)
-    return {**request_tensors(job.features, rows), **encoded}
+    encoded = (
+        job.requests.encoded if rows == job.requests.rows else job.requests.workflow.encode(job.requests.features, rows)
+    )
+    return {**request_tensors(job.requests.features, rows), **encoded}
 
 
-def _states(job: Job, users: list[str], tensors: Arrays, source: bytes) -> Arrays:
+def _states(job: FeatureJob, users: list[str], tensors: Arrays, source: bytes) -> Arrays:
     """Return the answer of `user_embedding`; refuse another source than the expected one."""
     request = {**tensors, user_key(job.schema).name: _ids(users)}
     found = job.local.run_step(RECOMMEND_STORED, USER_EMBEDDING, request)

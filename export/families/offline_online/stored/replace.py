@@ -9,7 +9,6 @@ import numpy as np
 
 from export.data.golden import Arrays
 from export.errors import ParityError, RepositoryError
-from export.families.family import Written
 from export.families.offline_online.plan import ENCODER, RankingPlan
 from export.families.offline_online.stored.models import SOURCE, USER_EMBEDDING, USER_ID, nothing_to_store
 from export.families.offline_online.stored.states import States, read_states, require_made_for
@@ -18,6 +17,7 @@ from export.parity.compare import compare_tensors
 from export.parity.local import LocalRepository
 from export.repository.encoder_digest import encoder_digest
 from export.repository.linked_copy import copy_linked
+from export.repository.written import Written
 from preprocessing.schema import FittedSchema
 from stage.progress import Report
 

@@ -9,21 +9,21 @@ from export.families.offline_online.stored.store import write_store
 from export.graphs.workflow import compile_workflow, request_columns
 from export.parity.local import LocalRepository
 from export.repository.encoder_digest import encoder_digest
-from export.repository.job import Job
+from export.repository.feature_requests import FeatureJob
 from export.triton.files import model_path
 
 
-def write_stored(job: Job, plan: RankingPlan) -> int:
+def write_stored(job: FeatureJob, plan: RankingPlan) -> int:
     """Add the models with stored states to a complete repository; return the number of stored users."""
     job.report(f"write {USER_EMBEDDING}")
     folder = job.folder
     if plan.compiled:
-        columns = request_columns(job.features)
+        columns = request_columns(job.requests.features)
         for name, features in halves(plan).items():
             path = model_path(folder, name)
             if path.parent.is_dir():
-                compile_workflow(job.workflow, columns, path, only=[feature.name for feature in features])
+                compile_workflow(job.requests.workflow, columns, path, only=[feature.name for feature in features])
     local = LocalRepository(folder)
-    states = latest_states(local, job.fitted, job.data)
+    states = latest_states(local, job.fitted, job.requests.data)
     write_store(local.config(USER_EMBEDDING), states, encoder_digest(folder, ENCODER), folder)
     return len(states.users)

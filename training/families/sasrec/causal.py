@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.layers.dropout import Dropout
+
 BlockKind = Literal["sasrec", "pre_norm", "ligr"]
 
 
@@ -62,9 +64,9 @@ class Block(nn.Module):
         self.attention_norm, self.feed_norm = nn.LayerNorm(dim, eps=1e-8), nn.LayerNorm(dim, eps=1e-8)
         self.attention = CausalAttention(dim, heads)
         self.feed = nn.Sequential(
-            nn.Linear(dim, expansion * dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(expansion * dim, dim)
+            nn.Linear(dim, expansion * dim), nn.ReLU(), Dropout(dropout), nn.Linear(expansion * dim, dim)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.gates = nn.ModuleList([nn.Linear(dim, dim), nn.Linear(dim, dim)] if kind == "ligr" else [])
 
     def forward(self, inputs: Tensor, last: Tensor | None = None) -> Tensor:

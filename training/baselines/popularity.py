@@ -1,4 +1,4 @@
-"""Baselines for a learned model: scorers of the same rows over the same catalogue."""
+"""Popularity: of the train period, of the days before a row, and of the user's own items first."""
 
 from __future__ import annotations
 
@@ -8,33 +8,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from preprocessing.schema import FittedSchema, Sequence
+from preprocessing.schema import FittedSchema
 from stage.parquet import read_columns
 from training.examples.moments import Array, DataError, SplitData
 from training.families.family import RankedBatch
 from training.layers.items import read_index
-from training.ranking import Scorer
-
-RECENT_DAYS = 7
-
-
-def baselines(data: str | Path, split: SplitData, fitted: FittedSchema) -> dict[str, Scorer]:
-    """Return every baseline that the data allow, by name; some need times or a plain "frequent" sequence."""
-    counts = torch.from_numpy(train_counts(data, fitted).astype(np.float32))
-    found: dict[str, Scorer] = {"popularity": lambda batch: counts.expand(len(batch.index), -1)}
-    if fitted.schema_.log.time_unit != "order":
-        found["popularity_7_days"] = RecentPopularity(data, split, fitted, RECENT_DAYS)
-    for feature in fitted.schema_.request_features:
-        if isinstance(feature, Sequence) and feature.source == "frequent" and feature.half_life_days is None:
-            found["own_most_frequent"] = OwnMostFrequent(feature.name, counts)
-            break
-    return found
 
 
 def train_counts(data: str | Path, fitted: FittedSchema) -> Array:
     """Return the purchases of the train period, [I]."""
     counts: Array = read_index(Path(data) / "item_index.parquet", ["purchases"], fitted.items)["purchases"].to_numpy()
     return counts
+
+
+class Popularity:
+    """Return the purchases of the train period."""
+
+    def __init__(self, counts: Array) -> None:
+        self._counts = torch.from_numpy(counts.astype(np.float32))
+
+    def __call__(self, batch: RankedBatch) -> Tensor:
+        return self._counts.repeat(len(batch.index), 1)
 
 
 class RecentPopularity:
@@ -67,11 +61,17 @@ class RecentPopularity:
 class OwnMostFrequent:
     """Return scores that rank the user's items by their number of sessions, then all others by popularity."""
 
-    def __init__(self, sequence: str, popularity: Tensor) -> None:
-        self._sequence = sequence
-        self._rest = popularity / (popularity.max() + 1)
+    def __init__(self, split: SplitData, sequence: str, counts: Array) -> None:
+        self._split, self._sequence = split, sequence
+        self._rest = below_one(counts)
 
     def __call__(self, batch: RankedBatch) -> Tensor:
-        ids = batch.features[self._sequence]
+        ids = self._split.batch(batch.index).features[self._sequence]
         place = torch.arange(1, ids.shape[1] + 1, dtype=torch.float32).expand_as(ids)
         return self._rest.repeat(len(ids), 1).scatter(1, ids, place)
+
+
+def below_one(counts: Array) -> Tensor:
+    """Return `counts` [I] scaled to 0 ≤ x < 1, float32: the order of items that a baseline has no score for."""
+    popularity = torch.from_numpy(counts.astype(np.float32))
+    return popularity / (popularity.max() + 1)

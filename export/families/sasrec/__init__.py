@@ -1,0 +1,1 @@
+"""The `sasrec` family as a Triton repository."""

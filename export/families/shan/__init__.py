@@ -1,0 +1,1 @@
+"""The `shan` family as a Triton repository."""

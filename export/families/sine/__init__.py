@@ -1,0 +1,1 @@
+"""The `sine` family as a Triton repository."""

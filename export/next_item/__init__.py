@@ -1,0 +1,1 @@
+"""Repositories of models that read a history of items and nothing else."""
