@@ -54,7 +54,7 @@ def evaluate(
 
 
 def add_answers(metrics: RankingMetrics, answers: Sequence[Recommendation], rows: Sequence[RecordedRow]) -> None:
-    """Return the ranks of the targets in the answers; short answers are padded with empty slots of score -inf."""
+    """Add the ranks of the rows' targets in the answers to `metrics`; short answers are padded with score -inf."""
     longest = max(1, max(len(answer.item_ids) for answer in answers))
     ids = [[*answer.item_ids, *[""] * (longest - len(answer.item_ids))] for answer in answers]
     scores = np.full((len(answers), longest), -np.inf)
