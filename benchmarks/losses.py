@@ -1,8 +1,9 @@
-"""Seconds and peak memory of the next-item losses, forward and backward, by catalogue size.
+"""CPU time and peak memory of the next-item losses, forward and backward, by catalogue size.
 
 The first table compares ways to compute the exact softmax, to choose its threshold; the second compares the sampled
-losses. `--memory` also measures peak memory, in a process per loss and size, which takes much longer. Prints both
-tables, then one line of JSON.
+losses. The time is the CPU time of all threads, the least of a few runs in turn, so that other processes disturb it
+little; with OMP_NUM_THREADS=1 they disturb it least. `--memory` also measures peak memory, in a process per loss and
+size, which takes much longer. Prints both tables, then one line of JSON.
 """
 
 from __future__ import annotations
@@ -51,12 +52,18 @@ def run(positions: list[int], items: list[int], dims: list[int], negatives: list
 def _compared(ways: Iterable[str], sizes: dict[str, int], memory: bool) -> dict[str, Any]:
     CONSOLE.print(f"[dim]{', '.join(f'{size:,} {name}' for name, size in sizes.items())}")
     result: dict[str, Any] = {**sizes, "ms": {}, "mb": {}}
-    for way in ways:
-        if way == "plain" and sizes["positions"] * sizes["items"] > LARGEST_LOGITS:
-            continue
-        result["ms"][way] = round(1000 * seconds(way, sizes), 1)
-        if memory:
-            result["mb"][way] = round(measured_apart(imports, once, way, sizes)["peak_mb"])
+    steps = {way: _step(way, sizes) for way in ways if way != "plain" or _logits(sizes) <= LARGEST_LOGITS}
+    for step in steps.values():
+        step()
+    found: dict[str, list[float]] = {way: [] for way in steps}
+    while any(len(each) < RUNS and sum(each) < ENOUGH_SECONDS for each in found.values()):
+        for way, step in steps.items():
+            began = time.process_time()
+            step()
+            found[way].append(time.process_time() - began)
+    result["ms"] = {way: round(1000 * min(each), 1) for way, each in found.items()}
+    if memory:
+        result["mb"] = {way: round(measured_apart(imports, once, way, sizes)["peak_mb"]) for way in steps}
     return result
 
 
@@ -81,16 +88,8 @@ def _cell(result: dict[str, Any], way: str) -> str:
     return f"{result['ms'][way]:,.0f}{memory}"
 
 
-def seconds(way: str, sizes: dict[str, int]) -> float:
-    """Return the least seconds of a few runs after the first."""
-    step = _step(way, sizes)
-    step()
-    found: list[float] = []
-    while len(found) < RUNS and sum(found) < ENOUGH_SECONDS:
-        began = time.perf_counter()
-        step()
-        found.append(time.perf_counter() - began)
-    return min(found)
+def _logits(sizes: dict[str, int]) -> int:
+    return sizes["positions"] * sizes["items"]
 
 
 def once(way: str, sizes: dict[str, int]) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from training.loss_choice import SOFTMAX_UP_TO, Loss, LossSettings, default_loss
-from training.losses import Correction, NextItemLoss, sampled_softmax
+from training.losses import Correction, NextItemLoss, next_item, sampled_softmax
 from training.losses.linear import PLAIN_UP_TO, full_softmax
 from training.losses.negatives import HIDDEN, Negatives, draw_distinct, negative_scores
 from training.losses.pairwise import bpr_max, gbce, gbce_beta
@@ -242,6 +242,20 @@ def test_a_batch_without_positions_and_a_catalogue_of_one_cost_nothing_that_is_n
     assert all((each == 0).all() for each in gradients(nothing, hidden, table))
     alone = NextItemLoss(LossSettings(loss=name), counts(4))(hidden, table[:4], torch.full((N,), 3))
     assert all(torch.isfinite(each).all() for each in [alone, *gradients(alone, hidden, table)])
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("name", LOSSES)
+def test_blocks_of_positions_do_not_change_a_loss(name: Loss, shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden, table, targets = example()
+    loss = NextItemLoss(LossSettings(loss=name, negatives=K, negatives_shared=shared), counts())
+    found = []
+    for block in (next_item.BLOCK, 7 * K * D):
+        monkeypatch.setattr(next_item, "BLOCK", block)
+        torch.manual_seed(1)
+        mean = loss(hidden, table, targets)
+        found.append([mean, *gradients(mean, hidden, table)])
+    assert all(torch.allclose(one, many, rtol=1e-4, atol=1e-6) for one, many in zip(*found, strict=True))
 
 
 def test_bfloat16_vectors_are_scored_in_float32() -> None:
