@@ -30,7 +30,7 @@ class _Recomputed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, assignment: Tensor, concepts: Tensor, out: Tensor) -> Tensor:
         ctx.save_for_backward(assignment, concepts, out)
-        parts = zip(assignment.split(1), concepts.split(1), strict=True)
+        parts = zip(torch.split(assignment, 1), torch.split(concepts, 1), strict=True)
         return torch.cat([(mix.mT @ concept).tanh_() @ out for mix, concept in parts])
 
     @staticmethod
