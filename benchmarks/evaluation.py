@@ -127,12 +127,12 @@ def run(sizes: list[Size], repeats: int) -> None:
             {
                 **{"size": size.name, "rows": size.rows, "items": size.items, "plain_seconds": round(before, 2)},
                 **{"seconds": round(after, 2), "times_faster": round(before / after, 1)},
-                "identical": str(ours(data, counts, PLAIN_ROWS) == plain(data, counts)),
+                "identical": ours(data, counts, PLAIN_ROWS) == plain(data, counts),
             }
         )
     table = Table(*results[0], title="evaluation over the whole catalogue", title_justify="left")
     for each in results:
-        table.add_row(*(f"{value:,}" if isinstance(value, int | float) else str(value) for value in each.values()))
+        table.add_row(*(str(value) if isinstance(value, str | bool) else f"{value:,}" for value in each.values()))
     Console().print(table)
     print_result({"rows": results})
 

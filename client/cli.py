@@ -61,11 +61,18 @@ def _parser() -> argparse.ArgumentParser:
 
     command("describe", "show a model's inputs and outputs, with an example request as JSON and as a curl line")
 
-    recommend = command("recommend", "show recommendations next to earlier purchases")
+    recommend = command("recommend", "show the answers of a recommender, a next-item model or similar_items")
     source = recommend.add_mutually_exclusive_group(required=True)
     source.add_argument("--request", metavar="FILE.json", help="JSON file with a request or a list of requests")
     source.add_argument(
         "--requests", metavar="DATA/requests/test", help="folder of recorded rows; --user selects from them"
+    )
+    source.add_argument(
+        "--feature",
+        nargs="+",
+        action="append",
+        metavar=("NAME", "VALUE"),
+        help="one feature of a single request, such as --feature history A B C; repeat it for each feature",
     )
     recommend.add_argument(
         "--user", nargs="+", metavar="ID", help="send the newest row of each of these users (default: the first user)"

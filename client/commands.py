@@ -57,12 +57,15 @@ def evaluate(options: argparse.Namespace) -> int:
     total = min(len(rows), options.limit or len(rows))
     with connect(options, options.model) as client, _progress() as progress:
         task = progress.add_task(f"replaying {options.requests}", total=total)
-        values, count, rows_per_second = replay(
-            client, rows, options.k, options.limit, lambda done: progress.advance(task, done)
-        )
-    title = f"{count} rows of {options.requests} through {options.url}"
-    Console().print(metrics_table({options.model: values}, title))
-    print_result({**values, "rows": count, "rows_per_second": round(rows_per_second, 1)})
+        found = replay(client, rows, options.k, options.limit, lambda done: progress.advance(task, done))
+    title = f"{found.rows} rows of {options.requests} through {options.url}"
+    Console().print(metrics_table({options.model: found.metrics}, title))
+    metric = f"ndcg@{max(options.k)}"
+    for reason, values in found.by_reason.items():
+        print(f"  {reason}: {values['rows']} rows, {metric} {values[metric]:.4f}")
+    reasons = {"by_reason": found.by_reason} if found.by_reason else {}
+    rate = round(found.rows_per_second, 1)
+    print_result({**found.metrics, "rows": found.rows, "rows_per_second": rate, **reasons})
     return 0
 
 
@@ -104,7 +107,7 @@ def _write_bench_data(options: argparse.Namespace, model: str, recorded: Recorde
         most = client.signature.max_batch_size
         if options.batch_size > most:
             raise InvalidRequest(f"--batch-size {options.batch_size}: {model} takes at most {most} rows: give fewer")
-        recorded.require(*client.signature.recorded)
+        recorded.serve(client.signature)
         rows = recorded.spread(options.rows)
         requests = [row.request(client.signature, options.required_only) for row in rows]
         write_input_data(path, build_tensors(client.signature, requests))

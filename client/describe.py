@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from client.signature import EXCLUDE, ITEM_ID, SCORE, SOURCE, Signature, TensorSpec
+from client.signature import EXCLUDE, ITEM_ID, KNOWN, REASON, SCORE, SOURCE, Signature, TensorSpec
 
 _WORDS = {"BYTES": "string", "BOOL": "bool"}
 
@@ -41,7 +41,13 @@ def describe_features(signature: Signature, newest_kept: Mapping[str, int]) -> l
 
 def describe_outputs(signature: Signature) -> dict[str, str]:
     """Describe every output, by name."""
-    meanings = {ITEM_ID: ", best first", SCORE: ", one per item", SOURCE: ', "stored" or "computed" embedding'}
+    meanings = {
+        ITEM_ID: ", best first",
+        SCORE: ", one per item",
+        SOURCE: ', "stored" or "computed" embedding',
+        REASON: ', "model", or why the items are popular ones or none',
+        KNOWN: ", share of the history's items that the model knows",
+    }
     kinds = {name: _kind(spec).replace("vector of", "list of") for name, spec in signature.outputs.items()}
     return {name: kind + meanings.get(name, "") for name, kind in kinds.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,22 +15,36 @@ from client.signature import ITEM_ID
 from metrics import RankError, RankingMetrics, target_ranks_from_lists
 
 
+@dataclass(frozen=True)
+class Replay:
+    """The metrics over `rows` rows; `by_reason` has the metrics and `rows` per reason, if the model gives reasons.
+
+    rows_per_second: counts the time of requests only.
+    """
+
+    metrics: dict[str, float]
+    rows: int
+    rows_per_second: float
+    by_reason: dict[str, dict[str, float]]
+
+
 def evaluate(
     client: RecommendClient,
     rows: RecordedRows,
     ks: Sequence[int],
     limit: int | None = None,
     advance: Callable[[int], None] = lambda _: None,
-) -> tuple[dict[str, float], int, float]:
-    """Return metrics over the first `limit` rows, the number of rows, and rows per second (requests only).
+) -> Replay:
+    """Return metrics over the first `limit` rows.
 
     `advance` is called with the number of rows after each batch. Raises ModelMismatch if the model lists fewer
     items than the largest k, and RecordedDataInvalid if the rows lack the target or a column that the model
     takes: with nulls instead, the metric would not be comparable.
     """
     rows.require("target")
-    rows.require(*client.signature.recorded)
+    rows.serve(client.signature)
     metrics = RankingMetrics(ks)
+    by_reason: dict[str, RankingMetrics] = {}
     listed = client.signature.outputs[ITEM_ID].dims if ITEM_ID in client.signature.outputs else (-1,)
     if 0 < listed[-1] < max(ks):
         raise ModelMismatch(
@@ -46,15 +61,19 @@ def evaluate(
         spent_s += time.perf_counter() - started
         try:
             add_answers(metrics, answers, batch)
+            for reason in dict.fromkeys(answer.reason for answer in answers if answer.reason):
+                pairs = [pair for pair in zip(answers, batch, strict=True) if pair[0].reason == reason]
+                add_answers(by_reason.setdefault(reason, RankingMetrics(ks)), *zip(*pairs, strict=True))
         except RankError as error:
             first = metrics.rows
             raise RecordedDataInvalid(f"recorded rows from {first} on: {error}") from None
         advance(len(batch))
-    return metrics.compute(), metrics.rows, metrics.rows / spent_s
+    reasons = {reason: {"rows": each.rows, **each.compute()} for reason, each in by_reason.items()}
+    return Replay(metrics.compute(), metrics.rows, metrics.rows / spent_s, reasons)
 
 
 def add_answers(metrics: RankingMetrics, answers: Sequence[Recommendation], rows: Sequence[RecordedRow]) -> None:
-    """Return the ranks of the targets in the answers; short answers are padded with empty slots of score -inf."""
+    """Add the ranks of the rows' targets in the answers to `metrics`; short answers are padded with score -inf."""
     longest = max(1, max(len(answer.item_ids) for answer in answers))
     ids = [[*answer.item_ids, *[""] * (longest - len(answer.item_ids))] for answer in answers]
     scores = np.full((len(answers), longest), -np.inf)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from client.errors import InvalidRequest, ModelMismatch, ServerUnavailable
 from client.request_tensors import build_tensors
-from client.signature import ITEM_ID, SCORE, SOURCE, Signature, newest_kept, read_signature
+from client.signature import ABOUT_THE_ANSWER, ITEM_ID, SCORE, Signature, newest_kept, read_signature
 from client.transport import open_transport
 
 DEFAULT_URL = "grpc://127.0.0.1:8001"
@@ -33,11 +33,15 @@ class Recommendation:
     """The answer to one request, best item first; shorter than K if the model had fewer candidates.
 
     `source`: for `recommend_stored`, whether the user's embedding was "stored" or "computed" from the request.
+    `reason`: for a next-item model and `similar_items`, "model", or why the items are popular ones, or why there are
+    none. `known`: for a next-item model, the share of the history's items that it knows; None for other models.
     """
 
     item_ids: tuple[str, ...]
     scores: tuple[float, ...]
     source: str = ""
+    reason: str = ""
+    known: float | None = None
 
 
 class RecommendClient:
@@ -166,7 +170,7 @@ class RecommendClient:
     def _recommend_batch(
         self, signature: Signature, batch: Sequence[Mapping[str, object]], first: int
     ) -> list[Recommendation]:
-        wanted = (ITEM_ID, SCORE, *([SOURCE] if SOURCE in signature.outputs else []))
+        wanted = (ITEM_ID, SCORE, *(name for name in ABOUT_THE_ANSWER if name in signature.outputs))
         outputs = self.infer(self.model, build_tensors(signature, batch, first=first), outputs=wanted)
         shapes = {name: list(outputs[name].shape) if name in outputs else [] for name in wanted}
         if any(len(shape) != 2 or shape[0] != len(batch) for shape in shapes.values()) or (
@@ -174,9 +178,12 @@ class RecommendClient:
         ):
             given = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
             raise ModelMismatch(f"{self.model}: returned {given} for {len(batch)} requests: all must be [B, K]")
-        sources = outputs[SOURCE][:, 0].tolist() if SOURCE in outputs else [b""] * len(batch)
-        rows = zip(outputs[ITEM_ID].tolist(), outputs[SCORE].tolist(), sources, strict=True)
-        return [_recommendation(*row) for row in rows]
+        about = {name: outputs[name][:, 0].tolist() for name in wanted[2:]}
+        rows = zip(outputs[ITEM_ID].tolist(), outputs[SCORE].tolist(), strict=True)
+        return [
+            _recommendation(ids, scores, **{name: values[row] for name, values in about.items()})
+            for row, (ids, scores) in enumerate(rows)
+        ]
 
     def infer(
         self, model: str, arrays: Mapping[str, NDArray[Any]], outputs: Sequence[str] = ()
@@ -200,11 +207,16 @@ class RecommendClient:
         return call()
 
 
-def _recommendation(ids: list[bytes | str], scores: list[float], source: bytes | str) -> Recommendation:
+def _recommendation(
+    ids: list[bytes | str],
+    scores: list[float],
+    source: bytes | str = "",
+    reason: bytes | str = "",
+    known: float | None = None,
+) -> Recommendation:
     filled = [slot for slot, item in enumerate(ids) if item and scores[slot] != -np.inf]
-    return Recommendation(
-        tuple(_text(ids[slot]) for slot in filled), tuple(scores[slot] for slot in filled), _text(source)
-    )
+    items, kept = tuple(_text(ids[slot]) for slot in filled), tuple(scores[slot] for slot in filled)
+    return Recommendation(items, kept, _text(source), _text(reason), known)
 
 
 def _text(value: bytes | str) -> str:

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from client.errors import RecordedDataInvalid
-from client.signature import Signature
+from client.histories import read_histories
+from client.signature import HISTORY, Signature
 
 ABOUT_THE_ROW = ("target", "user", "time", "week")
 _REMEDY = "give DATA/requests/<split> of the model's own data"
@@ -52,6 +55,22 @@ class RecordedRows:
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
+
+    def serve(self, signature: Signature) -> None:
+        """Make the rows requests of a model: refuse rows that lack a column that it takes.
+
+        A next-item model gets the whole history of each row, and no feature but the contexts that it takes.
+        """
+        if signature.reads_whole_history:
+            self.require("target")
+            import pyarrow.compute as pc
+
+            targets = pc.fill_null(pc.list_value_length(self._table["target"]), 0).to_numpy().astype(np.int64)
+            histories = read_histories(self._path, targets)
+            kept = [name for name in self._table.column_names if name in (*ABOUT_THE_ROW, *signature.inputs)]
+            table = self._table.select([name for name in kept if name != HISTORY])
+            self._table = table.append_column(HISTORY, histories)
+        self.require(*signature.recorded)
 
     def require(self, *columns: str) -> None:
         """Refuse rows that lack a column; the message names the first one."""

@@ -8,8 +8,11 @@ from typing import Any
 
 from client.errors import ModelMismatch
 
-EXCLUDE = "exclude"
-ITEM_ID, SCORE, SOURCE = "item_id", "score", "source"
+EXCLUDE, HISTORY = "exclude", "history"
+ITEM_ID, SCORE, SOURCE, REASON, KNOWN = "item_id", "score", "source", "reason", "known"
+ABOUT_THE_ANSWER = (SOURCE, REASON, KNOWN)
+"""Outputs with one value per request, which a model may have."""
+
 OPTIONAL, USER_KEY = "optional", "user_key"
 
 
@@ -56,12 +59,19 @@ class Signature:
         return tuple(name for name, spec in self.inputs.items() if spec.is_history and name != EXCLUDE)
 
     @property
+    def reads_whole_history(self) -> bool:
+        """Whether the model is a next-item model: `history` is everything that a user took, and needs no feature."""
+        return HISTORY in self.histories and KNOWN in self.outputs
+
+    @property
     def recorded(self) -> tuple[str, ...]:
         """The columns that a recorded row must have.
 
-        They are the inputs, except `exclude` of `retrieve`; the column `user` provides the user
-        of a request.
+        They are the inputs, except `exclude`; the column `user` provides the user of a request. A next-item model needs
+        the history alone; the contexts of its popular lists may be absent.
         """
+        if self.reads_whole_history:
+            return (HISTORY,)
         columns = tuple(name for name in self.inputs if name not in (EXCLUDE, self.user_key))
         return (*columns, *(["user"] if self.user_key else []))
 

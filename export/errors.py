@@ -12,7 +12,7 @@ BadInput                    stage.errors
 from stage.errors import BadInput
 
 EXPORT_AGAIN = "export the repository again"
-IF_CHANGED = "export the repository again if it was changed since, else report it"
+IF_CHANGED = f"{EXPORT_AGAIN} if it was changed since, else report it"
 """The remedies for a repository that is incomplete, and for one whose answers differ."""
 
 
@@ -38,9 +38,3 @@ class ParityError(BadInput):
 
 class UnsupportedWorkflow(BadInput):
     """A saved workflow cannot be compiled to an equal graph; `preprocess_nvtabular` serves it."""
-
-
-def first_line(error: Exception) -> str:
-    """Return the message of a library's error without the stack that some of them carry."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -47,7 +47,7 @@ def known_items(items: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_item_table(schema: Schema, log: RawLog, items: pd.DataFrame, folder: Path) -> None:
-    """Return every item of the log: `item_id` (raw), `encoded_id`, `purchases` (in training), `title`, raw features."""
+    """Write every item of the log: `item_id` (raw), `encoded_id`, `purchases` (in training), `title`, raw features."""
     table = log.items.drop(columns=[schema.item_id.name]).reset_index(drop=True)
     table.insert(0, "item_id", items["item"])
     table.insert(1, "encoded_id", items["encoded_id"])
@@ -56,7 +56,7 @@ def write_item_table(schema: Schema, log: RawLog, items: pd.DataFrame, folder: P
 
 
 def write_daily_purchases(log: RawLog, items: pd.DataFrame, folder: Path) -> None:
-    """Return `day` (local), `encoded_id`, `purchases` of the known items of the whole log, for popularity baselines."""
+    """Write `day` (local), `encoded_id`, `purchases` of the known items of the whole log, for popularity baselines."""
     day = log.sessions["time"].dt.normalize().to_numpy()[log.interactions["session"]]
     rows = log.interactions.assign(day=day, encoded_id=items["encoded_id"].to_numpy()[log.interactions["item"]])
     daily = rows[rows["encoded_id"] >= FIRST_KNOWN_ID].groupby(["day", "encoded_id"]).size()
@@ -64,7 +64,7 @@ def write_daily_purchases(log: RawLog, items: pd.DataFrame, folder: Path) -> Non
 
 
 def write_item_index(schema: Schema, log: RawLog, items: pd.DataFrame, folder: Path) -> None:
-    """Return the table whose row r is item id r: `item_id` (raw; "" for special ids), `purchases`, encoded features.
+    """Write the table whose row r is item id r: `item_id` (raw; "" for special ids), `purchases`, encoded features.
 
     The item workflow, fitted on the vocabulary, is saved too, to encode changed items later.
     """

@@ -49,6 +49,14 @@ def read_row_groups(path: str | Path, columns: Sequence[str], remedy: str = FIT_
             yield file.read_row_group(group, columns=list(columns))
 
 
+def read_metadata(path: str | Path, remedy: str = FIT_AGAIN) -> dict[bytes, bytes]:
+    """Return the metadata of one Parquet file; raise as `read_columns` does."""
+    import pyarrow.parquet as pq
+
+    with _one_line(path, remedy):
+        return dict(pq.read_schema(path).metadata or {})
+
+
 def _require(columns: Sequence[str], names: Sequence[str], path: str | Path, remedy: str) -> None:
     for column in columns:
         if column not in names:

@@ -59,7 +59,7 @@ def writing(output: str | Path, inside: Path, remedy: str | None = None) -> Iter
 
 
 def _refused_below(folder: Path, error: OSError) -> bool:
-    """Return whether the error is a fault of ours: a file below our folder is missing or exists already."""
+    """Return whether the system refused a path at or below `folder`; a missing or existing one is a fault of ours."""
     if error.errno in _OURS:
         return False
     if isinstance(error.filename, str | bytes):

@@ -21,11 +21,11 @@ def table(protocol: Protocol, family: str, measured: Measured) -> Table:
     several = len({setting.seen for setting in settings}) > 1
     shared = "" if several or not settings[0].filtering else f"in all columns: {settings[0].filtering}"
     shown.caption = "\n".join(filter(None, (shared, _renamed(protocol), protocol.missing)))
-    shown.add_column("")
+    shown.add_column("", min_width=len("popularity"))
     for setting in settings:
         for metric in protocol.metrics:
             words = [setting.split.replace("_", " "), *([setting.filtering] if several else []), metric]
-            shown.add_column("\n".join(words), justify="right", vertical="bottom", no_wrap=True)
+            shown.add_column("\n".join(words), justify="right", vertical="bottom", min_width=len(metric))
     shown.add_column("source", vertical="bottom", overflow="fold")
     own = [_with_deviation(measured, setting, metric) for setting in settings for metric in protocol.metrics]
     shown.add_row(f"{family}, {seeds} seed{'s' * (seeds > 1)}", *own, "this run", style="bold", end_section=True)
@@ -52,7 +52,7 @@ def _cell(found: Metrics, metric: str) -> str:
 
 def _with_deviation(measured: Measured, setting: Setting, metric: str) -> str:
     of = measured.deviations(setting)
-    return _cell(measured.means(setting), metric) + (f" ±{of[metric]:.4f}" if of else "")
+    return _cell(measured.means(setting), metric) + (f"\n±{of[metric]:.4f}" if of else "")
 
 
 def result(name: str, protocol: Protocol, family: str, measured: Measured, seconds: float) -> dict[str, Any]:

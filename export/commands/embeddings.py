@@ -35,7 +35,7 @@ def export_embeddings(
     batch_size: int = 256,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Write the embeddings, completely or not at all; return a summary with the seconds of the whole work.
+    """Write the embeddings, completely or not at all; return a summary with the seconds of encoding and writing.
 
     Args:
         repository: The output of `export repository`.

@@ -76,9 +76,14 @@ def job_of(opened: Opened, data: str | Path | None, folder: Path, report: Report
 
 
 def hops_of(job: Job[Any]) -> tuple[Hop, ...]:
-    """Return the hops of all families, shared ones once."""
+    """Return the hops of all families, those of shared models once.
+
+    Raises `ValueError` if two hops of other models have one name: only one of them would be checked.
+    """
     found: dict[str, Hop] = {}
     for name, plan in job.plans.items():
         for hop in families.find(name).hops(job, plan):
-            found.setdefault(hop.name, hop)
+            before = found.setdefault(hop.name, hop)
+            if before is not hop and not (before.shared and hop.shared):
+                raise ValueError(f"family {name}: another hop is named {hop.name} too: give one of them another name")
     return tuple(found.values())

@@ -76,7 +76,7 @@ def null_row(features: tuple[Feature, ...]) -> Row:
 
 
 def recorded_rows(data: str | Path, features: tuple[Feature, ...], most: int) -> list[Row]:
-    """Return at most `count` evenly spaced rows of the validation split, of another split if it has none."""
+    """Return at most `most` evenly spaced rows of the validation split, of another split if it has none."""
     import pyarrow as pa
 
     for split in ("validation", "test", "train"):
@@ -88,17 +88,6 @@ def recorded_rows(data: str | Path, features: tuple[Feature, ...], most: int) ->
             rows: list[Row] = table.take([i * table.num_rows // count for i in range(count)]).to_pylist()
             return rows
     raise RepositoryError(f"no requests in {data}: give the output folder of `preprocessing fit`")
-
-
-def count_recorded(data: str | Path, most: int) -> int:
-    """Return the number of rows that `recorded_rows` returns."""
-    import pyarrow.parquet as pq
-
-    for split in ("validation", "test", "train"):
-        files = (Path(data) / "requests" / split).glob("week=*/*.parquet")
-        if total := sum(int(pq.read_metadata(file).num_rows) for file in files):
-            return min(most, total)
-    return 0
 
 
 def read_item_ids(data: str | Path) -> list[str]:

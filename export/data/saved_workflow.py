@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.data.golden import Arrays, Row, workflow_frame
-from export.errors import RepositoryError, first_line
+from export.errors import RepositoryError
 from export.triton.tensors import ENCODED
 from preprocessing.ragged import pad_lists
 from preprocessing.schema import Feature
+from stage.library_errors import Becomes, first_line, map_errors
 from stage.parquet import FIT_AGAIN
 
 if TYPE_CHECKING:
@@ -39,12 +41,8 @@ class SavedWorkflow:
         """The NVTabular workflow."""
         from preprocessing.workflow import load_workflow
 
-        try:
+        with self._refused("no workflow can be loaded", Exception):  # errors of pickle, JSON, files, NVTabular
             return load_workflow(self.folder)
-        except Exception as error:  # errors of pickle, JSON, the file system, NVTabular
-            raise RepositoryError(
-                f"{self.folder}: no workflow can be loaded ({first_line(error)}): {FIT_AGAIN}"
-            ) from None
 
     def transform(self, features: tuple[Feature, ...], frame: pd.DataFrame) -> pd.DataFrame:
         """Encode raw rows, see `preprocessing.workflow.transform`."""
@@ -52,10 +50,13 @@ class SavedWorkflow:
 
         from preprocessing.workflow import transform
 
-        try:
+        with self._refused("cannot be run", OSError, pa.ArrowException):  # the vocabularies are read when it runs
             return transform(self.opened, features, frame)
-        except (OSError, pa.ArrowException) as error:  # the vocabularies are read when it runs
-            raise RepositoryError(f"{self.folder}: cannot be run ({first_line(error)}): {FIT_AGAIN}") from None
+
+    def _refused(self, fault: str, *raised: type[Exception]) -> AbstractContextManager[None]:
+        return map_errors(
+            Becomes(raised, lambda error: RepositoryError(f"{self.folder}: {fault} ({first_line(error)}): {FIT_AGAIN}"))
+        )
 
     def encode(self, features: tuple[Feature, ...], rows: list[Row]) -> Arrays:
         """Encode requests like the training rows, as `NAME.encoded` tensors.

@@ -22,7 +22,7 @@ from stage.progress import counting
 from stage.write_errors import writing
 
 SCHEMA_DIGEST = b"schema_digest"
-"""The key of the encoder digest in the metadata."""
+"""The key of the schema digest in the metadata."""
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from torch import nn
 
 from export.errors import GraphError
 from export.triton.tensors import Tensor
+from stage.library_errors import first_line
 
 OPSET, IR_VERSION = 18, 10
 MOST_ROWS = 1 << 16
@@ -40,9 +41,8 @@ def write_onnx(module: nn.Module, inputs: Sequence[Tensor], outputs: Sequence[Te
             program.model.ir_version = IR_VERSION
             program.save(str(path), external_data=False)
     except torch.onnx.OnnxExporterError as error:
-        first = str(error).strip().splitlines()[0]
         raise GraphError(
-            f"{path.parent.parent.name}: torch cannot export it to ONNX ({first}): try --format torchscript"
+            f"{path.parent.parent.name}: torch cannot export it to ONNX ({first_line(error)}): try --format torchscript"
         ) from error
 
 

@@ -48,16 +48,14 @@ class PopularLists:
 
 
 def read_popular(model: Path) -> PopularLists:
-    """Read `popular.parquet` of a model; without it the only list has the most bought items of `item_index.parquet`.
+    """Read `popular.parquet` of a model.
 
     Raises:
-        ParquetError: A file is damaged or lacks a column.
+        ParquetError: The file is missing or damaged, or lacks a column.
         GraphError: A feature has the name of another tensor of the request, or there is no list of the whole log.
 
     """
     path = model / POPULAR_FILE
-    if not path.is_file():
-        return _lists({("", ""): _most_bought(model)})
     table = read_columns(path, ["feature", "value", "encoded_id", "purchases"], TRAIN_AGAIN).to_pydict()
     lists: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for feature, value, item, purchases in zip(*table.values(), strict=True):
@@ -66,13 +64,6 @@ def read_popular(model: Path) -> PopularLists:
     if ("", "") not in lists:
         raise GraphError(f"{path}: has no list of the whole log: {TRAIN_AGAIN}")
     return _lists(lists)
-
-
-def _most_bought(model: Path) -> list[tuple[int, int]]:
-    table = read_columns(model / "item_index.parquet", ["purchases"], TRAIN_AGAIN)
-    purchases = table["purchases"].to_numpy()
-    order = np.argsort(-purchases[FIRST_KNOWN_ID:], kind="stable")[:LONGEST] + FIRST_KNOWN_ID
-    return [(int(item), int(purchases[item])) for item in order]
 
 
 def _lists(lists: dict[tuple[str, str], list[tuple[int, int]]]) -> PopularLists:

@@ -14,6 +14,7 @@ from export.data.golden import Arrays, Row
 from export.errors import EXPORT_AGAIN, RepositoryError
 from export.triton.tensors import ENCODED, ITEM_ID, ITEM_IDS, SCORE
 from preprocessing.schema import PADDING_ID, Feature
+from stage.library_errors import Becomes, first_line, map_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 KEPT = "torch."
 """Prefix of the columns of answers; no feature's name has a dot."""
 ALONE = 20
+"""Number of golden rows that are requests of their own; these include the malformed ones."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,14 @@ def read_reference(path: Path) -> Reference:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    def unreadable(error: Exception) -> RepositoryError:
+        return RepositoryError(f"{path}: cannot be read ({first_line(error)}): give what `export repository` wrote")
+
+    with map_errors(Becomes((OSError, KeyError, ValueError, pa.ArrowException), unreadable)):
         table = pq.read_table(path)
         names = [name for name in table.column_names if name.startswith(KEPT)]
         rows = table.drop_columns(names).to_pylist()
         answers = {name.removeprefix(KEPT): np.stack(table[name].to_numpy()) for name in names}
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        raise RepositoryError(f"{path}: cannot be read ({error}): give what `export repository` wrote") from None
     return Reference(rows, _Answers(path, answers))
 
 
@@ -97,7 +100,7 @@ class _Answers(dict[str, NDArray[Any]]):
 
 
 def requests_of(rows: list[Row]) -> list[list[Row]]:
-    """Return the golden rows as two requests: the first row alone, and all other rows."""
+    """Return the golden rows as requests: each of the first `ALONE` rows alone, and all other rows together."""
     requests = [[row] for row in rows[:ALONE]] + [rows[ALONE:]]
     return [rows for rows in requests if rows]
 

@@ -58,6 +58,7 @@ def compare_rankings(
     Raises `ParityError` beyond the tolerance, or by an id.
     """
     difference = compare_tensors(hop, {SCORE: expected[SCORE]}, {SCORE: score}, tolerance)
+    require_distinct(hop, ids)
     for row in np.flatnonzero((ids != expected[ITEM_IDS]).any(axis=1)).tolist():
         wanted_ids, wanted = expected[ITEM_IDS][row], expected[SCORE][row]
         of_item = dict(zip(wanted_ids.tolist(), wanted.tolist(), strict=True))
@@ -65,14 +66,30 @@ def compare_rankings(
         of_found = np.array([of_item.get(item, wanted[-1]) for item in ids[row].tolist()])
         no_item = (ids[row] == PADDING_ID) | (wanted_ids == PADDING_ID)
         wrong = (ids[row] != wanted_ids) & (no_item | (_differences(wanted, of_found) > tolerance))
-        filled = ids[row][ids[row] != PADDING_ID].tolist()
-        if wrong.any() or len(set(filled)) < len(filled):
+        if wrong.any():
             rank = int(wrong.argmax())
-            seen = (
-                f"golden row {row}, rank {rank + 1} is item {ids[row][rank]}" if wrong.any() else "an item occurs twice"
-            )
+            seen = f"golden row {row}, rank {rank + 1} is item {ids[row][rank]}"
             raise ParityError(f"{hop}: {seen}, the trained model has {wanted_ids[rank]}: {IF_CHANGED}")
     return difference
+
+
+def require_distinct(hop: str, ids: NDArray[np.int64]) -> None:
+    """Raise `ParityError` if an item occurs twice in a row of `ids` [N, K]."""
+    for row, items in enumerate(ids):
+        filled = items[items != PADDING_ID]
+        if len(np.unique(filled)) < len(filled):
+            raise ParityError(f"{hop}: golden row {row}, an item occurs twice: {IF_CHANGED}")
+
+
+def require_recall(hop: str, expected: NDArray[np.int64], ids: NDArray[np.int64]) -> None:
+    """Raise `ParityError` if `ids` have fewer than `LEAST_RECALL` of the `expected` items, each [N, K]."""
+    wanted = [row[row != PADDING_ID] for row in expected]
+    hits = sum(int(np.isin(row, found).sum()) for row, found in zip(wanted, ids, strict=True))
+    total = sum(map(len, wanted))
+    if hits < LEAST_RECALL * total:
+        raise ParityError(
+            f"{hop}: finds {hits} of {total} items of the exact answers, {LEAST_RECALL:.0%} expected: use --index exact"
+        )
 
 
 def _differences(values: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:

@@ -11,14 +11,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from export.errors import DeclarationError
+from export.errors import EXPORT_AGAIN, DeclarationError
 from export.parity.model_files import open_session, open_torchscript
 from export.triton.config import TRITON_DTYPES, ModelConfig, read_config
 from export.triton.files import TORCHSCRIPT, model_path
 from export.triton.tensors import Tensor
 
 _ONNX_DTYPES = {"tensor(string)": "string", "tensor(int64)": "int64", "tensor(float)": "float32"}
-_REMEDY = "export the repository again with this version of naiad, and report it if that does not help"
+_REMEDY = f"{EXPORT_AGAIN} with this version of naiad, and report it if that does not help"
 
 
 def require_declared(repository: str | Path) -> None:

@@ -13,11 +13,16 @@ Differences = dict[str, float]
 
 @dataclass(frozen=True)
 class Hop:
-    """`name`: name of the verified model (different if a model is verified in two ways). `check`: returns the largest
-    difference; raises `ParityError` beyond the tolerance, `RepositoryError` if a model cannot be run."""
+    """A check under its name in verify.json.
+
+    `name`: name of the verified model (different if a model is verified in two ways). `check`: returns the largest
+    difference; raises `ParityError` beyond the tolerance, `RepositoryError` if a model cannot be run. `shared`: all
+    families of a repository have the model, and the hop of one of them verifies it.
+    """
 
     name: str
     check: Callable[[], float]
+    shared: bool = False
 
 
 def check_hops(hops: Sequence[Hop], report: Report) -> Differences:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from export.data.golden import Arrays
-from export.errors import RepositoryError, first_line
+from export.errors import EXPORT_AGAIN, RepositoryError
 from export.parity.model_files import open_session, open_torchscript, require_file
 from export.parity.onnx_inputs import onnx_inputs
 from export.parity.python_models import open_python
 from export.triton.config import ModelConfig, read_config
 from export.triton.files import GRAPH_FILES, model_path
-from stage.errors import BadInput
+from stage.library_errors import Becomes, first_line, map_errors
 
 Run = Callable[[Arrays], Arrays]
 
@@ -47,16 +47,14 @@ class LocalRepository:
 
         Raises `RepositoryError` if the model cannot be loaded or fails, for example if it is from another export.
         """
-        try:
+
+        def fails(error: Exception) -> RepositoryError:
+            return RepositoryError(f"{model} of {self.folder} fails ({first_line(error)}): {EXPORT_AGAIN}")
+
+        with map_errors(Becomes(Exception, fails)):  # errors of ONNX Runtime, torch, FAISS, NVTabular
             if model not in self._loaded:
                 self._loaded[model] = self._open(model)
             return self._loaded[model](inputs)
-        except BadInput:
-            raise
-        except Exception as error:  # errors of ONNX Runtime, torch, FAISS, NVTabular
-            raise RepositoryError(
-                f"{model} of {self.folder} fails ({first_line(error)}): export the repository again"
-            ) from error
 
     def run_step(self, ensemble: str, model: str, tensors: Arrays) -> Arrays:
         """Return the answer of a step: the model's inputs taken from `tensors`, all under the ensemble's names."""
@@ -70,7 +68,7 @@ class LocalRepository:
                 }
                 answer = self.run(model, taken)
                 return {name: answer[inside] for inside, name in step.outputs.items()}
-        raise RepositoryError(f"{ensemble} of {self.folder} has no step {model}: export the repository again")
+        raise RepositoryError(f"{ensemble} of {self.folder} has no step {model}: {EXPORT_AGAIN}")
 
     def _open(self, model: str) -> Run:
         config = self.config(model)

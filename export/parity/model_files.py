@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from export.errors import RepositoryError, first_line
-
-_REMEDY = "export the repository again"
+from export.errors import EXPORT_AGAIN, RepositoryError
+from stage.library_errors import Becomes, first_line, map_errors
 
 
 def open_session(path: Path, threads: int = 0, optimized: bool = True) -> Any:
@@ -19,10 +18,9 @@ def open_session(path: Path, threads: int = 0, optimized: bool = True) -> Any:
     options.intra_op_num_threads = threads
     if not optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
+    # ONNX Runtime's errors have no common root.
+    with map_errors(_unloadable(path, "ONNX Runtime", Exception)):
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors have no common root
-        raise RepositoryError(f"{path}: ONNX Runtime cannot load it ({first_line(error)}): {_REMEDY}") from None
 
 
 def open_torchscript(path: Path) -> Any:
@@ -32,14 +30,17 @@ def open_torchscript(path: Path) -> Any:
     from export.graphs.onnx import quiet
 
     require_file(path)
-    try:
-        with quiet():
-            return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError, OSError) as error:
-        raise RepositoryError(f"{path}: torch cannot load it ({first_line(error)}): {_REMEDY}") from None
+    with map_errors(_unloadable(path, "torch", RuntimeError, ValueError, OSError)), quiet():
+        return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+
+
+def _unloadable(path: Path, library: str, *raised: type[Exception]) -> Becomes:
+    return Becomes(
+        raised, lambda error: RepositoryError(f"{path}: {library} cannot load it ({first_line(error)}): {EXPORT_AGAIN}")
+    )
 
 
 def require_file(path: Path) -> None:
     """Raise `RepositoryError` if there is no such file."""
     if not path.is_file():
-        raise RepositoryError(f"no {path}: {_REMEDY}")
+        raise RepositoryError(f"no {path}: {EXPORT_AGAIN}")

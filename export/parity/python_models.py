@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from export.data.golden import Arrays
-from export.errors import RepositoryError, first_line
+from export.errors import EXPORT_AGAIN, RepositoryError
 from export.triton.config import TRITON_DTYPES, ModelConfig
+from stage.library_errors import Becomes, first_line, map_errors
 
 RunModel = Callable[[str, Arrays], Arrays]
 """A function that runs a model of the repository by name, as the server offers to models that call others."""
 
 
 def open_python(path: Path, config: ModelConfig, run_model: RunModel) -> Callable[[Arrays], Arrays]:
-    """A model that answers a request `{name: [B, ...]}`. Raises `RepositoryError` if the model refuses to load."""
+    """Return a model that answers a request `{name: [B, ...]}`. Raises `RepositoryError` if it refuses to load."""
     answer_requests = open_requests(path, config, run_model)
 
     def run(arrays: Arrays) -> Arrays:
@@ -32,11 +33,9 @@ def open_python(path: Path, config: ModelConfig, run_model: RunModel) -> Callabl
 def open_requests(path: Path, config: ModelConfig, run_model: RunModel) -> Any:
     """Return a function from requests, which the model is handed together, to an answer or an error for each."""
     module = load_module(path, config.name)
-    try:
+    with map_errors(Becomes(ValueError, lambda refusal: RepositoryError(f"{config.name}: {refusal}"))):
         # Every output is returned, so none needs to be requested.
         return module.open_model(_as_json(config), path.parent, lambda model, inputs, _: run_model(model, inputs))
-    except ValueError as refusal:
-        raise RepositoryError(f"{config.name}: {refusal}") from None
 
 
 def load_module(path: Path, model: str) -> Any:
@@ -48,11 +47,14 @@ def load_module(path: Path, model: str) -> Any:
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
+
+    def fails(error: Exception) -> RepositoryError:
+        return RepositoryError(f"{path}: cannot be run ({first_line(error)}): {EXPORT_AGAIN}")
+
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
-        specification.loader.exec_module(module)
-    except Exception as error:  # the file may contain anything
-        raise RepositoryError(f"{path}: cannot be run ({first_line(error)}): export the repository again") from None
+        with map_errors(Becomes(Exception, fails)):  # the file may contain anything
+            specification.loader.exec_module(module)
     finally:
         sys.dont_write_bytecode = writes_bytecode
     return module

@@ -47,14 +47,14 @@ def preprocessing_hops(job: FeatureJob, plan: Plan) -> tuple[Hop, ...]:
             job.requests.recorded,
         )
 
-    compiled = (Hop(PREPROCESS, partial(golden, PREPROCESS)), Hop(PREPROCESS_RECORDED, recorded))
-    interpreted = (Hop(PREPROCESS_NVTABULAR, partial(golden, PREPROCESS_NVTABULAR)),)
+    compiled = (Hop(PREPROCESS, partial(golden, PREPROCESS), True), Hop(PREPROCESS_RECORDED, recorded, True))
+    interpreted = (Hop(PREPROCESS_NVTABULAR, partial(golden, PREPROCESS_NVTABULAR), True),)
     return (*(compiled if plan.compiled else ()), *(interpreted if plan.serves_nvtabular else ()))
 
 
 def decode_hop(job: Job[Any]) -> Hop:
     """Return the hop of the last model of a chain."""
-    return Hop(DECODE, partial(_check_decode, job))
+    return Hop(DECODE, partial(_check_decode, job), shared=True)
 
 
 def chain_answers(job: Job[Any], chain: str, also: Callable[[int], Arrays] = lambda _: {}) -> Ranking:

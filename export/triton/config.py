@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from export.errors import RepositoryError
+from export.errors import EXPORT_AGAIN, RepositoryError
 from export.triton.tensors import Dtype, Tensor
 
 Backend = Literal["onnxruntime", "pytorch", "python", "ensemble"]
 _BACKENDS = get_args(Backend)
-_REMEDY = "export the repository again"
 
 TRITON_DTYPES: dict[Dtype, str] = {"string": "TYPE_STRING", "int64": "TYPE_INT64", "float32": "TYPE_FP32"}
 _DTYPES: dict[str, Dtype] = {name: dtype for dtype, name in TRITON_DTYPES.items()}
@@ -106,7 +105,7 @@ def read_config(repository: str | Path, model: str) -> ModelConfig:
     except (FileNotFoundError, NotADirectoryError):
         raise RepositoryError(f"no {model}/config.pbtxt in {repository}: give what `export repository` wrote") from None
     except (ParseError, OSError, UnicodeDecodeError, KeyError) as error:
-        raise RepositoryError(f"{path}: not a config.pbtxt of naiad ({error}): {_REMEDY}") from None
+        raise RepositoryError(f"{path}: not a config.pbtxt of naiad ({error}): {EXPORT_AGAIN}") from None
     tensors = (*config.inputs, *config.outputs)
     for what, is_there in (
         (f"its name is {config.name!r}, expected {model!r}", config.name == model),
@@ -115,7 +114,7 @@ def read_config(repository: str | Path, model: str) -> ModelConfig:
         ("a tensor of it has no dims", all(tensor.dims for tensor in tensors)),
     ):
         if not is_there:
-            raise RepositoryError(f"{path}: {what}: {_REMEDY}")
+            raise RepositoryError(f"{path}: {what}: {EXPORT_AGAIN}")
     return config
 
 

@@ -141,7 +141,7 @@ def with_metadata(table: Any, **changes: str) -> Any:
 
 
 def test_a_file_of_another_encoder_or_fit_is_refused_by_its_digest_and_changes_nothing(
-    copied: Path, embeddings: Path, tmp_path: Path
+    compiled_data: Path, copied: Path, embeddings: Path, tmp_path: Path
 ) -> None:
     table, path, before = pq.read_table(embeddings), tmp_path / "other.parquet", content(copied)
     own = encoder_digest(copied, ENCODER)[:12]
@@ -151,10 +151,16 @@ def test_a_file_of_another_encoder_or_fit_is_refused_by_its_digest_and_changes_n
         (table.replace_schema_metadata({}), "was made with schema_digest unknown"),
     ):
         pq.write_table(changed, path)
-        with pytest.raises(RepositoryError, match=rf"{message}.*write it with `python -m export embeddings"):
+        with pytest.raises(
+            RepositoryError, match=rf"{message}.*write it with `python -m export embeddings "
+        ) as refused:
             replace_stored(copied, path)
     assert content(copied) == before
     assert {each.name for each in tmp_path.iterdir()} == {"other.parquet", "repository"}
+    # The remedy is a command that runs once the folder of the data is filled in.
+    words = str(refused.value).rpartition("`python -m ")[2].rstrip("`").replace("DATA", str(compiled_data)).split()
+    assert run_in_process(*words).returncode == 0
+    replace_stored(copied, path)
 
 
 def test_a_file_whose_rows_are_not_states_is_refused_and_changes_nothing(
@@ -187,7 +193,7 @@ def test_a_file_whose_rows_are_not_states_is_refused_and_changes_nothing(
         pq.write_table(other, path)
         with pytest.raises(BadInput, match=message):
             replace_stored(copied, path)
-    with pytest.raises(RepositoryError, match=r"no such file: give the output of `export embeddings`"):
+    with pytest.raises(BadInput, match=r"no such file: give the output of `export embeddings`"):
         replace_stored(copied, tmp_path / "absent.parquet")
     assert content(copied) == before
 

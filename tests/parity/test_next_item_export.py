@@ -125,7 +125,7 @@ def test_served_metrics_are_the_offline_metrics(compiled_data: Path, tmp_path: P
 def test_a_catalogue_of_one_item_is_served(tmp_path: Path) -> None:
     features = [
         {"name": "recent", "kind": "sequence", "side": "context", "source": "recent", "max_length": 5},
-        {"name": "item_id", "kind": "categorical", "side": "item", "column": "item"},
+        {"name": "item_id", "kind": "categorical", "side": "item", "column": "item", "min_frequency": 2},
     ]
     columns = {"item": "item", "time": "time", "session": "session", "user": "user"}
     body = {
@@ -134,12 +134,15 @@ def test_a_catalogue_of_one_item_is_served(tmp_path: Path) -> None:
         "split": {"validation_days": 1, "test_days": 1},
         "features": features,
     }
-    days = pd.date_range("2024-01-01", periods=12)
-    log = pd.DataFrame({"item": "only", "time": days, "session": [f"s{day}" for day in range(12)], "user": "u"})
+    days = [*pd.date_range("2024-01-01", periods=12)] * 2
+    log = pd.DataFrame({"item": "only", "time": days, "session": [f"s{place}" for place in range(24)]})
+    log["user"] = ["u"] * 12 + ["v"] * 12
+    log.loc[0, "item"] = "rare"
     (tmp_path / "log").mkdir()
     log.to_parquet(tmp_path / "log" / "interactions.parquet")
     fit(parse_schema(body, "one"), tmp_path / "log", tmp_path / "data")
-    written = next_item.export(next_item.checkpoint(tmp_path / "data", SASREC), tmp_path / "repository", top_k=100)
+    model = next_item.checkpoint(tmp_path / "data", SASREC)
+    written = next_item.export(model, tmp_path / "repository", top_k=100)
     assert written["top_k"] == 1
     rows = [{"history": each, "exclude": []} for each in ([], ["only"], ["?"])]
     answer = LocalRepository(tmp_path / "repository").run(NEXT_ITEM, request_of(rows, ()))
@@ -209,4 +212,4 @@ def test_a_repository_without_vectors_has_no_embeddings(compiled_data: Path, tmp
     output = ("--output", tmp_path / "users.parquet")
     done = run_in_process("export", "embeddings", "--repository", repository, "--data", compiled_data, *output)
     assert done.returncode == 2
-    assert re.fullmatch(r"naiad: .*: is of family sasrec, which computes no vectors of users ahead: .*\n", done.stderr)
+    assert re.fullmatch(r"naiad: .*: is of family sasrec, which has no vectors: .*\n", done.stderr)

@@ -1,14 +1,18 @@
 """Sequences have exactly the content of the moments, and a batch is as long as its longest."""
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from client.errors import RecordedDataInvalid
+from client.histories import read_histories
 from preprocessing.declared import Schema, parse_schema
 from preprocessing.item_sequences import ITEM_SEQUENCES, write_item_sequences
 from preprocessing.items import number_items
@@ -117,6 +121,25 @@ def test_the_sequences_hold_the_history_and_the_targets_of_every_moment(schema: 
         assert history == (own["recent"].tolist() if "recent" in own else empty)
         assert session == (own["basket"].tolist() if "basket" in own else empty)
         assert targets == own["target"].tolist()
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+def test_the_client_sends_the_known_items_of_every_moment_as_raw_ids(schema: Schema, tmp_path: Path) -> None:
+    fitted, _ = written(schema, tmp_path)
+    (tmp_path / "schema.json").write_text(json.dumps({"schema": {"split": {"kind": schema.split.kind}}}))
+    ids = [UNKNOWN_ID, *range(FIRST_KNOWN_ID, fitted.items)][::-1]
+    pq.write_table(pa.table({"item_id": [f"i{n}" for n in ids], "encoded_id": ids}), tmp_path / "items.parquet")
+    for split in SPLITS:
+        history, session, targets = of_split(tmp_path, split, fitted)
+        expected = [
+            [f"i{item}" for item in (*before, *so_far) if item >= FIRST_KNOWN_ID]
+            for before, so_far in zip(history, session, strict=True)
+        ]
+        sizes = np.array([len(row) for row in targets])
+        assert read_histories(tmp_path / "requests" / split, sizes).to_pylist() == expected
+        for wrong in (sizes[:-1], np.append(sizes, 1), sizes + 1):
+            with pytest.raises(RecordedDataInvalid, match=r"sequences\.parquet: has other rows than"):
+                read_histories(tmp_path / "requests" / split, wrong)
 
 
 def test_the_sequences_of_a_fit_hold_what_its_rows_hold(synthetic_data: Path) -> None:

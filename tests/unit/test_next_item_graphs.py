@@ -171,14 +171,6 @@ def test_similar_items_are_the_nearest_by_cosine_without_the_item_itself(
     assert np.isneginf(found["score"][2:]).all()
 
 
-def test_without_popular_lists_the_most_bought_items_of_the_index_are_popular(tmp_path: Path) -> None:
-    table = pa.table({"item_id": ITEMS, "purchases": [0, 0, 0, 5, 9, 9, 1, 0, 2, 3]})
-    pq.write_table(table, tmp_path / "item_index.parquet")
-    lists = read_popular(tmp_path)
-    assert lists.contexts == ()
-    assert lists.items[0].tolist() == [4, 5, 3, 9, 8, 6, 7]
-
-
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

@@ -205,7 +205,7 @@ def test_a_bad_log_or_schema_is_one_line_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"--schema": "nope"}, "no schema 'nope': give a .toml file or one of complete_journey"),
+        ({"--schema": "nope"}, "no schema 'nope': give a .toml file or one of amazon_beauty, "),
         ({"--schema": "gone.toml"}, "gone.toml: No such file or directory, give the path of a .toml file"),
         ({"--source": "gone.csv"}, "gone.csv: no such file"),
         ({"--source": None}, "schema synthetic reads a log: give --source"),

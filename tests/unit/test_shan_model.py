@@ -77,8 +77,9 @@ def test_padding_changes_nothing_and_a_row_without_items_is_finite(synthetic_dat
 
 
 def test_the_gradients_of_all_positions_are_finite(synthetic_data: Path, fitted: FittedSchema) -> None:
-    model = lively_model(synthetic_data, fitted, ShanConfig(dim=12, short=3)).train()
-    step = FAMILY.step(model, None, fitted, NextItemSettings())  # type: ignore[arg-type]
+    config, settings = ShanConfig(dim=12, short=3), NextItemSettings()
+    model = lively_model(synthetic_data, fitted, config).train()
+    step = FAMILY.step(model, FAMILY.examples(synthetic_data, fitted, config, settings), fitted, settings)
     step(histories(fitted.items, *LENGTHS))["loss"].backward()
     gradients = {name: value.grad for name, value in model.named_parameters()}
     used = {name for name, grad in gradients.items() if grad is not None and grad.isfinite().all() and grad.any()}

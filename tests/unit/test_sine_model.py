@@ -46,7 +46,7 @@ def slow(model: Sine, history: list[int]) -> Array:
             norm("interest", sum((p[number] * share * x for p, share, x in zip(of_item, shares, items, strict=True))))  # type: ignore[arg-type]
         )
     mixed = [sum(p * concept for p, concept in zip(each, concepts, strict=True)) for each in of_item]
-    coming = [held["intention_out.weight"][0] @ np.tanh(held["intention.weight"] @ each) for each in mixed]
+    coming = [held["intention_out"] @ np.tanh(held["intention.weight"] @ each) for each in mixed]
     intention = norm("next", softmax(coming + recency[1]) @ np.array(mixed))
     return softmax([intention @ each / model.temperature for each in interests]) @ np.array(interests)
 
@@ -72,6 +72,20 @@ def test_a_history_has_the_vector_of_the_paper_and_every_position_that_of_its_pr
         torch.testing.assert_close(
             pairs, torch.cat([model.encode(row, table) for row in prefixes(rows)]), atol=1e-5, rtol=1e-5
         )
+
+
+def test_training_computes_the_same_vectors_and_gradients_without_keeping_the_largest_tensor(
+    synthetic_data: Path, fitted: FittedSchema
+) -> None:
+    model = lively_model(synthetic_data, fitted, CONFIGS[0].model_copy(update={"dropout": 0.0})).double()
+    rows, found = histories(fitted.items, *LENGTHS), []
+    for mode in (model.train(), model.eval()):
+        model.zero_grad()
+        vectors, _ = mode.training_pairs(rows, model.catalogue())
+        vectors.square().sum().backward()
+        found.append([vectors.detach(), *(value.grad.clone() for value in model.parameters())])
+    for trained, kept in zip(*found, strict=True):
+        torch.testing.assert_close(trained, kept)
 
 
 def test_padding_changes_nothing_and_a_row_without_items_is_finite(synthetic_data: Path, fitted: FittedSchema) -> None:
@@ -105,9 +119,9 @@ def test_the_step_adds_the_covariance_of_the_prototypes_and_every_weight_has_a_g
     synthetic_data: Path, fitted: FittedSchema
 ) -> None:
     model, rows = lively_model(synthetic_data, fitted, CONFIGS[0]), histories(fitted.items, *LENGTHS)
+    examples = FAMILY.examples(synthetic_data, fitted, CONFIGS[0], SineSettings())
     losses = [
-        FAMILY.step(model, None, fitted, SineSettings(covariance=weight))(rows)["loss"]  # type: ignore[arg-type]
-        for weight in (0.0, 0.5)
+        FAMILY.step(model, examples, fitted, SineSettings(covariance=weight))(rows)["loss"] for weight in (0.0, 0.5)
     ]
     pool = weights(model)["prototypes"]
     centred = pool - pool.mean(axis=1, keepdims=True)

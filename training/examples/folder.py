@@ -40,5 +40,5 @@ def require_request(fitted: FittedSchema, family: str) -> None:
     if not fitted.schema_.request_features:
         raise DataError(
             f"schema {fitted.schema_.name} has no feature of the user or the context, and {family} reads these: add "
-            "one to the schema, or train a family that reads histories alone, such as --family sasrec"
+            "one to the schema, or train a --family that reads histories alone"
         )

@@ -143,14 +143,11 @@ class SequenceExamples(torch.utils.data.Dataset[int]):
             raise SequencesError(f"no rows of {split} in {data}: give the output folder of `preprocessing fit`")
         self._flat = {name: np.concatenate(parts) for name, parts in held.items()}
         self._items = np.concatenate([part.items for part in made])
-        self.begins, self.users = (
-            np.concatenate([getattr(part, name) for part in made])[order] for name in ("instant", "user")
-        )
-        """Return the instant at which each example's session began, and its user's row number, [R] int64."""
-        self._history_end, self._session_begin, self._cut, self._end = (
+        self.begins, self.users, self._history_end, self._session_begin, self._cut, self._end = (
             np.concatenate([getattr(part, name) for part in made])[order]
-            for name in ("history_end", "begin", "cut", "end")
+            for name in ("instant", "user", "history_end", "begin", "cut", "end")
         )
+        """begins, users: the instant at which each example's session began, its user's row number, [R] int64."""
         begin = np.concatenate([part.history_begin for part in made])[order]
         self._history_begin = np.maximum(begin, self._history_end - max_length)
 

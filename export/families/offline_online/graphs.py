@@ -111,6 +111,6 @@ def serving_graphs(
 
 
 def item_table(whole: OfflineOnline) -> Tensor:
-    """The table with which the model reads and scores items, [I, D], as a constant."""
+    """Return the table with which the model reads and scores items, [I, D], as a constant."""
     with torch.no_grad():
         return whole.items.table().detach()

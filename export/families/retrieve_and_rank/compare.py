@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from export.data.golden import Arrays
 from export.errors import IF_CHANGED, ParityError
-from export.parity.compare import LEAST_RECALL, TOLERANCE
+from export.parity.compare import TOLERANCE, require_distinct, require_recall
 from export.triton.tensors import ITEM_IDS, SCORE
 from preprocessing.schema import PADDING_ID
 
@@ -19,23 +19,17 @@ def compare_found(
 
     Raises `ParityError` beyond the tolerance, if an item occurs twice, or if too few of torch's items are found.
     """
-    largest, hits, total = 0.0, 0, 0
+    require_distinct(hop, ids)
+    largest = 0.0
     for row, (wanted_ids, wanted) in enumerate(zip(expected[ITEM_IDS].tolist(), expected[SCORE].tolist(), strict=True)):
         of_item = {item: value for item, value in zip(wanted_ids, wanted, strict=True) if item != PADDING_ID}
-        found = [(i, s) for i, s in zip(ids[row].tolist(), score[row].tolist(), strict=True) if i != PADDING_ID]
-        if len({item for item, _ in found}) < len(found):
-            raise ParityError(f"{hop}: golden row {row}, an item occurs twice: {IF_CHANGED}")
-        both = [(item, value) for item, value in found if item in of_item]
-        hits, total = hits + len(both), total + len(of_item)
-        largest = max([largest, *(abs(value - of_item[item]) for item, value in both)])
+        found = zip(ids[row].tolist(), score[row].tolist(), strict=True)
+        largest = max([largest, *(abs(value - of_item[item]) for item, value in found if item in of_item)])
     if not largest <= tolerance:
         raise ParityError(
             f"{hop}: score differs from the trained model by {largest:.3g}, {tolerance:g} is allowed: {IF_CHANGED}"
         )
-    if hits < LEAST_RECALL * total:
-        raise ParityError(
-            f"{hop}: finds {hits} of {total} items of the exact answers, {LEAST_RECALL:.0%} expected: use --index exact"
-        )
+    require_recall(hop, expected[ITEM_IDS], ids)
     return largest
 
 

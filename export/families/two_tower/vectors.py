@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from export.data.golden import Arrays
 from export.data.latest_requests import encoded_batches, encoded_tensors, latest_rows
 from export.data.saved_workflow import SavedWorkflow
-from export.errors import RepositoryError
+from export.errors import EXPORT_AGAIN, RepositoryError
 from export.families.two_tower.plan import ITEM_TOWER, RETRIEVE, USER_TOWER, USER_VECTOR
 from export.parity.local import LocalRepository
 from export.triton.tensors import ENCODED, encoded_tensor
 from preprocessing.schema import FIRST_KNOWN_ID, FittedSchema, Schema
+from stage.library_errors import Becomes, first_line, map_errors
 from stage.parquet import FIT_AGAIN, read_columns
 
 Vectors = NDArray[np.float32]
@@ -86,12 +87,14 @@ def _wrong_widths(column: object, dim: int) -> int | None:
 def read_item_vectors(folder: Path, items: int, dim: int) -> Vectors:
     """Return the served vectors of all ids of a repository, [I, D]; they are read from disk on use."""
     path = folder / ITEM_VECTORS
-    try:
+
+    def unreadable(error: Exception) -> RepositoryError:
+        return RepositoryError(f"{path}: cannot be read ({first_line(error)}): {EXPORT_AGAIN}")
+
+    with map_errors(Becomes((OSError, ValueError, EOFError), unreadable)):
         vectors: Vectors = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise RepositoryError(f"{path}: cannot be read ({error}): export the repository again") from None
     if vectors.shape != (items, dim):
-        raise RepositoryError(f"{path}: has vectors {list(vectors.shape)}, expected {[items, dim]}: export again")
+        raise RepositoryError(f"{path}: has vectors {list(vectors.shape)}, expected {[items, dim]}: {EXPORT_AGAIN}")
     return vectors
 
 

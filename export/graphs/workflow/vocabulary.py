@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from export.errors import RepositoryError, UnsupportedWorkflow, first_line
+from export.errors import RepositoryError, UnsupportedWorkflow
+from stage.library_errors import Becomes, first_line, map_errors
 
 Key = str | int | None
 Keys = tuple[Key, ...]
@@ -59,10 +60,12 @@ def read_vocabulary(operator: Any, columns: Sequence[str], output: str) -> Vocab
     storage = output if operator.encode_type == "combo" else operator.storage_name.get(output, output)
     path = operator.categories[storage]
     names = list(columns) if combined else [storage]
-    try:
+
+    def unreadable(error: Exception) -> RepositoryError:
+        return RepositoryError(f"{path}: cannot be read ({first_line(error)}): run `preprocessing fit` again")
+
+    with map_errors(Becomes((OSError, ValueError), unreadable)):  # pyarrow raises a ValueError for a damaged file
         table = pd.read_parquet(Path(path), columns=names) if path else pd.DataFrame({name: [] for name in names})
-    except (OSError, ValueError) as error:  # pyarrow raises a ValueError for a damaged file
-        raise RepositoryError(f"{path}: cannot be read ({first_line(error)}): run `preprocessing fit` again") from None
     kinds = tuple(_kind(table[name], column) for name, column in zip(names, columns, strict=True))
     keys = list(zip(*(_keys(table[name], kind) for name, kind in zip(names, kinds, strict=True)), strict=True))
     if len(set(keys)) < len(keys):

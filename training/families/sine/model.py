@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from preprocessing.schema import PADDING_ID, FittedSchema
 from stage.errors import BadInput
+from training.families.sine.coming import coming_logits, recomputed_coming_logits
 from training.families.sine.config import SineConfig
 from training.layers.items import INITIAL_STD, ItemVectors
 
@@ -50,7 +51,8 @@ class Sine(nn.Module):
         self.assigned = nn.Linear(dim, dim, bias=False)
         self.weighting = nn.Linear(dim, config.interests * dim, bias=False)
         self.weighting_out = nn.Parameter(torch.empty(config.interests, dim).normal_(std=dim**-0.5))
-        self.intention, self.intention_out = nn.Linear(dim, dim, bias=False), nn.Linear(dim, 1, bias=False)
+        self.intention = nn.Linear(dim, dim, bias=False)
+        self.intention_out = nn.Parameter(torch.empty(dim).normal_(std=dim**-0.5))
         self.item_norm, self.concept_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.interest_norm, self.next_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.recency = nn.Parameter(torch.zeros(2 + config.interests, config.max_length)) if config.recency else None
@@ -102,15 +104,17 @@ class Sine(nn.Module):
         bias = self._bias(ages)
         pooled = torch.softmax(self.activation(items).mT + bias[0], dim=2) @ items
         active, chosen = (pooled @ self.prototypes.T).topk(self.interests, dim=2)
-        concepts = F.embedding(chosen, self.prototypes) * torch.sigmoid(active).unsqueeze(3)
+        strength = torch.sigmoid(active).unsqueeze(3)
+        concepts = F.embedding(chosen, self.prototypes) * strength
         assignment = self.concept_norm(concepts).flatten(1, 2) @ self.item_norm(self.assigned(items)).mT
         assignment = torch.softmax(assignment.view(batch, -1, self.interests, length), dim=2)
         heads = torch.tanh(self.weighting(items)).view(batch, length, self.interests, dim)
         weights = (heads * self.weighting_out).sum(dim=3).mT.unsqueeze(1)
         weights = torch.softmax(weights + bias[2:].movedim(0, 2), dim=3) * assignment
         interests = self.interest_norm((weights.flatten(1, 2) @ items).view_as(concepts))
-        mixed = torch.tanh(assignment.mT @ self.intention(concepts))
-        coming = torch.softmax(self.intention_out(mixed).squeeze(3) + bias[1], dim=2)
+        logits = recomputed_coming_logits if self.training else coming_logits
+        turned = F.embedding(chosen, self.intention(self.prototypes)) * strength
+        coming = torch.softmax(logits(assignment, turned, self.intention_out) + bias[1], dim=2)
         intention = self.next_norm((assignment @ coming.unsqueeze(3)).mT @ concepts)
         mixture = torch.softmax(intention @ interests.mT / self.temperature, dim=3)
         vectors: Tensor = (mixture @ interests).squeeze(2)

@@ -99,7 +99,7 @@ def _check_users(job: FeatureJob, plan: RankingPlan) -> float:
 
 
 def _check_absent(job: FeatureJob) -> float:
-    """Return the golden rows as requests of a user who is not stored."""
+    """Compare the states of the golden rows, as requests of a user who is not stored, with the encoder's."""
     users = [ABSENT] * len(job.requests.rows)
     tensors = _tensors(job, _of_users(job, job.requests.rows, users))
     found = _states(job, users, tensors, b"computed")
@@ -108,7 +108,7 @@ def _check_absent(job: FeatureJob) -> float:
 
 
 def _check_latest(job: FeatureJob) -> float:
-    """Compare the states of users of the data, at most `RECORDED` of them."""
+    """Compare the states of users of the data, about `RECORDED` of them."""
     largest = 0.0
     for users, tensors in encoded_batches(_some(job, RECORDED), job.schema.stage("offline"), BATCH):
         expected = job.local.run_step(RECOMMEND, ENCODER, tensors)
@@ -160,7 +160,7 @@ def _stored_users(job: FeatureJob, most: int) -> list[str]:
 
 
 def _some(job: FeatureJob, most: int) -> list[Latest]:
-    """Return at most `count` evenly spaced users."""
+    """Return evenly spaced users of each file, about `most` in all."""
     latest = latest_rows(job.requests.data)
     every = -(-sum(len(each.users) for each in latest) // most)
     return [Latest(each.file, each.users[::every], each.rows[::every]) for each in latest]
@@ -173,7 +173,7 @@ def _of_users(job: FeatureJob, rows: list[Row], users: list[str]) -> list[Row]:
 
 
 def _tensors(job: FeatureJob, rows: list[Row]) -> Arrays:
-    """Rows in raw and in encoded form."""
+    """Return the tensors of the rows in raw and in encoded form."""
     encoded = (
         job.requests.encoded if rows == job.requests.rows else job.requests.workflow.encode(job.requests.features, rows)
     )

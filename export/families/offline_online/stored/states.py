@@ -13,11 +13,11 @@ from export.data.golden import Arrays
 from export.data.latest_requests import encoded_batches, latest_rows
 from export.embeddings.file import SCHEMA_DIGEST
 from export.errors import RepositoryError
-from export.families.offline_online.plan import ENCODER, RECOMMEND
+from export.families.offline_online.plan import ENCODER, RECOMMEND, RankingPlan
 from export.parity.local import LocalRepository
 from export.repository.encoder_digest import ENCODER_DIGEST
 from preprocessing.schema import PADDING_ID, FittedSchema
-from stage.parquet import read_columns
+from stage.parquet import read_columns, read_metadata
 
 BATCH = 256
 
@@ -50,7 +50,7 @@ def latest_states(local: LocalRepository, fitted: FittedSchema, data: Path) -> S
 
 
 def _visible(answer: Arrays) -> Arrays:
-    """An answer of the encoder with concatenated repeats, without padding, and their `lengths` [B]."""
+    """Return an answer of the encoder with concatenated repeats, without padding, and their `lengths` [B]."""
     if "repeat_items" not in answer:
         return answer
     visible = answer["repeat_items"] != PADDING_ID
@@ -114,20 +114,12 @@ def _ragged(path: Path, table: Any, name: str, dtype: Any) -> tuple[NDArray[np.i
 
 def require_made_for(path: Path, repository: str | Path, schema_digest: str, encoder_digest: str) -> None:
     """Refuse a file of embeddings of another fit or another encoder."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        about = pq.read_schema(path).metadata or {}
-    except FileNotFoundError:
-        raise RepositoryError(f"{path}: no such file: give the output of `export embeddings`") from None
-    except (pa.ArrowException, OSError) as error:
-        raise RepositoryError(f"{path}: cannot be read as Parquet ({error}): write it again") from None
+    about = read_metadata(path, "give the output of `export embeddings`")
     for key, expected in ((SCHEMA_DIGEST, schema_digest), (ENCODER_DIGEST, encoder_digest)):
         seen = about.get(key, b"").decode(errors="replace")
         if seen != expected:
             raise RepositoryError(
                 f"{path}: was made with {key.decode()} {seen[:12] or 'unknown'}, the repository {repository} has "
-                f"{expected[:12]}: write it with `python -m export embeddings --repository {repository} "
-                f"--output {path.name}`"
+                f"{expected[:12]}: write it with `python -m export embeddings --repository {repository} --data DATA "
+                f"--family {RankingPlan.family} --output {path} --overwrite`"
             )

@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.data.golden import Arrays
-from export.errors import RepositoryError, first_line
+from export.errors import EXPORT_AGAIN, RepositoryError
 from export.families.offline_online.stored.models import ENCODER_DIGEST, STORE_DIGEST, USER_EMBEDDING, named
 from export.families.offline_online.stored.states import States
 from export.parity.python_models import load_module
 from export.repository.members import copy_python_model, write_configs
 from export.triton.config import ModelConfig
 from export.triton.files import PYTHON, model_path
+from stage.library_errors import Becomes, first_line, map_errors
 
 
 def write_store(config: ModelConfig, states: States, encoder_digest: str, folder: Path) -> None:
@@ -49,12 +50,12 @@ def read_arrays(repository: Path) -> Arrays:
     """Return the arrays of a repository's store. Raises `RepositoryError` if it cannot be read."""
     path = model_path(repository, USER_EMBEDDING, PYTHON)
     module = load_module(path, USER_EMBEDDING)
-    try:
+
+    def unreadable(error: Exception) -> RepositoryError:
+        return RepositoryError(f"{USER_EMBEDDING}: its store cannot be read ({first_line(error)}): {EXPORT_AGAIN}")
+
+    with map_errors(Becomes((AttributeError, OSError, ValueError), unreadable)):
         arrays: Arrays = module.read_store(path.with_name(module.FILE))[1]
-    except (AttributeError, OSError, ValueError) as error:
-        raise RepositoryError(
-            f"{USER_EMBEDDING}: its store cannot be read ({first_line(error)}): export the repository again"
-        ) from None
     return arrays
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.errors import GraphError, first_line
+from export.errors import GraphError
 from preprocessing.schema import FIRST_KNOWN_ID
+from stage.library_errors import first_line
 
 NEIGHBOURS, EF_CONSTRUCTION = 24, 100
 RECALL = 0.99
