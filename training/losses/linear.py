@@ -7,7 +7,8 @@ from torch.nn import LinearCrossEntropyOptions
 from torch.nn import functional as F
 
 PLAIN_UP_TO = 500
-"""Candidates up to which plain logits are as fast (`python -m benchmarks.losses`)."""
+"""Candidates up to which plain logits are as fast (`python -m benchmarks.losses`); the first call of the other way also
+imports for seconds."""
 CHUNK = 256
 """Rows whose logits exist at a time on a CPU: fewer repeat the work per chunk, more leave the caches."""
 

@@ -12,7 +12,7 @@ def gbce(positive: Tensor, negatives: Tensor, beta: float) -> Tensor:
 
         -1/(K + 1) · (log σ(s_p)^β + Σ_n log(1 - σ(s_n)))
 
-    (Petrov & Macdonald 2023, RecSys, "gSASRec", section 5). positive: [N] scores. negatives: [N, K] scores.
+    (Petrov & Macdonald 2023, RecSys, "gSASRec", arXiv 2308.07192). positive: [N] scores. negatives: [N, K] scores.
     log σ^β is β log σ, so no probability is raised to a power and the loss is finite for every finite score.
     """
     total = beta * F.softplus(-positive) + F.softplus(negatives).sum(dim=1)
@@ -20,7 +20,7 @@ def gbce(positive: Tensor, negatives: Tensor, beta: float) -> Tensor:
 
 
 def gbce_beta(items: int, negatives: int, calibration: float) -> float:
-    """Return the exponent β = α(t(1 - 1/α) + 1/α) of gBCE with α = K/(I - 1) (same paper, equations 7 and 9).
+    """Return the exponent β = α(t(1 - 1/α) + 1/α) of gBCE with α = K/(I - 1) (same paper).
 
     items: I, known items of the catalogue. negatives: K. calibration: t; 0 gives β = 1, 1 gives β = α.
     """
@@ -33,7 +33,7 @@ def bpr_max(positive: Tensor, negatives: Tensor, penalty: float) -> Tensor:
 
         -log Σ_n w_n σ(s_p - s_n) + λ Σ_n w_n s_n²
 
-    (Hidasi & Karatzoglou 2018, CIKM, "GRU4Rec+", section 3.3). positive: [N] scores. negatives: [N, K] scores.
+    (Hidasi & Karatzoglou 2018, CIKM, "GRU4Rec+", arXiv 1706.03847). positive: [N] scores. negatives: [N, K] scores.
     penalty: λ. The first term is computed as a difference of two log-sums, so it is finite for every finite score.
     """
     total = torch.logsumexp(negatives, dim=1)
