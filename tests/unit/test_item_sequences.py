@@ -138,7 +138,7 @@ def test_the_client_sends_the_known_items_of_every_moment_as_raw_ids(schema: Sch
         sizes = np.array([len(row) for row in targets])
         assert read_histories(tmp_path / "requests" / split, sizes).to_pylist() == expected
         for wrong in (sizes[:-1], np.append(sizes, 1), sizes + 1):
-            with pytest.raises(RecordedDataInvalid, match="sequences.parquet: has other rows than"):
+            with pytest.raises(RecordedDataInvalid, match=r"sequences\.parquet: has other rows than"):
                 read_histories(tmp_path / "requests" / split, wrong)
 
 
