@@ -43,6 +43,7 @@ def test_a_url_without_scheme_host_and_port_is_refused(url: str) -> None:
         (["recommend", "--request", "nowhere.json"], "nowhere.json: No such file"),
         (["recommend", "--request", "text.json"], "text.json: not JSON"),
         (["recommend", "--request", "list.json"], "list.json: contains no request"),
+        (["recommend", "--feature", "a", "--user", "9"], "--user: selects from recorded rows: give --requests"),
         (["recommend", "--request", "good.json", "--user", "9"], "--user: selects from recorded rows: give --requests"),
         (
             ["recommend", "--requests", "nobody.parquet"],
@@ -87,7 +88,7 @@ def test_bad_input_is_one_line_on_stderr_and_exit_code_two(
         (["evaluate", "--requests", "x", "--k", "10,zero"], "argument --k: seen 'zero', expected a whole number"),
         (["bench", "--requests", "x", "--seconds", "-1"], "argument --seconds: seen '-1', expected seconds above 0"),
         (["bench", "--requests", "x", "--model", "a,,b"], "argument --model: seen 'a,,b', expected names"),
-        (["recommend"], "one of the arguments --request --requests is required"),
+        (["recommend"], "one of the arguments --request --requests --feature is required"),
         (["gaze"], "argument COMMAND: invalid choice: 'gaze'"),
     ],
 )
