@@ -124,6 +124,9 @@ def model_scorer(model: Model) -> Scorer:
     def score(batch: RankedBatch) -> Tensor:
         with torch.no_grad():
             features = {name: value.to(device) for name, value in batch.features.items()}
-            return model.scores(features, catalogue).float().cpu()
+            scores = model.scores(features, catalogue).float().cpu()
+        # A view of the catalogue, such as one score per item for all rows, would be overwritten with it.
+        is_view = scores.untyped_storage().data_ptr() == catalogue.untyped_storage().data_ptr()
+        return scores.clone() if is_view else scores
 
     return score

@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.rivals.recbole_data import MODELS, build, configure, prefixes, prepare, repair_order
 
 
-class OutOfTime(Exception):
+class _OutOfTime(Exception):
     """The time budget is spent."""
 
 
@@ -68,12 +68,12 @@ def fit(options: argparse.Namespace, config: Any, train: Any, validation: Any, t
     def after_epoch(_: int, score: float) -> None:
         history.append(float(score))
         if options.budget_s and time.perf_counter() - began > options.budget_s:
-            raise OutOfTime
+            raise _OutOfTime
 
     ended = "stopped early or all epochs"
     try:
         trainer.fit(train, validation, verbose=False, callback_fn=after_epoch)
-    except OutOfTime:
+    except _OutOfTime:
         ended = f"budget of {options.budget_s} s"
     total = time.perf_counter() - began
     busy = (time.process_time() - worked) / total / torch.get_num_threads()

@@ -81,7 +81,7 @@ def read_reference(path: Path) -> Reference:
         return RepositoryError(f"{path}: cannot be read ({first_line(error)}): give what `export repository` wrote")
 
     with map_errors(Becomes((OSError, KeyError, ValueError, pa.ArrowException), unreadable)):
-        table = pq.read_table(path)
+        table = pq.ParquetFile(path).read()
         names = [name for name in table.column_names if name.startswith(KEPT)]
         rows = table.drop_columns(names).to_pylist()
         answers = {name.removeprefix(KEPT): np.stack(table[name].to_numpy()) for name in names}

@@ -12,6 +12,7 @@ from tests.popularity_family import PopularityConfig
 from tests.popularity_family.registration import register
 from training.__main__ import main
 from training.checkpoint import load_whole, read_config
+from training.families import NAMES
 from training.families.config import CheckpointError
 
 Run = Callable[..., int]
@@ -45,7 +46,7 @@ def test_a_new_family_is_trained_evaluated_and_loaded_by_its_name(
     assert {"ndcg@5", "ndcg@10"} <= set(result)
     assert result["ndcg@10"] == pytest.approx(result["popularity"]["ndcg@10"], abs=1e-6)
     monkeypatch.undo()
-    known = "family 'popularity' is not one of offline_online, two_tower: it was written by naiad "
+    known = f"family 'popularity' is not one of {', '.join(NAMES)}: it was written by naiad "
     with pytest.raises(CheckpointError, match=known):
         read_config(model)
 

@@ -11,6 +11,7 @@ from preprocessing.schema import FittedSchema, parse_schema, read_fitted
 from tests.lively import lively_model
 from training.checkpoint import CheckpointError, load, load_whole, save
 from training.examples.moments import SplitData
+from training.families import NAMES
 from training.families.offline_online.config import OfflineOnlineConfig
 from training.families.offline_online.model import OfflineOnline
 from training.families.two_tower.config import TwoTowerConfig
@@ -106,7 +107,7 @@ def test_a_part_of_the_other_family_is_refused_by_name(
     with pytest.raises(CheckpointError, match=r"two_tower \(TwoTower, UserTower, ItemTower\), not OfflineOnline"):
         load(tmp_path, OfflineOnline)
     (tmp_path / "model.json").write_text('{"family": "tree"}', encoding="utf-8")
-    with pytest.raises(CheckpointError, match="family 'tree' is not one of offline_online, two_tower: train again"):
+    with pytest.raises(CheckpointError, match=f"family 'tree' is not one of {', '.join(NAMES)}: train again"):
         load(tmp_path, TwoTower)
     (tmp_path / "model.json").write_text(OfflineOnlineConfig().model_dump_json(exclude={"family"}), encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"family offline_online \(OfflineOnline, .*\), not UserTower"):
