@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.rule import Rule
 
-from benchmarks.demo_report import StepError, require, show_equal, show_parity
+from benchmarks.demo_report import StepError, baselines, require, show_equal, show_parity
 from benchmarks.perf_analyzer_program import locate_perf_analyzer
 from stage.command import Parser, print_result, run_command
 from stage.manifest import record
@@ -118,7 +118,7 @@ def run(schema: str, source: str | None, root: Path, extra: Sequence[str] = ()) 
             "seconds": seconds,
             "ndcg@20": offline.result["ndcg@20"],
             "served_ndcg@20": served["evaluate"].result["ndcg@20"],
-            "baselines_ndcg@20": {n: v["ndcg@20"] for n, v in offline.result.items() if isinstance(v, dict)},
+            "baselines_ndcg@20": baselines(offline.result),
             "rows": served["bench"].result["rows"] if "bench" in served else [],
         }
     )

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stage.errors import BadInput
+from training.baselines import NAMES
 
 METRICS = ("ndcg@20", "recall@20", "mrr@20")
 CONSOLE = Console()
@@ -44,6 +45,11 @@ def require(offline: dict[str, Any], served: dict[str, Any]) -> None:
     for name in METRICS:
         if abs(offline[name] - served[name]) > 1e-6:
             raise StepError(f"{name} is {offline[name]} offline and {served[name]} served: they should be equal")
-    for name, metrics in offline.items():
-        if isinstance(metrics, dict) and metrics["ndcg@20"] >= offline["ndcg@20"]:
+    for name, ndcg in baselines(offline).items():
+        if ndcg >= offline["ndcg@20"]:
             raise StepError(f"the model's ndcg@20 {offline['ndcg@20']:.4f} does not beat {name}: train for longer")
+
+
+def baselines(offline: dict[str, Any]) -> dict[str, float]:
+    """Return the ndcg@20 of each baseline in the result of `training evaluate`."""
+    return {name: offline[name]["ndcg@20"] for name in NAMES if name in offline}
